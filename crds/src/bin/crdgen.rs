@@ -1,0 +1,2 @@
+//! Writes generated files.
+fn main() {}

@@ -1,0 +1,173 @@
+//! The conditions of a policy and the reasons of each. Positive polarity: `True` is what one wants to see.
+
+use serde::{Deserialize, Serialize};
+
+/// Type of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    /// The policy is understood and free of contradictions.
+    Accepted,
+    /// Everything that the policy needs in the cluster is in place: keys, configuration, webhook.
+    Programmed,
+    /// Every selected pod has the sidecar.
+    Injected,
+    /// The identity provider answers and its keys are known.
+    IdentityProviderReachable,
+    /// Confluence accepts the users that the sidecar names.
+    UpstreamTrusted,
+    /// All of the above, with at least one pod.
+    Ready,
+}
+
+impl ConditionType {
+    /// All condition types, in the order of status.
+    pub const ALL: [Self; 6] = [
+        Self::Accepted,
+        Self::Programmed,
+        Self::Injected,
+        Self::IdentityProviderReachable,
+        Self::UpstreamTrusted,
+        Self::Ready,
+    ];
+
+    /// As it stands in `status.conditions[].type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Programmed => "Programmed",
+            Self::Injected => "Injected",
+            Self::IdentityProviderReachable => "IdentityProviderReachable",
+            Self::UpstreamTrusted => "UpstreamTrusted",
+            Self::Ready => "Ready",
+        }
+    }
+}
+
+macro_rules! condition_reasons {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// Every reason of this condition.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// As it stands in `status.conditions[].reason`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)* }
+            }
+        }
+    };
+}
+
+condition_reasons! {
+    /// Reasons of `Accepted`.
+    AcceptedReason {
+        /// The policy is valid.
+        Accepted,
+        /// A field is wrong; the message names it.
+        Invalid,
+        /// An older policy selects the same pods; the message names what this one lost.
+        Conflicted,
+        /// The selector also matches pods that are not Confluence, such as Synchrony.
+        SelectorTooWide,
+        /// A referenced ConfigMap does not exist or lacks the key.
+        ReferenceNotFound,
+    }
+}
+
+condition_reasons! {
+    /// Reasons of `Programmed`.
+    ProgrammedReason {
+        /// Keys, configuration and webhook are in place.
+        Programmed,
+        /// The policy was never accepted, so nothing was made.
+        NotAccepted,
+        /// A write to the API server failed; it is tried again.
+        ApplyFailed,
+        /// The key Secret lacks this policy's key although pods use it; it is not silently replaced.
+        KeyMissing,
+    }
+}
+
+condition_reasons! {
+    /// Reasons of `Injected`.
+    InjectedReason {
+        /// Every selected pod has the sidecar.
+        Injected,
+        /// Some pods were made before the policy and need a restart; the message has the command.
+        RestartRequired,
+        /// The selector matches no pod.
+        NoPods,
+        /// A selected pod template cannot be injected; the message says what to change.
+        InjectionRefused,
+    }
+}
+
+condition_reasons! {
+    /// Reasons of `IdentityProviderReachable`.
+    ProviderReason {
+        /// Discovery and keys were fetched.
+        Reachable,
+        /// Nothing was tried yet.
+        Pending,
+        /// The last fetch failed, but keys fetched earlier still serve.
+        Degraded,
+        /// No connection: name, route or port.
+        Unreachable,
+        /// The certificate is not trusted; the policy may need `caCertificateRefs`.
+        TlsUntrusted,
+        /// The realm does not exist at this host.
+        RealmNotFound,
+        /// Discovery names another issuer than the realm's URL; the message has both.
+        IssuerMismatch,
+        /// The answer is not what OpenID Connect Discovery or a JWK Set looks like.
+        UnexpectedAnswer,
+        /// The key set has no key that can verify tokens.
+        NoUsableKeys,
+    }
+}
+
+condition_reasons! {
+    /// Reasons of `UpstreamTrusted`.
+    UpstreamReason {
+        /// Confluence accepts signed calls.
+        Trusted,
+        /// Confluence has not answered yet, or no sidecar has reported.
+        Pending,
+        /// The application link does not exist; the message has the calls that make it.
+        LinkMissing,
+        /// The link exists but does not let its consumer name users (two-legged OAuth with impersonation).
+        ImpersonationOff,
+        /// The signature is not accepted: another key, or Confluence knows itself by another URL.
+        SignatureInvalid,
+        /// The clocks of sidecar and Confluence differ too much.
+        ClockSkew,
+        /// Confluence does not look at OAuth at all.
+        OAuthNotEvaluated,
+        /// Confluence answers something that was not expected; the message has the status.
+        UnexpectedAnswer,
+    }
+}
+
+condition_reasons! {
+    /// Reasons of `Ready`.
+    ReadyReason {
+        /// Everything holds.
+        Ready,
+        /// Everything holds, but the identity provider cannot be reached; known keys serve.
+        Degraded,
+        /// The first condition that does not hold is named in the message.
+        NotReady,
+        /// The selector matches no pod.
+        NoPods,
+    }
+}
+
+impl ProviderReason {
+    /// Whether tokens can be checked.
+    pub const fn is_usable(self) -> bool {
+        matches!(self, Self::Reachable | Self::Degraded)
+    }
+}

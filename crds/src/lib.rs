@@ -1,0 +1,16 @@
+//! The contract between the parts of Restward. No I/O, no async, no other crate of the workspace.
+//!
+//! - [`names`]: every label, annotation, port, file and variable that two parts must spell alike
+//! - [`reason`]: why a request was refused: code, status, explanation
+//! - [`condition`]: the conditions of a policy and their reasons
+//! - [`text`]: checked strings: URLs, durations, user names
+//! - [`sidecar`]: the sidecar's configuration: what the operator writes, the sidecar reads, and both parse
+//! - [`api`]: the Kubernetes kinds (feature `kubernetes`)
+
+#[cfg(feature = "kubernetes")]
+pub mod api;
+pub mod condition;
+pub mod names;
+pub mod reason;
+pub mod sidecar;
+pub mod text;

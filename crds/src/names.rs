@@ -1,0 +1,68 @@
+//! Every name that more than one part of Restward spells: labels, annotations, ports, files, variables.
+
+/// API group of all kinds, labels and annotations.
+pub const GROUP: &str = "restward.io";
+
+/// Label on every object that the operator manages; its value is `true`.
+pub const LABEL_MANAGED: &str = "restward.io/managed";
+/// Label that names the policy an object was made for.
+pub const LABEL_POLICY: &str = "restward.io/policy";
+/// Label with the namespace of the policy, on cluster-scoped objects.
+pub const LABEL_POLICY_NAMESPACE: &str = "restward.io/policy-namespace";
+/// Label set by injection on every injected pod; its value is the policy's UID.
+pub const LABEL_INJECTED: &str = "restward.io/injected";
+
+/// Annotation that only the webhook sets: the hash of what was injected.
+pub const ANNOTATION_INJECTED_HASH: &str = "restward.io/injected-hash";
+/// Annotation on pods with the hash of the configuration that the operator last wrote; touched so that the kubelet syncs at once.
+pub const ANNOTATION_CONFIG_HASH: &str = "restward.io/config-hash";
+/// Annotation on pods that names the policy which injected them.
+pub const ANNOTATION_POLICY: &str = "restward.io/policy";
+
+/// Finalizer on policies whose `deletionPolicy` is `Detach`.
+pub const FINALIZER_DETACH: &str = "restward.io/detach";
+/// Field manager of every server-side apply.
+pub const FIELD_MANAGER: &str = "restward-operator";
+
+/// Name of the injected container.
+pub const SIDECAR_CONTAINER: &str = "restward-proxy";
+/// Name of the one projected volume with configuration and keys.
+pub const CONFIG_VOLUME: &str = "restward-config";
+/// Name of the volume that holds the Tomcat valve file.
+pub const VALVE_VOLUME: &str = "restward-valve";
+/// Name of the empty volume that hides the pod's ServiceAccount token from the sidecar.
+pub const NO_TOKEN_VOLUME: &str = "restward-no-token";
+
+/// Name of the Secret with the keys of all policies of a namespace.
+pub const KEYS_SECRET: &str = "restward-keys";
+/// Directory in the sidecar at which the projected volume is mounted.
+pub const CONFIG_DIR: &str = "/etc/restward";
+/// File with the sidecar's configuration (`sidecar::Config`), in [`CONFIG_DIR`].
+pub const FILE_CONFIG: &str = "config.json";
+/// File with the RSA private key of the OAuth 1 consumer (PKCS#8 PEM), in [`CONFIG_DIR`].
+pub const FILE_CONSUMER_KEY: &str = "consumer-key.pem";
+/// File with the HMAC key of the status endpoint (64 hexadecimal digits), in [`CONFIG_DIR`].
+pub const FILE_STATUS_KEY: &str = "status-key";
+/// File with the CA bundle for the identity provider (PEM), in [`CONFIG_DIR`]; absent when none is configured.
+pub const FILE_CA: &str = "ca.crt";
+/// File with the Tomcat valve, a key of the policy's ConfigMap.
+pub const FILE_VALVE: &str = "context.xml.default";
+
+/// Environment variable of the sidecar with its pod's settings (`sidecar::PodSettings` as JSON).
+pub const ENV_POD: &str = "RESTWARD_POD";
+/// Environment variable of the sidecar with the directory of its configuration; default [`CONFIG_DIR`].
+pub const ENV_CONFIG_DIR: &str = "RESTWARD_CONFIG_DIR";
+/// Environment variable with the log filter (`tracing` directives).
+pub const ENV_LOG: &str = "RESTWARD_LOG";
+
+/// Port of the sidecar's admin server: probes, metrics, status.
+pub const ADMIN_PORT: u16 = 19090;
+/// Port to which Tomcat moves.
+pub const UPSTREAM_PORT: u16 = 18090;
+/// Port of the operator's webhook server.
+pub const WEBHOOK_PORT: u16 = 10250;
+
+/// Header of a status answer: lower-case hexadecimal HMAC-SHA256 over [`crate::sidecar::status::mac_input`].
+pub const HEADER_STATUS_MAC: &str = "x-restward-mac";
+/// Request header with a correlation id; made by the sidecar when the client sent none.
+pub const HEADER_REQUEST_ID: &str = "x-request-id";

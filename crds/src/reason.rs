@@ -1,0 +1,184 @@
+//! Why a request was refused. One enum: the same word stands in the answer's body, the audit line, the metric
+//! label and the reference page. The only place in the project where a refusal gets its HTTP status.
+
+use std::fmt;
+
+/// What is known about a [`Reason`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Explanation {
+    /// Stable code, snake_case.
+    pub code: &'static str,
+    /// HTTP status of the refusal.
+    pub status: u16,
+    /// The `error` attribute of the Bearer challenge (RFC 6750 section 3.1), where one belongs.
+    pub bearer_error: Option<&'static str>,
+    /// What happened and what to do about it, one sentence or two for the caller; without any request data.
+    pub message: &'static str,
+}
+
+macro_rules! reasons {
+    ($($variant:ident = $status:literal $code:literal $error:expr, $message:literal;)*) => {
+        /// Why a request was refused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "each variant is documented by its message in the table")]
+        pub enum Reason { $($variant,)* }
+
+        impl Reason {
+            /// Every reason, in the order of the reference page.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Code, status, challenge and message of this reason.
+            pub const fn explain(self) -> Explanation {
+                match self {
+                    $(Self::$variant => Explanation {
+                        code: $code, status: $status, bearer_error: $error, message: $message,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+const TOKEN: Option<&str> = Some("invalid_token");
+const REQUEST: Option<&str> = Some("invalid_request");
+
+reasons! {
+    // The request itself.
+    AmbiguousTarget = 400 "ambiguous_target" None,
+        "The request target can be read in more than one way. Send the path in its plain form, without encoded slashes, dots or control characters.";
+    MalformedRequest = 400 "malformed_request" None,
+        "The request is not valid HTTP/1.1: it needs exactly one valid Host header and at most one Content-Type.";
+    MultipleAuthorization = 400 "multiple_authorization" REQUEST,
+        "The request carries more than one Authorization header. Send exactly one.";
+    MethodNotAllowed = 405 "method_not_allowed" None,
+        "CONNECT and TRACE are not served.";
+    FormTooLarge = 413 "form_too_large" None,
+        "Form bodies of token requests are limited to 2 MiB. Send large content as JSON or multipart.";
+    FormCharset = 415 "form_charset" None,
+        "Form bodies of token requests must be UTF-8 and uncompressed.";
+    ExpectationFailed = 417 "expectation_failed" None,
+        "Only the expectation 100-continue is understood.";
+    HeadersTooLarge = 431 "headers_too_large" None,
+        "The request headers are too large. Use a token with fewer roles and groups.";
+
+    // No or another credential.
+    CredentialMissing = 401 "credential_missing" None,
+        "This resource needs a token: send 'Authorization: Bearer <access token>'.";
+    SchemeUnsupported = 401 "scheme_unsupported" None,
+        "This Authorization scheme is not accepted. Send 'Authorization: Bearer <access token>'.";
+    BasicDenied = 401 "basic_denied" None,
+        "Basic authentication and password logins are switched off for this API. Use a Bearer token.";
+    PersonalAccessTokenDenied = 401 "personal_access_token_denied" TOKEN,
+        "Personal access tokens are switched off for this API. Use a token of the identity provider.";
+    OAuth2Denied = 401 "confluence_oauth2_denied" TOKEN,
+        "Confluence's own OAuth 2 tokens are switched off for this API. Use a token of the identity provider.";
+    ApplicationLinkDenied = 401 "application_link_denied" None,
+        "OAuth 1 application links are switched off for this API. Use a Bearer token.";
+    OAuth1Incomplete = 401 "oauth1_incomplete" None,
+        "An OAuth 1 request needs consumer key, token, signature method, signature, timestamp and nonce.";
+    ReservedConsumer = 401 "reserved_consumer" None,
+        "This OAuth 1 consumer key may not be used from outside.";
+    SessionDenied = 401 "session_denied" None,
+        "Browser sessions are switched off for this API. Use a Bearer token.";
+    CredentialNotAccepted = 401 "credential_not_accepted" TOKEN,
+        "Confluence does not accept this token: it is unknown, expired or revoked.";
+
+    // The token.
+    TokenMalformed = 401 "token_malformed" TOKEN,
+        "The token is not a signed JWT in compact form.";
+    HeaderUnsupported = 401 "token_header_unsupported" TOKEN,
+        "The token's header has a type or an extension that is not supported.";
+    AlgorithmNotAllowed = 401 "algorithm_not_allowed" TOKEN,
+        "The token is signed with an algorithm that is not allowed.";
+    KeyUnknown = 401 "key_unknown" TOKEN,
+        "The token is signed with a key that the realm does not publish. Is it a token of the right realm?";
+    SignatureInvalid = 401 "signature_invalid" TOKEN,
+        "The token's signature is not valid.";
+    ClaimsMalformed = 401 "claims_malformed" TOKEN,
+        "The token's claims are not valid: a member is missing, repeated or of the wrong type.";
+    IssuerMismatch = 401 "issuer_mismatch" TOKEN,
+        "The token was issued by another realm or identity provider.";
+    NotAnAccessToken = 401 "not_an_access_token" TOKEN,
+        "This is not an access token. Send the access_token of the token response, not the ID or refresh token.";
+    ProofRequired = 401 "proof_required" TOKEN,
+        "The token is bound to a key and may not be sent as a plain Bearer token.";
+    TokenExpired = 401 "token_expired" TOKEN,
+        "The token has expired. Get a new one.";
+    TokenNotYetValid = 401 "token_not_yet_valid" TOKEN,
+        "The token is not valid yet. Compare the clocks of the identity provider and this server.";
+    AudienceMismatch = 401 "audience_mismatch" TOKEN,
+        "The token is not meant for this API. Its client needs an audience mapper.";
+    PartyMismatch = 401 "party_mismatch" TOKEN,
+        "The client that got this token may not call this API.";
+
+    // The user.
+    UsernameUnusable = 403 "username_unusable" None,
+        "The token is valid but its username attribute is missing or cannot name a Confluence user.";
+    ServiceAccountUnmapped = 403 "service_account_unmapped" None,
+        "The token is valid but belongs to a client, not to a user. Map the client to a Confluence user in the policy's serviceAccounts.";
+    UserUnknown = 403 "user_unknown" None,
+        "The token is valid but Confluence has no active user of this name.";
+
+    // Our side.
+    UpstreamRejected = 502 "upstream_rejected_assertion" None,
+        "Confluence did not accept how the user was asserted. The administrator finds the cause in the policy's status.";
+    IdentityMismatch = 502 "identity_mismatch" None,
+        "Confluence answered as another user. The answer was dropped.";
+    UpstreamUnreachable = 502 "upstream_unreachable" None,
+        "Confluence does not answer. It may be starting.";
+    UpstreamTimeout = 504 "upstream_timeout" None,
+        "Confluence did not answer in time.";
+    KeysUnavailable = 503 "keys_unavailable" None,
+        "The identity provider's keys could not be fetched, so the token cannot be checked now.";
+    LinkMissing = 503 "link_missing" None,
+        "The application link in Confluence is not set up yet, so no user can be asserted. The policy's status says how to make it.";
+    UserCheckUnavailable = 503 "user_check_unavailable" None,
+        "Confluence could not be asked whether it knows this user. Try again.";
+}
+
+impl Reason {
+    /// Stable code, snake_case.
+    pub const fn code(self) -> &'static str {
+        self.explain().code
+    }
+
+    /// HTTP status of the refusal.
+    pub const fn status(self) -> u16 {
+        self.explain().status
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique_snake_case_words() {
+        let mut seen = BTreeSet::new();
+        for reason in Reason::ALL {
+            let code = reason.code();
+            assert!(
+                code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+                "{code}"
+            );
+            assert!(seen.insert(code), "{code} twice");
+        }
+    }
+
+    #[test]
+    fn every_refusal_is_an_error_status_with_a_message() {
+        for reason in Reason::ALL {
+            let explained = reason.explain();
+            assert!((400..600).contains(&explained.status), "{reason}");
+            assert!(explained.message.ends_with('.') || explained.message.ends_with('?'), "{reason}");
+            assert!(explained.bearer_error.is_none() || matches!(explained.status, 400 | 401), "{reason}");
+        }
+    }
+}

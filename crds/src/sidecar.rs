@@ -1,0 +1,20 @@
+//! What the sidecar is told and what it answers.
+//!
+//! - [`terms`]: words that the policy and the configuration share
+//! - [`config`]: the configuration file as written by the operator (JSON, versioned, unknown members refused)
+//! - [`settings`]: the same, parsed; what the sidecar's decisions work with
+//! - [`parse`]: the only way from one to the other, used by both sides
+//! - [`pod`]: what one pod's sidecar needs to know about its pod
+//! - [`status`]: the answer of the status endpoint
+
+pub mod config;
+pub mod parse;
+pub mod pod;
+pub mod settings;
+pub mod status;
+pub mod terms;
+
+pub use config::Config;
+pub use parse::FieldError;
+pub use pod::PodSettings;
+pub use settings::Settings;

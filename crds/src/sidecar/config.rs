@@ -1,0 +1,199 @@
+//! The sidecar's configuration file as it is written: JSON, one version number, unknown members refused.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::terms::{AnonymousPreset, Mode, PathMatch, Scheme, ServiceAccount, Switch};
+use crate::text::GoDuration;
+
+/// The configuration version that this crate writes and reads.
+pub const VERSION: u32 = 1;
+
+/// The whole file. [`super::parse`] turns it into [`super::Settings`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// Format version; see [`VERSION`].
+    pub version: u32,
+    /// The policy that this configuration was rendered from.
+    pub policy: PolicyRef,
+    /// Enforce, Audit or Off.
+    pub mode: Mode,
+    /// Who issues accepted tokens; at least one.
+    pub issuers: Vec<Issuer>,
+    /// Member of the claims that names the user, taken literally; a JSON pointer when it starts with `/`.
+    pub username_attribute: String,
+    /// Clients whose own tokens act as a Confluence user.
+    #[serde(default)]
+    pub service_accounts: Vec<ServiceAccount>,
+    /// Password logins on protected paths.
+    pub basic_auth: Switch,
+    /// The other kinds of credential.
+    pub credentials: Credentials,
+    /// Protected paths that need no credential.
+    #[serde(default)]
+    pub anonymous_paths: AnonymousPaths,
+    /// Confluence behind the sidecar.
+    pub upstream: Upstream,
+}
+
+/// The policy behind a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PolicyRef {
+    /// Namespace of the policy.
+    pub namespace: String,
+    /// Name of the policy.
+    pub name: String,
+    /// UID of the policy.
+    pub uid: String,
+    /// `metadata.generation` of the policy at rendering.
+    pub generation: i64,
+}
+
+/// A Keycloak realm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Issuer {
+    /// Host name or base URL of Keycloak.
+    pub host: String,
+    /// Realm name.
+    pub realm: String,
+    /// Scheme, host and port under which pods reach Keycloak, when not under `host`.
+    #[serde(rename = "backchannelURL", default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_url: Option<String>,
+    /// Accepted `iss` values, exactly. Empty: the issuer that discovery names, which must be the realm's URL below `host`.
+    #[serde(default)]
+    pub accepted_issuers: Vec<String>,
+    /// Accepted audiences (`aud`); one must match. Empty: any.
+    #[serde(default)]
+    pub audiences: Vec<String>,
+    /// Accepted authorized parties (`azp`). Empty: any.
+    #[serde(default)]
+    pub authorized_parties: Vec<String>,
+    /// Whether `ca.crt` beside this file holds the only accepted certificate authorities.
+    #[serde(default)]
+    pub own_ca: bool,
+    /// What the operator last saw, so that a cold start works while Keycloak is down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_known: Option<LastKnown>,
+}
+
+/// Issuer and key set as last fetched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LastKnown {
+    /// `issuer` of the discovery document.
+    pub issuer: String,
+    /// `jwks_uri` of the discovery document.
+    pub jwks_uri: String,
+    /// The JWK Set, as fetched.
+    pub jwks: Value,
+}
+
+/// Switches for credentials beside tokens of the identity provider and Basic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Credentials {
+    /// Personal access tokens of Confluence. Default: Allow.
+    pub personal_access_token: Switch,
+    /// OAuth 1 and JWT requests of application links. Default: Allow.
+    pub application_link: Switch,
+    /// Access tokens that Confluence itself issued as OAuth 2 provider. Default: Allow.
+    pub confluence_oauth2: Switch,
+    /// Browser sessions (cookies). Default: Allow.
+    pub session: Switch,
+    /// Requests without any credential. Default: Deny. Public wikis need Allow, as their pages call the REST API.
+    pub anonymous: Switch,
+}
+
+impl Default for Credentials {
+    fn default() -> Self {
+        Self {
+            personal_access_token: Switch::Allow,
+            application_link: Switch::Allow,
+            confluence_oauth2: Switch::Allow,
+            session: Switch::Allow,
+            anonymous: Switch::Deny,
+        }
+    }
+}
+
+/// Protected paths that need no credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct AnonymousPaths {
+    /// Lists that Restward maintains. Default: all of them.
+    #[cfg_attr(feature = "kubernetes", schemars(length(max = 16)))]
+    pub presets: Vec<AnonymousPreset>,
+    /// Further paths. Default: none.
+    #[cfg_attr(feature = "kubernetes", schemars(length(max = 64)))]
+    pub paths: Vec<PathMatch>,
+}
+
+impl Default for AnonymousPaths {
+    fn default() -> Self {
+        Self { presets: AnonymousPreset::ALL.to_vec(), paths: Vec::new() }
+    }
+}
+
+/// Confluence behind the sidecar. What is absent is taken from the pod or found by calibration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upstream {
+    /// Scheme that Tomcat's connector is configured with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
+    /// `proxyName` of Tomcat's connector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_name: Option<String>,
+    /// `proxyPort` of Tomcat's connector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_port: Option<u16>,
+    /// Context path, empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_path: Option<String>,
+    /// Time limits towards Confluence.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// How the user is named to Confluence.
+    pub identity: Identity,
+}
+
+/// Time limits towards Confluence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// From the request to the answer's headers. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<GoDuration>,
+    /// Between two bytes of a body. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<GoDuration>,
+}
+
+/// How the user is named to Confluence: one variant a mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Identity {
+    /// OAuth 1.0a, two-legged with impersonation, over an incoming application link.
+    Oauth1(OAuth1Identity),
+}
+
+/// The consumer of the application link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OAuth1Identity {
+    /// Consumer key of the application link.
+    pub consumer_key: String,
+}

@@ -1,0 +1,245 @@
+//! From the written configuration to settings. The operator runs this before it writes a configuration and the
+//! sidecar when it reads one, so that the operator cannot ship what its sidecars refuse.
+
+use std::{fmt, str::FromStr};
+
+use super::{
+    config::{Config, Identity, Issuer, Upstream, VERSION},
+    settings::{IdentitySettings, IssuerSettings, Settings, UpstreamSettings, UsernameSource},
+};
+use crate::text::{Authority, KeycloakBase, TextError, Username};
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Path of the member, such as `issuers[0].host`.
+    pub field: String,
+    /// What is wrong and what is expected.
+    pub message: String,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// Collects what is wrong, so that all of it is reported at once.
+#[derive(Default)]
+struct Errors(Vec<FieldError>);
+
+impl Errors {
+    fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(FieldError { field: field.into(), message: message.into() });
+    }
+
+    fn require(&mut self, holds: bool, field: &str, message: &str) {
+        if !holds {
+            self.add(field, message);
+        }
+    }
+
+    fn text<T: FromStr<Err = TextError>>(&mut self, field: String, text: &str) -> Option<T> {
+        text.parse().map_err(|error: TextError| self.add(field, error.to_string())).ok()
+    }
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// What is wrong, member by member; a syntax error or unknown member is reported with its place.
+pub fn from_json(json: &[u8]) -> Result<Settings, Vec<FieldError>> {
+    match serde_json::from_slice::<Config>(json) {
+        Ok(config) => config.parse(),
+        Err(error) => Err(vec![FieldError { field: "config".into(), message: error.to_string() }]),
+    }
+}
+
+impl Config {
+    /// Checks everything and gives the settings.
+    ///
+    /// # Errors
+    /// All that is wrong, never only the first.
+    pub fn parse(self) -> Result<Settings, Vec<FieldError>> {
+        let mut errors = Errors::default();
+        let Self {
+            version,
+            policy,
+            mode,
+            issuers,
+            username_attribute,
+            service_accounts,
+            basic_auth,
+            credentials,
+            anonymous_paths,
+            upstream,
+        } = self;
+        if version != VERSION {
+            errors.add("version", format!("is {version}; this sidecar reads version {VERSION}"));
+        }
+        errors.require(!issuers.is_empty(), "issuers", "needs at least one issuer");
+        let issuers = issuers
+            .into_iter()
+            .enumerate()
+            .filter_map(|(i, issuer)| parse_issuer(i, issuer, &mut errors))
+            .collect();
+        let username = parse_username_attribute(username_attribute, &mut errors);
+        let mut accounts: Vec<(String, Username)> = Vec::new();
+        for (i, account) in service_accounts.into_iter().enumerate() {
+            let field = format!("serviceAccounts[{i}]");
+            errors.require(!account.client.is_empty(), &field, "the client id is empty");
+            errors.require(!account.client.contains('*'), &field, "wildcards are not accepted");
+            errors.require(
+                accounts.iter().all(|(client, _)| *client != account.client),
+                &field,
+                "the client is listed twice",
+            );
+            if let Some(name) = errors.text(format!("{field}.username"), &account.username) {
+                accounts.push((account.client, name));
+            }
+        }
+        for (i, path) in anonymous_paths.paths.iter().enumerate() {
+            let plain = path.value.starts_with('/')
+                && !path.value.contains(['%', ';', '\\', '?', '#'])
+                && !path.value.contains("//");
+            errors.require(
+                plain,
+                &format!("anonymousPaths.paths[{i}].value"),
+                "must be a plain path that starts with '/'",
+            );
+            errors.require(
+                path.value != "/",
+                &format!("anonymousPaths.paths[{i}].value"),
+                "would open every path; set credentials.anonymous to Allow if that is meant",
+            );
+        }
+        let upstream = parse_upstream(upstream, &mut errors);
+        match (username, upstream, errors.0) {
+            (Some(username), Some(upstream), errors) if errors.is_empty() => Ok(Settings {
+                policy,
+                mode,
+                issuers,
+                username,
+                service_accounts: accounts,
+                basic_auth,
+                credentials,
+                anonymous_paths,
+                upstream,
+            }),
+            (_, _, errors) => Err(errors),
+        }
+    }
+}
+
+fn parse_issuer(index: usize, issuer: Issuer, errors: &mut Errors) -> Option<IssuerSettings> {
+    let at = |name: &str| format!("issuers[{index}].{name}");
+    let Issuer {
+        host,
+        realm,
+        backchannel_url,
+        accepted_issuers,
+        audiences,
+        authorized_parties,
+        own_ca,
+        last_known,
+    } = issuer;
+    let base: Option<KeycloakBase> = errors.text(at("host"), &host);
+    let backchannel: Option<Option<Authority>> = match backchannel_url {
+        Some(text) => errors.text(at("backchannelURL"), &text).map(Some),
+        None => Some(None),
+    };
+    let realm_ok = !realm.is_empty()
+        && realm.len() <= 255
+        && realm != "."
+        && realm != ".."
+        && !realm.chars().any(char::is_control);
+    errors.require(realm_ok, &at("realm"), "must be the realm's name, 1 to 255 characters");
+    for (name, list) in [
+        ("acceptedIssuers", &accepted_issuers),
+        ("audiences", &audiences),
+        ("authorizedParties", &authorized_parties),
+    ] {
+        errors.require(list.iter().all(|entry| !entry.is_empty()), &at(name), "has an empty entry");
+    }
+    Some(IssuerSettings {
+        base: base?,
+        realm,
+        backchannel: backchannel?,
+        accepted_issuers,
+        audiences,
+        authorized_parties,
+        own_ca,
+        last_known,
+    })
+}
+
+fn parse_username_attribute(attribute: String, errors: &mut Errors) -> Option<UsernameSource> {
+    if attribute.is_empty() || attribute.len() > 255 {
+        errors.add(
+            "usernameAttribute",
+            "must be the name of a claim, or a JSON pointer such as /attributes/wiki",
+        );
+        return None;
+    }
+    if !attribute.starts_with('/') {
+        return Some(UsernameSource::Member(attribute));
+    }
+    let escapes_are_valid = attribute.split('~').skip(1).all(|tail| tail.starts_with(['0', '1']));
+    errors.require(
+        escapes_are_valid,
+        "usernameAttribute",
+        "is not a JSON pointer: '~' must be followed by 0 or 1 (RFC 6901)",
+    );
+    escapes_are_valid.then_some(UsernameSource::Pointer(attribute))
+}
+
+fn parse_upstream(upstream: Upstream, errors: &mut Errors) -> Option<UpstreamSettings> {
+    let Upstream { scheme, proxy_name, proxy_port, context_path, timeouts, identity } = upstream;
+    let Identity::Oauth1(oauth1) = identity;
+    let key = &oauth1.consumer_key;
+    let key_ok = (1..=255).contains(&key.len())
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    errors.require(
+        key_ok,
+        "upstream.identity.oauth1.consumerKey",
+        "has 1 to 255 characters of A-Z a-z 0-9 - . _",
+    );
+    if let Some(path) = &context_path {
+        errors.require(
+            is_context_path(path),
+            "upstream.contextPath",
+            "is empty or starts with '/', without a trailing slash, such as /confluence",
+        );
+    }
+    if let Some(name) = &proxy_name {
+        let plain =
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b));
+        errors.require(plain, "upstream.proxyName", "must be a host name");
+    }
+    errors.require(proxy_port != Some(0), "upstream.proxyPort", "must be 1 to 65535");
+    errors.0.is_empty().then(|| UpstreamSettings {
+        scheme,
+        proxy_name,
+        proxy_port,
+        context_path,
+        request_timeout: timeouts.request.map(|limit| limit.0),
+        idle_timeout: timeouts.idle.map(|limit| limit.0),
+        identity: IdentitySettings::OAuth1 { consumer_key: oauth1.consumer_key },
+    })
+}
+
+/// Whether `path` can be a context path: empty, or segments of unreserved characters.
+pub(super) fn is_context_path(path: &str) -> bool {
+    path.is_empty()
+        || path.strip_prefix('/').is_some_and(|rest| {
+            rest.split('/').all(|segment| {
+                !segment.is_empty()
+                    && segment != "."
+                    && segment != ".."
+                    && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests;

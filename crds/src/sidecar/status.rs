@@ -1,0 +1,65 @@
+//! What a sidecar says about itself: `GET /status?nonce=<nonce>` on its admin port. The answer is authenticated by
+//! an HMAC-SHA256 over nonce and body under the policy's status key, so that no other pod can speak for a sidecar.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::PolicyRef;
+use crate::condition::{ProviderReason, UpstreamReason};
+
+/// The answer's body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SidecarStatus {
+    /// Version of the sidecar.
+    pub sidecar_version: String,
+    /// The policy and its generation that the running configuration was rendered from.
+    pub policy: PolicyRef,
+    /// Lower-case hexadecimal SHA-256 of the configuration file that is in force.
+    pub config_hash: String,
+    /// Why the newest configuration file is not in force, when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_rejected: Option<String>,
+    /// The identity provider, as this sidecar sees it.
+    pub identity_provider: Report<ProviderReason>,
+    /// The result of calibration.
+    pub upstream: Report<UpstreamReason>,
+}
+
+/// A reason and a sentence that says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report<R> {
+    /// Reason from a closed set.
+    pub reason: R,
+    /// For people.
+    pub message: String,
+}
+
+/// Shortest accepted nonce, in characters.
+pub const MIN_NONCE: usize = 16;
+/// Longest accepted nonce, in characters.
+pub const MAX_NONCE: usize = 128;
+
+/// Whether `nonce` may be used: lower-case hexadecimal digits of the right number.
+pub fn is_nonce(nonce: &str) -> bool {
+    (MIN_NONCE..=MAX_NONCE).contains(&nonce.len())
+        && nonce.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// What the HMAC is computed over.
+pub fn mac_input(nonce: &str, body: &[u8]) -> Vec<u8> {
+    [b"restward-status-v1\n", nonce.as_bytes(), b"\n", body].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonces_cannot_reach_into_the_body() {
+        assert!(is_nonce("00112233445566778899aabbccddeeff"));
+        for nonce in ["", "0011", "00112233445566778899aabbccddeef\n", "00112233445566778899AABBCCDDEEFF"] {
+            assert!(!is_nonce(nonce), "{nonce:?}");
+        }
+    }
+}
