@@ -1,1 +1,3 @@
-//! Kinds.
+//! The Kubernetes kinds of the group `restward.io`.
+
+pub mod v1alpha1;

@@ -5,7 +5,7 @@
 //! - [`condition`]: the conditions of a policy and their reasons
 //! - [`text`]: checked strings: URLs, durations, user names
 //! - [`sidecar`]: the sidecar's configuration: what the operator writes, the sidecar reads, and both parse
-//! - [`api`]: the Kubernetes kinds (feature `kubernetes`)
+//! - `api`: the Kubernetes kinds (feature `kubernetes`)
 
 #[cfg(feature = "kubernetes")]
 pub mod api;

@@ -1,0 +1,12 @@
+//! `restward.io/v1alpha1`.
+
+#![allow(unreachable_pub, reason = "the KubeSchema derive repeats the struct inside a function")]
+
+mod policy;
+mod status;
+
+pub use policy::{
+    BasicAuth, CaCertificateRef, DeletionPolicy, IdentitySpec, Keycloak, OAuth1Spec, RestApiAuthPolicy,
+    RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,
+};
+pub use status::{ApplicationLinkStatus, RestApiAuthPolicyStatus, WorkloadStatus};

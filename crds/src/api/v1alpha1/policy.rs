@@ -1,0 +1,262 @@
+//! Spec of `RestApiAuthPolicy`. The doc comments are the manual: `kubectl explain restapiauthpolicy.spec`.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::status::RestApiAuthPolicyStatus;
+use crate::sidecar::{
+    config::{AnonymousPaths, Credentials, Timeouts},
+    terms::{Mode, Scheme, ServiceAccount, Switch},
+};
+
+/// Who may call the REST API of the selected Confluence pods, and as whom.
+#[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "restward.io",
+    version = "v1alpha1",
+    kind = "RestApiAuthPolicy",
+    plural = "restapiauthpolicies",
+    shortname = "rap",
+    category = "restward",
+    namespaced,
+    status = "RestApiAuthPolicyStatus",
+    derive = "PartialEq",
+    doc = "Who may call the REST API of the selected Confluence pods, and as whom.",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(name = "Realm", type_ = "string", json_path = ".spec.keycloak.realm"),
+    printcolumn(name = "Basic", type_ = "string", json_path = ".spec.basicAuth.mode"),
+    printcolumn(name = "Audience", type_ = "string", json_path = ".status.audience"),
+    printcolumn(name = "Pods", type_ = "string", json_path = ".status.pods"),
+    printcolumn(name = "Reason", type_ = "string", priority = "1", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RestApiAuthPolicySpec {
+    /// Pods of this namespace that the policy protects. Must not be empty. On the official chart:
+    /// `matchLabels: {app.kubernetes.io/name: confluence}`. It must not match Synchrony.
+    #[x_kube(validation = ("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
+        "selector must not be empty: name the labels of the Confluence pods, such as matchLabels: {app.kubernetes.io/name: confluence}"))]
+    pub selector: LabelSelector,
+
+    /// Name of the Confluence container. Default: the container that has a port named `http` and the variable
+    /// `ATL_TOMCAT_PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub container: Option<String>,
+
+    /// Enforce refuses what the policy refuses. Audit forwards everything as without Restward and records what it
+    /// would have refused, and why. Off forwards everything and decides nothing: the break-glass.
+    #[serde(default)]
+    pub mode: Mode,
+
+    /// The Keycloak realm whose tokens are accepted.
+    pub keycloak: Keycloak,
+
+    /// Claim that names the Confluence user: a member name taken literally (dots have no meaning), or a JSON pointer
+    /// (RFC 6901) when it starts with `/`. Map only attributes that users cannot edit themselves.
+    #[serde(default = "default_username_attribute")]
+    #[schemars(length(min = 1, max = 255))]
+    pub username_attribute: String,
+
+    /// Password logins on the REST API.
+    #[serde(default)]
+    pub basic_auth: BasicAuth,
+
+    /// Which tokens of the realm are accepted. Without any entry every client of the realm may call.
+    #[serde(default)]
+    pub tokens: Tokens,
+
+    /// Clients whose own tokens (client credentials) act as a Confluence user. Such tokens name no Confluence user by
+    /// themselves and are refused when the client is not listed. No wildcards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["client".into()]))]
+    #[x_kube(validation = ("self.all(a, !a.client.contains('*'))", "serviceAccounts take no wildcards: list each client id"))]
+    pub service_accounts: Vec<ServiceAccount>,
+
+    /// Switches for the other kinds of credential.
+    #[serde(default)]
+    pub credentials: Credentials,
+
+    /// REST paths that need no credential.
+    #[serde(default)]
+    pub anonymous_paths: AnonymousPaths,
+
+    /// Confluence behind the sidecar. Everything has a default that is right for the official chart.
+    #[serde(default)]
+    pub upstream: UpstreamSpec,
+
+    /// How pods that run already get the sidecar.
+    #[serde(default)]
+    pub rollout: Rollout,
+
+    /// What happens to injected pods when the policy is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+fn default_username_attribute() -> String {
+    "preferred_username".into()
+}
+
+/// A Keycloak realm.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Keycloak {
+    /// Host name or base URL under which clients reach Keycloak: what stands in front of `/realms/`, such as
+    /// `sso.example.com` or `https://sso.example.com/auth`. Without a path both `/realms` and `/auth/realms` are tried.
+    /// `http://` is accepted and reported as `PlainHttp`.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = ("self.matches('^(https?://)?[^/?#@\\\\s]+(/[^?#@\\\\s]*)?$')",
+        "host must be a host name or a base URL such as https://sso.example.com/auth, without user name, query or fragment"))]
+    pub host: String,
+
+    /// Name of the realm.
+    #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = ("self.matches('^[^/?#%;\\\\\\\\\\\\s]+$') && self != '.' && self != '..'",
+        "realm must be the realm's name as in its URL, without slashes or blanks"))]
+    pub realm: String,
+
+    /// Scheme, host and port under which pods reach Keycloak, when they cannot reach `host`, such as
+    /// `https://keycloak.sso.svc:8443`. The path of `host` is kept.
+    #[serde(rename = "backchannelURL", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = ("self.matches('^https?://[^/?#@\\\\s]+/?$')",
+        "backchannelURL must be scheme, host and port only, such as https://keycloak.sso.svc:8443; the path of host is kept"))]
+    pub backchannel_url: Option<String>,
+
+    /// Accepted values of the `iss` claim, exactly. Default: the issuer that discovery names, which must be the realm's
+    /// URL below `host`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 1024)))]
+    pub accepted_issuers: Vec<String>,
+
+    /// ConfigMaps of this namespace with the certificate authorities (PEM) that sign Keycloak's certificate. When given,
+    /// no others are trusted. Default: the public ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub ca_certificate_refs: Vec<CaCertificateRef>,
+}
+
+/// A ConfigMap with PEM certificates.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaCertificateRef {
+    /// Name of the ConfigMap, in the policy's namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key in the ConfigMap. Default: `ca.crt`.
+    #[serde(default = "default_ca_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+fn default_ca_key() -> String {
+    "ca.crt".into()
+}
+
+/// Password logins: the Basic header in any spelling, `os_username` and `os_password`, and the bodies of XML-RPC and SOAP.
+#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BasicAuth {
+    /// Allow passes them on. Audit passes them on and records each. Deny answers 401.
+    #[serde(default)]
+    pub mode: Switch,
+}
+
+/// Which tokens of the realm are accepted.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tokens {
+    /// Accepted audiences (`aud`): one must match exactly. Keycloak adds one only by an Audience mapper; its `account`
+    /// is not meant for Confluence. Default: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 1024)))]
+    pub audiences: Vec<String>,
+    /// Client ids that may call (`azp`). It does not replace an audience. Default: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), inner(length(min = 1, max = 255)))]
+    pub authorized_parties: Vec<String>,
+}
+
+/// Confluence behind the sidecar. What is absent is taken from the pod's variables and found by calibration.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpstreamSpec {
+    /// Scheme of Tomcat's connector. Default: `ATL_TOMCAT_SCHEME` of the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
+    /// `proxyName` of Tomcat's connector. Default: `ATL_PROXY_NAME` of the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub proxy_name: Option<String>,
+    /// `proxyPort` of Tomcat's connector. Default: `ATL_PROXY_PORT` of the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub proxy_port: Option<u16>,
+    /// Context path: empty, or such as `/confluence`. Default: `ATL_TOMCAT_CONTEXTPATH` of the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    #[x_kube(validation = ("self == '' || self.matches('^(/[A-Za-z0-9._~-]+)+$')",
+        "contextPath must be empty or start with a slash and not end with one, such as /confluence"))]
+    pub context_path: Option<String>,
+    /// Time limits towards Confluence.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// How the user is named to Confluence. Default: `oauth1`.
+    #[serde(default)]
+    pub identity: IdentitySpec,
+}
+
+/// How the user is named to Confluence: one member.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum IdentitySpec {
+    /// Two-legged OAuth 1.0a with impersonation over an incoming application link: works on stock Confluence. Status
+    /// shows how to make the link.
+    Oauth1(OAuth1Spec),
+}
+
+impl Default for IdentitySpec {
+    fn default() -> Self {
+        Self::Oauth1(OAuth1Spec::default())
+    }
+}
+
+/// The consumer of the application link.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OAuth1Spec {
+    /// Consumer key of the application link. Default: `restward-<namespace>-<name>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9._-]+$"))]
+    pub consumer_key: Option<String>,
+}
+
+/// How pods that run already get the sidecar.
+#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rollout {
+    /// Manual: status names the workloads to restart and the command. New pods are injected by themselves.
+    #[serde(default)]
+    pub strategy: RolloutStrategy,
+}
+
+/// Who restarts the pods.
+#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum RolloutStrategy {
+    /// The administrator.
+    #[default]
+    Manual,
+}
+
+/// What happens to injected pods when the policy is deleted.
+#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum DeletionPolicy {
+    /// New pods come without the sidecar. Running ones keep enforcing until they are restarted; only then do the keys go.
+    #[default]
+    Detach,
+}

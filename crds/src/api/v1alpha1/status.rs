@@ -1,0 +1,66 @@
+//! Status of `RestApiAuthPolicy`: only what was applied and what sidecars answered.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Observed state of a policy.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestApiAuthPolicyStatus {
+    /// Generation of the spec that this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Conditions: Accepted, Programmed, Injected, IdentityProviderReachable, UpstreamTrusted, Ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// Injected and selected pods, such as `2/3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<String>,
+    /// Accepted audiences, or `ANY`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Things that are allowed but better avoided, such as `PlainHttp: …`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advisories: Vec<String>,
+    /// The selected workloads, at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workloads: Vec<WorkloadStatus>,
+    /// The application link that Confluence needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_link: Option<ApplicationLinkStatus>,
+}
+
+/// A StatefulSet, Deployment or single pod whose pods are selected.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadStatus {
+    /// Kind of the workload.
+    pub kind: String,
+    /// Name of the workload.
+    pub name: String,
+    /// Selected pods.
+    pub pods: i32,
+    /// Selected pods with the sidecar.
+    pub injected: i32,
+    /// Command that restarts the pods which lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_command: Option<String>,
+}
+
+/// What the administrator of Confluence has to enter.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationLinkStatus {
+    /// Consumer key.
+    pub consumer_key: String,
+    /// Public key (SPKI, PEM).
+    pub public_key: String,
+    /// SHA-256 of the public key (SPKI, DER), lower-case hexadecimal.
+    pub fingerprint: String,
+    /// The three REST calls, as curl lines, and the clicks; only while Confluence does not trust the link.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instructions: Vec<String>,
+}
