@@ -6,10 +6,13 @@
 //! - [`text`]: checked strings: URLs, durations, user names
 //! - [`sidecar`]: the sidecar's configuration: what the operator writes, the sidecar reads, and both parse
 //! - `api`: the Kubernetes kinds (feature `kubernetes`)
+//! - `generate`: every file that is generated from this crate (feature `kubernetes`)
 
 #[cfg(feature = "kubernetes")]
 pub mod api;
 pub mod condition;
+#[cfg(feature = "kubernetes")]
+pub mod generate;
 pub mod names;
 pub mod reason;
 pub mod sidecar;

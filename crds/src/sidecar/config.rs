@@ -105,6 +105,7 @@ pub struct Credentials {
     /// OAuth 1 and JWT requests of application links. Default: Allow.
     pub application_link: Switch,
     /// Access tokens that Confluence itself issued as OAuth 2 provider. Default: Allow.
+    #[serde(rename = "confluenceOAuth2")]
     pub confluence_oauth2: Switch,
     /// Browser sessions (cookies). Default: Allow.
     pub session: Switch,

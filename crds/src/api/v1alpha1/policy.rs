@@ -24,13 +24,22 @@ use crate::sidecar::{
     status = "RestApiAuthPolicyStatus",
     derive = "PartialEq",
     doc = "Who may call the REST API of the selected Confluence pods, and as whom.",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
     printcolumn(name = "Realm", type_ = "string", json_path = ".spec.keycloak.realm"),
     printcolumn(name = "Basic", type_ = "string", json_path = ".spec.basicAuth.mode"),
     printcolumn(name = "Audience", type_ = "string", json_path = ".status.audience"),
     printcolumn(name = "Pods", type_ = "string", json_path = ".status.pods"),
-    printcolumn(name = "Reason", type_ = "string", priority = "1", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        priority = "1",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,0 +1,49 @@
+# Entry point: `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+export RESTWARD_CACHE ?= $(HOME)/.cache/restward
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: doctor
+doctor: ## Say what this machine lacks, and how to get it
+	@tests/doctor
+
+.PHONY: dev
+dev: ## Keycloak, Confluence stand-in and sidecar as plain processes (no root, no cluster)
+	@tests/dev
+
+.PHONY: demo
+demo: ## The whole product on a real cluster on this machine (root)
+	@tests/demo/up
+
+.PHONY: demo-down
+demo-down: ## Take the demo's cluster down, also after a killed run
+	@tests/demo/down
+
+.PHONY: check
+check: ## fmt, clippy, unit and in-process suites (no root, no network)
+	@tests/check
+
+.PHONY: test
+test: ## Everything, on a real cluster on this machine (root)
+	@tests/all
+
+.PHONY: gen
+gen: ## Write the generated files: CRDs, schemas, reference pages, golden charts
+	@tests/gen
+
+.PHONY: lint
+lint: ## fmt, clippy, shellcheck, helm lint, cargo-deny, generated files
+	@tests/lint
+
+.PHONY: images
+images: ## Build the operator's and the sidecar's image as OCI archives
+	@tests/images
+
+.PHONY: clean
+clean: ## Remove what was built in the tree (the cache outside stays)
+	cargo clean

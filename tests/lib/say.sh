@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# Progress lines with elapsed time, and steps that say how long they took.
+
+RESTWARD_CACHE="${RESTWARD_CACHE:-$HOME/.cache/restward}"
+export RESTWARD_CACHE
+SAY_START="${SAY_START:-$(date +%s)}"
+export SAY_START
+
+# say TEXT: one progress line with the minutes since the start.
+say() {
+    local elapsed=$(($(date +%s) - SAY_START))
+    printf '[%02d:%02d] %s\n' $((elapsed / 60)) $((elapsed % 60)) "$*"
+}
+
+# die TEXT: say what is wrong and stop.
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# step TEXT COMMAND...: run COMMAND and say how long it took; its failure is the step's failure.
+step() {
+    local what="$1" begin
+    shift
+    begin=$(date +%s)
+    say "$what"
+    "$@" || {
+        local code=$?
+        say "FAILED: $what (exit $code)"
+        return "$code"
+    }
+    say "done: $what ($(($(date +%s) - begin)) s)"
+}
+
+# quietly LOG COMMAND...: run COMMAND with its output in LOG; show the end of LOG when it fails.
+quietly() {
+    local log="$1"
+    shift
+    mkdir -p "$(dirname "$log")"
+    "$@" >"$log" 2>&1 || {
+        local code=$?
+        tail -n 60 "$log" >&2
+        printf 'the whole output: %s\n' "$log" >&2
+        return "$code"
+    }
+}
