@@ -1,0 +1,3 @@
+module restward.io/tests/cluster/images
+
+go 1.24

@@ -1,0 +1,14 @@
+# shellcheck shell=bash
+# CoreDNS as a deployment, like everywhere.
+
+deploy_dns() {
+  render coredns.yaml "$STATE/config/coredns.yaml"
+  admin apply -f "$STATE/config/coredns.yaml"
+  admin --namespace kube-system rollout status deployment/coredns --timeout=120s
+  wait_for 30 "kube-proxy to route to CoreDNS" dns_is_routed
+}
+
+# Until then a query is rejected or lost, and a client waits five seconds before it asks again.
+dns_is_routed() {
+  iptables -w -t nat -S KUBE-SERVICES | grep -qE -- "-d $DNS_SERVICE_IP/32 -p udp .*-j KUBE-SVC-"
+}
