@@ -1,0 +1,71 @@
+//! Which policies are in force, as injection sees them: the boundary between controller and webhook.
+//!
+//! The controller writes a [`Candidate`] into the policy's ConfigMap with everything else that it programs; the webhook
+//! reads it from there. So injection follows what was accepted and programmed last, never an edit that was not accepted.
+
+use futures::future::BoxFuture;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::LabelSelector, jiff::Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What injection has to know about one programmed policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Candidate {
+    /// Namespace of the policy.
+    pub namespace: String,
+    /// Name of the policy.
+    pub name: String,
+    /// UID of the policy.
+    pub uid: String,
+    /// When the policy was created; of two that select one pod the older wins, then the name.
+    pub created: Timestamp,
+    /// Pods that the policy selects; never empty.
+    pub selector: LabelSelector,
+    /// Name of the Confluence container, when the policy gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+}
+
+impl Candidate {
+    /// Name of the policy's ConfigMap, in the policy's namespace.
+    pub fn config_map(&self) -> String {
+        config_map_name(&self.name)
+    }
+
+    /// Item of the Secret `restward-keys` with the consumer's private key.
+    pub fn consumer_key_item(&self) -> String {
+        consumer_key_item(&self.uid)
+    }
+
+    /// Item of the Secret `restward-keys` with the status key.
+    pub fn status_key_item(&self) -> String {
+        status_key_item(&self.uid)
+    }
+}
+
+/// Name of the ConfigMap of the policy `policy`.
+pub fn config_map_name(policy: &str) -> String {
+    format!("restward-{policy}")
+}
+
+/// Item of the Secret `restward-keys` with the consumer's private key of the policy with this UID.
+pub fn consumer_key_item(uid: &str) -> String {
+    format!("{uid}.consumer-key.pem")
+}
+
+/// Item of the Secret `restward-keys` with the status key of the policy with this UID.
+pub fn status_key_item(uid: &str) -> String {
+    format!("{uid}.status-key")
+}
+
+/// Gives the programmed policies.
+pub trait PolicySource: Send + Sync + 'static {
+    /// The programmed policies of a namespace, as far as this replica has heard.
+    fn policies_of(&self, namespace: &str) -> Vec<Candidate>;
+
+    /// The same, asked of the API server: for a policy that this replica has not heard of yet.
+    ///
+    /// # Errors
+    /// The API server could not be asked.
+    fn fetch_policies_of(&self, namespace: &str) -> BoxFuture<'_, Result<Vec<Candidate>, kube::Error>>;
+}
