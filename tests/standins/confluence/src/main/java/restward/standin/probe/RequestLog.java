@@ -1,0 +1,34 @@
+package restward.standin.probe;
+
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+
+/** The last requests that reached the application, so that a test can show that something did not. */
+public final class RequestLog {
+    private static final int KEPT = 2000;
+
+    public record Entry(
+            long number, String method, String uri, String query, List<List<String>> headers,
+            String authentication, String user, int status) {}
+
+    private final Deque<Entry> entries = new ArrayDeque<>();
+    private long count;
+
+    synchronized void add(
+            String method, String uri, String query, List<List<String>> headers, String authentication, String user, int status) {
+        count++;
+        entries.addLast(new Entry(count, method, uri, query, headers, authentication, user, status));
+        if (entries.size() > KEPT) {
+            entries.removeFirst();
+        }
+    }
+
+    synchronized long count() {
+        return count;
+    }
+
+    synchronized List<Entry> after(long number) {
+        return entries.stream().filter(entry -> entry.number() > number).toList();
+    }
+}
