@@ -64,15 +64,18 @@ process_runs() {
   [ -n "$state" ] && [ "$state" != Z ]
 }
 
-# Every process of the cluster, by command line or by the cgroup of its pods; this script and its parents excepted.
+# Every process of the cluster: pods by their cgroup, daemons and shims by their command line.
 our_processes() {
-  local folder pid
-  for folder in /proc/[0-9]*; do
-    pid=${folder#/proc/}
-    process_runs "$pid" || continue
-    if is_cluster_program "$pid" || grep -qsE ":/$CGROUP(/|\$)" "$folder/cgroup"; then printf '%s\n' "$pid"; fi
+  local pid
+  {
+    grep -lsE ":/$CGROUP(/|\$)" /proc/[0-9]*/cgroup || true
+    grep -lsE "($STATE|$RUN)/" /proc/[0-9]*/cmdline || true
+  } | cut -d/ -f3 | sort -un | while read -r pid; do
+    if process_runs "$pid" && { in_pod_cgroup "$pid" || is_cluster_program "$pid"; }; then printf '%s\n' "$pid"; fi
   done
 }
+
+in_pod_cgroup() { grep -qsE ":/$CGROUP(/|\$)" "/proc/$1/cgroup"; }
 
 is_cluster_program() { # PID: one of our daemons or a shim of our containerd, not somebody's `tail` of our logs
   local program
