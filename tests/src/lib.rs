@@ -1,1 +1,22 @@
-//! Support for the suites.
+//! What the demo and the end-to-end suites have in common. They see the product as its users do: through `kubectl`,
+//! through HTTP, and through what status says. Nothing of the operator or the sidecar is linked in.
+//!
+//! - [`command`]: running `kubectl` and other programs
+//! - [`wait`]: waiting for a condition, never for a time
+//! - [`world`]: where things are in the test cluster
+//! - [`keycloak`]: getting tokens as clients do
+//! - [`wiki`]: calling Confluence through its Service
+//! - [`policy`]: applying, patching and reading the policy
+//! - [`table`]: what was expected and what was seen
+//! - [`guide`]: the flow of the original guide, section by section
+
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
+
+pub mod command;
+pub mod guide;
+pub mod keycloak;
+pub mod policy;
+pub mod table;
+pub mod wait;
+pub mod wiki;
+pub mod world;

@@ -1,0 +1,54 @@
+//! Confluence as it is without Restward, then the policy and the restart that it asks for.
+
+use anyhow::{Context as _, Result};
+use reqwest::Method;
+
+use crate::{
+    command::kubectl,
+    policy,
+    table::Table,
+    wait::{QUICK, SLOW},
+    wiki::{Auth, CONTENT, call, get},
+    world::{WIKI, WIKI_NAMESPACE, World},
+};
+
+pub(super) async fn without_a_policy(world: &World, table: &mut Table) -> Result<()> {
+    table.section("Confluence without Restward");
+    let answer = get(world, CONTENT, &Auth::Basic("alice", "alice-password")).await?;
+    table.status("Basic login", 200, &answer);
+    let answer = get(world, "/status", &Auth::None).await?;
+    table.status("/status", 200, &answer);
+    Ok(())
+}
+
+pub(super) async fn policy_and_restart(world: &World, table: &mut Table) -> Result<()> {
+    table.section("kubectl apply of the policy");
+    policy::create().await?;
+    let message =
+        policy::until(WIKI_NAMESPACE, policy::NAME, "Injected", "False", "RestartRequired", QUICK).await?;
+    let command = format!("kubectl rollout restart statefulset/{WIKI} -n {WIKI_NAMESPACE}");
+    table.add(
+        "status names the command that restarts the pods",
+        &command,
+        short(&message),
+        message.contains(&command),
+    );
+
+    let arguments =
+        message.split('\'').find(|part| part.starts_with("kubectl ")).unwrap_or(&command).to_owned();
+    let arguments: Vec<&str> = arguments.split_whitespace().skip(1).collect();
+    kubectl(&arguments).await.context("the command that status names")?;
+    kubectl(&["rollout", "status", &format!("statefulset/{WIKI}"), "-n", WIKI_NAMESPACE, "--timeout=360s"])
+        .await?;
+    policy::until(WIKI_NAMESPACE, policy::NAME, "Injected", "True", "Injected", SLOW).await?;
+    let pods = policy::read().await?["status"]["pods"].as_str().unwrap_or_default().to_owned();
+    table.add("the restarted pod has the sidecar", "1/1", &pods, pods == "1/1");
+
+    let answer = call(world, Method::GET, "/status", &Auth::None).await?;
+    table.status("/status through the sidecar", 200, &answer);
+    Ok(())
+}
+
+fn short(message: &str) -> String {
+    message.chars().take(100).collect()
+}

@@ -1,0 +1,125 @@
+//! Getting tokens as clients do.
+
+use std::{
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+use crate::{
+    command::run,
+    wait::eventually,
+    world::{ISSUER_HOST, World},
+};
+
+/// Asks the token endpoint of a realm.
+///
+/// # Errors
+/// When Keycloak refuses; with its answer.
+pub async fn token_response(world: &World, realm: &str, form: &[(&str, &str)]) -> Result<Value> {
+    let url = format!("{}/realms/{realm}/protocol/openid-connect/token", world.keycloak_url);
+    let answer = world.https.post(url).form(form).send().await?;
+    let status = answer.status();
+    let body: Value = answer.json().await?;
+    if !status.is_success() {
+        bail!("Keycloak answered {status}: {body}");
+    }
+    Ok(body)
+}
+
+fn access_token(response: &Value) -> Result<String> {
+    response["access_token"].as_str().map(Into::into).ok_or_else(|| anyhow!("no access_token in the answer"))
+}
+
+/// A token by client credentials.
+///
+/// # Errors
+/// When Keycloak refuses.
+pub async fn by_client_credentials(world: &World, client: &str) -> Result<String> {
+    let secret = format!("{client}-secret");
+    let form = [("grant_type", "client_credentials"), ("client_id", client), ("client_secret", &secret)];
+    access_token(&token_response(world, "atlassian", &form).await?)
+}
+
+/// Access and ID token by user name and password, which the test realm allows.
+///
+/// # Errors
+/// When Keycloak refuses.
+pub async fn by_password(world: &World, realm: &str, client: &str, user: &str) -> Result<Value> {
+    let (secret, password) = (format!("{client}-secret"), password_of(user));
+    let form = [
+        ("grant_type", "password"),
+        ("client_id", client),
+        ("client_secret", &secret),
+        ("username", user),
+        ("password", &password),
+        ("scope", "openid"),
+    ];
+    token_response(world, realm, &form).await
+}
+
+/// An access token by user name and password.
+///
+/// # Errors
+/// When Keycloak refuses.
+pub async fn user_token(world: &World, user: &str) -> Result<String> {
+    access_token(&by_password(world, "atlassian", "wiki-rest", user).await?)
+}
+
+/// A user's password in the test realm: the name in ASCII and `-password`.
+pub fn password_of(user: &str) -> String {
+    format!("{}-password", user.replace('ü', "ue"))
+}
+
+/// A token by authorization code: the real login form, driven by a script.
+///
+/// # Errors
+/// When the flow fails.
+pub async fn by_authorization_code(world: &World, user: &str) -> Result<String> {
+    let ca = std::env::temp_dir().join(format!("restward-ca-{}.crt", std::process::id()));
+    std::fs::write(&ca, &world.ca_pem)?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("standins/login");
+    let resolve = format!("{ISSUER_HOST}:443:{}", world.keycloak_address);
+    let base = format!("https://{ISSUER_HOST}/auth");
+    let args = [
+        "--url",
+        &base,
+        "--realm",
+        "atlassian",
+        "--client",
+        "wiki-rest",
+        "--client-secret",
+        "wiki-rest-secret",
+        "--user",
+        user,
+        "--password",
+        &password_of(user),
+        "--ca",
+        &ca.to_string_lossy(),
+        "--resolve",
+        &resolve,
+    ]
+    .map(ToOwned::to_owned);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let token = run(&script.to_string_lossy(), &args, None).await;
+    std::fs::remove_file(&ca)?;
+    Ok(token?.trim().to_owned())
+}
+
+/// Waits until `token` is expired beyond the tolerated difference of clocks.
+///
+/// # Errors
+/// When the token has no `exp` or lives too long for a test.
+pub async fn outlive(token: &str, clock_skew: Duration) -> Result<()> {
+    let claims = token.split('.').nth(1).context("not a JWT")?;
+    let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims)?)?;
+    let end = claims["exp"].as_u64().context("no exp")? + clock_skew.as_secs() + 1;
+    eventually("the short-lived token expires", Duration::from_mins(2), || async {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        if now > end { Ok(()) } else { bail!("{} s left", end - now) }
+    })
+    .await
+}

@@ -1,0 +1,77 @@
+//! Applying, patching and reading the policy.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use serde_json::Value;
+
+use crate::{
+    command::{apply, kubectl, kubectl_json},
+    wait::eventually,
+    world::WIKI_NAMESPACE,
+};
+
+/// Name of the demo's policy.
+pub const NAME: &str = "wiki";
+
+/// The demo's policy, as a file that a user would write.
+pub const YAML: &str = include_str!("../demo/policy.yaml");
+
+/// Applies the demo's policy.
+///
+/// # Errors
+/// When the API server refuses it.
+pub async fn create() -> Result<()> {
+    apply(YAML).await.map(drop)
+}
+
+/// The policy as it is.
+///
+/// # Errors
+/// When it does not exist.
+pub async fn read() -> Result<Value> {
+    kubectl_json(&["get", "restapiauthpolicy", NAME, "-n", WIKI_NAMESPACE]).await
+}
+
+/// Merges `patch` into the policy.
+///
+/// # Errors
+/// When the API server refuses it.
+pub async fn patch(patch: &str) -> Result<()> {
+    kubectl(&["patch", "restapiauthpolicy", NAME, "-n", WIKI_NAMESPACE, "--type=merge", "-p", patch])
+        .await
+        .map(drop)
+}
+
+/// One condition of a policy's status: status, reason, message.
+pub fn condition<'a>(policy: &'a Value, kind: &str) -> Option<(&'a str, &'a str, &'a str)> {
+    let condition =
+        policy["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)?;
+    Some((condition["status"].as_str()?, condition["reason"].as_str()?, condition["message"].as_str()?))
+}
+
+/// Waits until a condition of the named policy has this status and reason, for the current generation; gives its message.
+///
+/// # Errors
+/// When it does not come.
+pub async fn until(
+    namespace: &str,
+    name: &str,
+    kind: &str,
+    status: &str,
+    reason: &str,
+    patience: Duration,
+) -> Result<String> {
+    eventually(&format!("{kind}={status}/{reason} of policy {namespace}/{name}"), patience, || async {
+        let policy = kubectl_json(&["get", "restapiauthpolicy", name, "-n", namespace]).await?;
+        let (is, why, message) = condition(&policy, kind).ok_or_else(|| anyhow!("no such condition yet"))?;
+        if policy["status"]["observedGeneration"] != policy["metadata"]["generation"] {
+            bail!("status is of an older generation");
+        }
+        if (is, why) != (status, reason) {
+            bail!("{kind}={is}/{why}: {message}");
+        }
+        Ok(message.to_owned())
+    })
+    .await
+}

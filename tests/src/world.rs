@@ -1,0 +1,96 @@
+//! Where things are in the test cluster. The host reaches Services and pods, so that calls come from outside the pod.
+
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::{Context as _, Result, anyhow};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use reqwest::{Certificate, Client, redirect::Policy};
+
+use crate::command::{kubectl, kubectl_json};
+
+/// Namespace of Confluence and its policy.
+pub const WIKI_NAMESPACE: &str = "atlassian";
+/// StatefulSet and Service of the Confluence stand-in.
+pub const WIKI: &str = "wiki-confluence";
+/// Its first pod.
+pub const WIKI_POD: &str = "wiki-confluence-0";
+/// Namespace, Deployment and Service of Keycloak.
+pub const KEYCLOAK: &str = "keycloak";
+/// Namespace and Helm release of the operator.
+pub const OPERATOR: &str = "restward";
+/// The host in tokens' issuer, which no DNS knows.
+pub const ISSUER_HOST: &str = "sso.example.test";
+
+/// Addresses and HTTP clients.
+pub struct World {
+    /// Confluence's Service with its context path.
+    pub wiki_url: String,
+    /// Keycloak's Service with `/auth`, as reached from the host.
+    pub keycloak_url: String,
+    /// Address of Keycloak's Service.
+    pub keycloak_address: SocketAddr,
+    /// The certificate authority of Keycloak, PEM.
+    pub ca_pem: String,
+    /// For Confluence: no redirects, no cookies.
+    pub http: Client,
+    /// For Keycloak: trusts its CA and knows its address.
+    pub https: Client,
+    /// System administrator's personal access token of the stand-in.
+    pub admin_token: String,
+}
+
+impl World {
+    /// Looks everything up.
+    ///
+    /// # Errors
+    /// When something is not deployed.
+    pub async fn find() -> Result<Self> {
+        // Only the first call in a process succeeds; a later one finds the same provider installed.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let wiki = cluster_ip(WIKI_NAMESPACE, WIKI).await?;
+        let keycloak_address = SocketAddr::new(cluster_ip(KEYCLOAK, KEYCLOAK).await?, 8443);
+        let ca_pem = kubectl(&[
+            "get",
+            "configmap",
+            "keycloak-ca",
+            "-n",
+            WIKI_NAMESPACE,
+            "-o",
+            r"jsonpath={.data.ca\.crt}",
+        ])
+        .await?;
+        let name = format!("{KEYCLOAK}.{KEYCLOAK}.svc");
+        let plain = Client::builder().no_proxy().redirect(Policy::none());
+        let trusting = Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .tls_certs_only([Certificate::from_pem(ca_pem.as_bytes())?])
+            .resolve(&name, keycloak_address);
+        Ok(Self {
+            wiki_url: format!("http://{wiki}/confluence"),
+            keycloak_url: format!("https://{name}:8443/auth"),
+            keycloak_address,
+            ca_pem,
+            http: plain.build()?,
+            https: trusting.build()?,
+            admin_token: secret(WIKI_NAMESPACE, "wiki-admin", "token").await?,
+        })
+    }
+}
+
+async fn cluster_ip(namespace: &str, service: &str) -> Result<IpAddr> {
+    let address =
+        kubectl(&["get", "service", service, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}"]).await?;
+    address.parse().with_context(|| format!("Service {namespace}/{service} has no address"))
+}
+
+/// One value of a Secret.
+///
+/// # Errors
+/// When it does not exist.
+pub async fn secret(namespace: &str, name: &str, key: &str) -> Result<String> {
+    let object = kubectl_json(&["get", "secret", name, "-n", namespace]).await?;
+    let value =
+        object["data"][key].as_str().ok_or_else(|| anyhow!("Secret {namespace}/{name} has no '{key}'"))?;
+    Ok(String::from_utf8(BASE64_STANDARD.decode(value)?)?)
+}
