@@ -45,7 +45,7 @@ load_archive() { # NAME:TAG ARCHIVE
   buildah_here tag "$id" "$1"
 }
 
-debian_codename() { (. /etc/os-release && printf '%s' "$VERSION_CODENAME"); }
+debian_codename() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
 
 # The machine's own Debian sources, whatever file and format they are written in; no third party's.
 debian_sources() {

@@ -43,7 +43,7 @@ go_build() {
   local folder=$1 target=$2 ldflags=$3 package=$4
   mkdir -p "$(dirname "$target")"
   (
-    cd "$folder"
+    cd "$folder" || exit
     env CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off GOFLAGS='' \
       go build -p 2 -trimpath -buildvcs=false -ldflags "-s -w $ldflags" -o "$target.new" "$package"
   )

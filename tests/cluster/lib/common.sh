@@ -1,10 +1,10 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the names are for the other files and for render()
 # Names, paths and addresses of the test cluster, and how its scripts talk.
 # Every script sources this first. Nothing here changes the machine.
 set -euo pipefail
 
 CLUSTER_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# shellcheck source=tests/cluster/versions.env
+# shellcheck source=/dev/null
 . "$CLUSTER_DIR/versions.env"
 
 CACHE=${RESTWARD_CACHE:-$HOME/.cache/restward}
@@ -107,7 +107,7 @@ render() {
   while read -r name; do
     [ -n "${!name+set}" ] || die "config/$1 uses \${$name}, which is not set"
     text=${text//"\${$name}"/${!name}}
-  done < <(grep -oE '\$\{[A-Z_]+\}' <<<"$text" | tr -d '${}' | sort -u)
+  done < <(grep -oE '\$\{[A-Z_]+\}' <<<"$text" | grep -oE '[A-Z_]+' | sort -u)
   mkdir -p "$(dirname "$2")"
   printf '%s\n' "$text" >"$2"
 }

@@ -3,6 +3,7 @@
 
 start_containerd() {
   local SNAPSHOTTER
+  # shellcheck disable=SC2034 # render reads it
   SNAPSHOTTER=$(choose_snapshotter)
   render containerd.toml "$STATE/config/containerd.toml"
   render cni.conflist "$STATE/cni/10-restward.conflist"

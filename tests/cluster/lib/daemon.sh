@@ -4,6 +4,7 @@
 # A process is ours when its command line names a file below $STATE or $RUN. A pid file alone proves nothing
 # after a reboot or a kill -9, so a pid is never trusted without that look.
 
+# shellcheck disable=SC2153 # STATE and RUN are of common.sh
 is_ours() { # PID
   tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -qE "($STATE|$RUN)/"
 }

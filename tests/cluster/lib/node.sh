@@ -44,8 +44,10 @@ make_pod_cgroup() {
 }
 
 hand_down_controllers() { # CGROUP_FOLDER
+  local -a controllers
   local controller
-  for controller in $(cat "$1/cgroup.controllers"); do
+  read -r -a controllers <"$1/cgroup.controllers"
+  for controller in "${controllers[@]}"; do
     printf '+%s' "$controller" >"$1/cgroup.subtree_control" || say "cgroup controller $controller cannot be handed down from $1"
   done
 }

@@ -58,6 +58,7 @@ subjectAltName=$names"
 
 new_key() { openssl ecparam -genkey -name prime256v1 -noout -out "$PKI/$1.key"; }
 
+# shellcheck disable=SC2034 # render reads them
 make_kubeconfig() {
   local CA_DATA CERT_DATA KEY_DATA USER_NAME=$1
   CA_DATA=$(base64 -w0 "$PKI/ca.crt")

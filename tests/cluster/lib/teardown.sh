@@ -68,6 +68,13 @@ remains() {
   for pid in $(our_processes); do printf 'process %s: %s\n' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c1-100)"; done
   our_mounts | sed 's/^/mount /'
   our_cgroups | sed 's/^/cgroup /'
+  local path
+  for path in "$STATE" "$RUN" /var/lib/cni/results/restward-*; do
+    [ ! -e "$path" ] || printf 'file %s\n' "$path"
+  done
+  for path in /var/log/containers/*; do
+    [[ $(readlink "$path") != "$STATE"/* ]] || printf 'link %s\n' "$path"
+  done
   command -v ip >/dev/null || return 0 # `up` was never here
   ip -o link show "$BRIDGE" 2>/dev/null | sed 's/^/bridge /' || true
   ip -o address show to 10.213.0.0/16 | sed 's/^/address /'
@@ -75,9 +82,5 @@ remains() {
   local tool
   for tool in iptables ip6tables; do
     "$tool-save" 2>/dev/null | grep -E 'KUBE-|restward' | sed "s/^/$tool rule /" || true
-  done
-  local path
-  for path in "$STATE" "$RUN" /var/lib/cni/results/restward-*; do
-    [ ! -e "$path" ] || printf 'file %s\n' "$path"
   done
 }
