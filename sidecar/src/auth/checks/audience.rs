@@ -1,0 +1,45 @@
+//! When audiences are configured, `aud` holds one of them, exactly (RFC 8725 section 3.9). `azp` never counts as an
+//! audience (CVE-2026-55669), and without configuration every token of the realm passes.
+
+use restward_crds::reason::Reason;
+
+use super::Input;
+
+pub(super) fn check(input: &Input<'_>) -> Result<(), Reason> {
+    let accepted = &input.issuer.audiences;
+    if accepted.is_empty() || input.claims.aud.iter().any(|aud| accepted.contains(aud)) {
+        Ok(())
+    } else {
+        Err(Reason::AudienceMismatch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::check_with;
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn one_of_the_configured_audiences_must_be_there() {
+        let no = Err(Reason::AudienceMismatch);
+        let table = [
+            (json!("wiki"), vec!["wiki"], Ok(())),
+            (json!(["account", "wiki"]), vec!["other", "wiki"], Ok(())),
+            (json!("account"), vec!["wiki"], no),
+            (json!("WIKI"), vec!["wiki"], no),
+            (json!("wiki "), vec!["wiki"], no),
+            (json!([]), vec!["wiki"], no),
+            (json!(null), vec!["wiki"], no),
+            (json!("account"), vec!["app"], no), // azp is "app"
+            (json!(null), vec![], Ok(())),
+            (json!(["x"]), vec![], Ok(())),
+        ];
+        for (aud, accepted, want) in table {
+            let got = check_with(check, json!({ "aud": aud }), |issuer, _| {
+                issuer.audiences = accepted.iter().map(ToString::to_string).collect();
+            });
+            assert_eq!(got, want, "{aud} for {accepted:?}");
+        }
+    }
+}

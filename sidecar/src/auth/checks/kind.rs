@@ -1,0 +1,57 @@
+//! It is an access token, and says so: by the claim `typ: Bearer`, as Keycloak's do, or by the header `typ: at+jwt`
+//! (RFC 9068 section 4). Keycloak's ID token differs from its access token only by `typ` and `aud`
+//! (GHSA-7fpj-9hr8-28vh), so what says nothing is refused.
+
+use restward_crds::reason::Reason;
+
+use super::{super::claims::Claims, Input};
+
+/// Why a token whose `typ` claim names another kind is refused.
+pub fn named(claims: &Claims) -> Option<Reason> {
+    match claims.typ.as_deref() {
+        None | Some("Bearer") => None,
+        // Bound to a key by DPoP (RFC 9449): may only be used with a proof.
+        Some("DPoP") => Some(Reason::ProofRequired),
+        // ID, Refresh, Offline, Logout, registration tokens, and whatever comes next.
+        Some(_) => Some(Reason::NotAnAccessToken),
+    }
+}
+
+pub(super) fn check(input: &Input<'_>) -> Result<(), Reason> {
+    match (named(input.claims), input.claims.typ.is_some() || input.says_access_token) {
+        (Some(reason), _) => Err(reason),
+        (None, true) => Ok(()),
+        (None, false) => Err(Reason::NotAnAccessToken),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::check_with;
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn only_access_tokens_pass() {
+        let no = Err(Reason::NotAnAccessToken);
+        let table = [
+            (json!("Bearer"), false, Ok(())),
+            (json!("Bearer"), true, Ok(())),
+            (Value::Null, true, Ok(())),
+            (Value::Null, false, no),
+            (json!("ID"), false, no),
+            (json!("ID"), true, no),
+            (json!("Refresh"), false, no),
+            (json!("Offline"), false, no),
+            (json!("Logout"), false, no),
+            (json!("RegistrationAccessToken"), false, no),
+            (json!("bearer"), false, no),
+            (json!(""), true, no),
+            (json!("DPoP"), false, Err(Reason::ProofRequired)),
+        ];
+        for (typ, header, want) in table {
+            let got = check_with(check, json!({ "typ": typ }), |_, says| *says = header);
+            assert_eq!(got, want, "{typ} with header {header}");
+        }
+    }
+}

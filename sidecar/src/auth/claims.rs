@@ -1,0 +1,143 @@
+//! The claims of a token with their types checked. A member that is there but of the wrong type is refused, never
+//! treated as absent.
+
+use restward_crds::reason::Reason;
+use serde_json::Value;
+
+use super::json::{self, JsonObject};
+
+/// Registered claims (RFC 7519, RFC 9068, OpenID Connect), and all members as they came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claims {
+    /// Issuer.
+    pub iss: String,
+    /// Kind of token, as Keycloak says it.
+    pub typ: Option<String>,
+    /// Expiry, seconds since the epoch; fractions are valid (RFC 7519 section 2).
+    pub exp: f64,
+    /// Not before.
+    pub nbf: Option<f64>,
+    /// Issued at.
+    pub iat: Option<f64>,
+    /// Audiences; a single string is a list of one.
+    pub aud: Vec<String>,
+    /// Authorized party: the client that got the token.
+    pub azp: Option<String>,
+    /// Client id (RFC 9068; Keycloak sets it for client credentials).
+    pub client_id: Option<String>,
+    /// Subject.
+    pub sub: Option<String>,
+    /// Token id.
+    pub jti: Option<String>,
+    /// Whether the token is bound to a key of its holder (RFC 7800): a plain Bearer token it is then not.
+    pub is_key_bound: bool,
+    members: Value,
+}
+
+impl Claims {
+    /// Reads the payload of a token.
+    ///
+    /// # Errors
+    /// [`Reason::ClaimsMalformed`]: not an object, a member repeated, `iss` or `exp` missing, or a wrong type.
+    pub fn parse(payload: &[u8]) -> Result<Self, Reason> {
+        let members = json::object(payload).map_err(|_| Reason::ClaimsMalformed)?;
+        Ok(Self {
+            iss: string(&members, "iss")?.ok_or(Reason::ClaimsMalformed)?,
+            typ: string(&members, "typ")?,
+            exp: time(&members, "exp")?.ok_or(Reason::ClaimsMalformed)?,
+            nbf: time(&members, "nbf")?,
+            iat: time(&members, "iat")?,
+            aud: audiences(&members)?,
+            azp: string(&members, "azp")?,
+            client_id: string(&members, "client_id")?,
+            sub: string(&members, "sub")?,
+            jti: string(&members, "jti")?,
+            is_key_bound: members.contains_key("cnf"),
+            members: Value::Object(members),
+        })
+    }
+
+    /// The client that the token was given to.
+    pub fn party(&self) -> Option<&str> {
+        self.azp.as_deref().or(self.client_id.as_deref())
+    }
+
+    /// The top-level member of exactly this name.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.members.as_object().and_then(|members| members.get(name))
+    }
+
+    /// The value at a JSON pointer (RFC 6901).
+    pub fn pointer(&self, pointer: &str) -> Option<&Value> {
+        self.members.pointer(pointer)
+    }
+}
+
+fn string(members: &JsonObject, name: &str) -> Result<Option<String>, Reason> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Reason::ClaimsMalformed),
+    }
+}
+
+fn time(members: &JsonObject, name: &str) -> Result<Option<f64>, Reason> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::Number(number)) => match number.as_f64() {
+            Some(secs) if secs.is_finite() && secs >= 0.0 => Ok(Some(secs)),
+            _ => Err(Reason::ClaimsMalformed),
+        },
+        Some(_) => Err(Reason::ClaimsMalformed),
+    }
+}
+
+fn audiences(members: &JsonObject) -> Result<Vec<String>, Reason> {
+    match members.get("aud") {
+        None => Ok(Vec::new()),
+        Some(Value::String(one)) => Ok(vec![one.clone()]),
+        Some(Value::Array(list)) => list
+            .iter()
+            .map(|entry| entry.as_str().map(ToOwned::to_owned).ok_or(Reason::ClaimsMalformed))
+            .collect(),
+        Some(_) => Err(Reason::ClaimsMalformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_types_are_refused_not_ignored() {
+        let good = r#"{"iss":"i","exp":1.5,"aud":["a","b"],"cnf":{"jkt":"x"},"a.b":"literal"}"#;
+        let claims = Claims::parse(good.as_bytes()).unwrap();
+        assert_eq!((claims.exp, claims.aud.len(), claims.is_key_bound), (1.5, 2, true));
+        assert_eq!(claims.member("a.b"), Some(&Value::from("literal")), "dots have no meaning");
+        for bad in [
+            r#"{"exp":1}"#,
+            r#"{"iss":"i"}"#,
+            r#"{"iss":["i"],"exp":1}"#,
+            r#"{"iss":null,"exp":1}"#,
+            r#"{"iss":"i","exp":"1"}"#,
+            r#"{"iss":"i","exp":null}"#,
+            r#"{"iss":"i","exp":-1}"#,
+            r#"{"iss":"i","exp":1e400}"#,
+            r#"{"iss":"i","exp":1,"nbf":"0"}"#,
+            r#"{"iss":"i","exp":1,"iat":true}"#,
+            r#"{"iss":"i","exp":1,"aud":1}"#,
+            r#"{"iss":"i","exp":1,"aud":["a",1]}"#,
+            r#"{"iss":"i","exp":1,"aud":null}"#,
+            r#"{"iss":"i","exp":1,"azp":["a"]}"#,
+            r#"{"iss":"i","exp":1,"typ":1}"#,
+            r#"{"iss":"i","exp":1,"jti":1}"#,
+            r#"{"iss":"i","exp":1,"exp":2}"#,
+            r#"{"iss":"i","exp":1,"\u0065xp":2}"#,
+            r#"{"iss":"i","exp":1,"deep":{"x":1,"x":2}}"#,
+            r#"{"iss":"i","exp":1} "#.trim_end().strip_suffix('}').unwrap(),
+            r#"[{"iss":"i","exp":1}]"#,
+        ] {
+            assert_eq!(Claims::parse(bad.as_bytes()), Err(Reason::ClaimsMalformed), "{bad}");
+        }
+    }
+}

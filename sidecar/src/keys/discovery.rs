@@ -1,0 +1,164 @@
+//! What follows from a discovery document (OpenID Connect Discovery, RFC 8414): under which names the issuer's tokens
+//! are accepted, and where its keys are.
+
+use restward_crds::{condition::ProviderReason, sidecar::settings::IssuerSettings};
+use serde::Deserialize;
+use url::Url;
+
+use super::fetch::Failure;
+
+/// The members of a discovery document that are used.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Document {
+    /// The issuer's name.
+    pub issuer: String,
+    /// Where its keys are.
+    pub jwks_uri: String,
+}
+
+/// Discovery URLs to try in turn: public name and path, dialled at the back channel where one is configured.
+pub fn candidates(issuer: &IssuerSettings) -> Vec<Url> {
+    issuer
+        .base
+        .realm_urls(&issuer.realm)
+        .into_iter()
+        .map(|mut url| {
+            if let Ok(mut path) = url.path_segments_mut() {
+                path.extend([".well-known", "openid-configuration"]);
+            }
+            dialled(issuer, &url)
+        })
+        .collect()
+}
+
+/// The names under which tokens are accepted before discovery was asked: the configured ones, else every URL at which
+/// the realm may be. Without keys they only decide between "cannot be checked now" and "another issuer".
+pub fn expected_names(issuer: &IssuerSettings) -> Vec<String> {
+    if issuer.accepted_issuers.is_empty() {
+        issuer.base.realm_urls(&issuer.realm).iter().map(ToString::to_string).collect()
+    } else {
+        issuer.accepted_issuers.clone()
+    }
+}
+
+/// The names under which tokens are accepted after discovery named `discovered`. A configured list is the whole truth:
+/// with split-horizon names, discovery inside may name an issuer that no token carries. Without a list the discovered
+/// issuer must be the URL that was asked for (RFC 8414 section 3.3).
+///
+/// # Errors
+/// [`ProviderReason::IssuerMismatch`] with both values.
+pub fn accepted_names(issuer: &IssuerSettings, discovered: &str) -> Result<Vec<String>, Failure> {
+    let expected = expected_names(issuer);
+    if !issuer.accepted_issuers.is_empty() {
+        return Ok(expected);
+    }
+    if expected.iter().any(|name| name == discovered) {
+        return Ok(vec![discovered.to_owned()]);
+    }
+    Err(Failure::new(
+        ProviderReason::IssuerMismatch,
+        format!(
+            "Keycloak calls this realm '{discovered}', but the policy's host and realm make it '{}'. If the first is \
+             right, put it into spec.keycloak.acceptedIssuers or correct spec.keycloak.host.",
+            expected.join("' or '"),
+        ),
+    ))
+}
+
+/// Where to fetch the key set: at the back channel where one is configured (Keycloak names public URLs there), else
+/// where the document says, if that is encrypted or the very origin that was asked.
+///
+/// # Errors
+/// [`ProviderReason::UnexpectedAnswer`].
+pub fn jwks_url(issuer: &IssuerSettings, asked: &Url, document: &Document) -> Result<Url, Failure> {
+    let refuse = || {
+        let message = "The discovery document's jwks_uri is neither https nor at the host that was asked.";
+        Err(Failure::new(ProviderReason::UnexpectedAnswer, message))
+    };
+    let Ok(url) = Url::parse(&document.jwks_uri) else { return refuse() };
+    if !matches!(url.scheme(), "https" | "http") {
+        return refuse();
+    }
+    let url = dialled(issuer, &url);
+    if url.scheme() == "https" || url.origin() == asked.origin() { Ok(url) } else { refuse() }
+}
+
+fn dialled(issuer: &IssuerSettings, url: &Url) -> Url {
+    issuer.backchannel.as_ref().map_or_else(|| url.clone(), |authority| authority.replace_in(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::checks::testing::issuer_settings;
+
+    fn with(adjust: impl FnOnce(&mut IssuerSettings)) -> IssuerSettings {
+        let mut issuer = issuer_settings();
+        adjust(&mut issuer);
+        issuer
+    }
+
+    fn document(jwks_uri: &str) -> Document {
+        Document { issuer: "i".into(), jwks_uri: jwks_uri.into() }
+    }
+
+    #[test]
+    fn discovery_is_asked_below_every_realm_url_and_at_the_back_channel() {
+        let got: Vec<String> = candidates(&issuer_settings()).iter().map(ToString::to_string).collect();
+        let suffix = "realms/wiki/.well-known/openid-configuration";
+        assert_eq!(
+            got,
+            [format!("https://sso.example.com/{suffix}"), format!("https://sso.example.com/auth/{suffix}")]
+        );
+        let inside = with(|issuer| {
+            issuer.base = "https://sso.example.com/auth".parse().unwrap();
+            issuer.backchannel = Some("http://kc.svc:8080".parse().unwrap());
+        });
+        assert_eq!(candidates(&inside)[0].as_str(), format!("http://kc.svc:8080/auth/{suffix}"));
+    }
+
+    #[test]
+    fn the_issuer_is_what_was_asked_for_or_what_is_configured() {
+        let plain = issuer_settings();
+        for name in ["https://sso.example.com/realms/wiki", "https://sso.example.com/auth/realms/wiki"] {
+            assert_eq!(accepted_names(&plain, name).unwrap(), [name]);
+        }
+        for name in [
+            "https://sso.example.com/realms/other",
+            "https://evil.example/realms/wiki",
+            "http://sso.example.com/realms/wiki",
+        ] {
+            let failure = accepted_names(&plain, name).unwrap_err();
+            assert_eq!(failure.reason, ProviderReason::IssuerMismatch);
+            assert!(
+                failure.message.contains(name)
+                    && failure.message.contains("https://sso.example.com/realms/wiki")
+            );
+        }
+        let listed = with(|issuer| issuer.accepted_issuers = vec!["a".into(), "b".into()]);
+        assert_eq!(accepted_names(&listed, "http://kc.svc:8080/realms/wiki").unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn keys_come_from_the_host_that_was_asked_or_over_https() {
+        let plain = issuer_settings();
+        let asked = candidates(&plain).remove(0);
+        let table = [
+            ("https://sso.example.com/realms/wiki/certs", Some("https://sso.example.com/realms/wiki/certs")),
+            ("https://keys.example.com/certs", Some("https://keys.example.com/certs")),
+            ("http://sso.example.com/realms/wiki/certs", None),
+            ("file:///etc/passwd", None),
+            ("/certs", None),
+            ("", None),
+        ];
+        for (uri, want) in table {
+            let got = jwks_url(&plain, &asked, &document(uri)).ok().map(String::from);
+            assert_eq!(got.as_deref(), want, "{uri}");
+        }
+        let inside = with(|issuer| issuer.backchannel = Some("http://kc.svc:8080".parse().unwrap()));
+        let asked = candidates(&inside).remove(0);
+        let got =
+            jwks_url(&inside, &asked, &document("https://sso.example.com/realms/wiki/certs?x")).unwrap();
+        assert_eq!(got.as_str(), "http://kc.svc:8080/realms/wiki/certs?x");
+    }
+}

@@ -1,0 +1,168 @@
+//! Asks the identity provider: no redirects, no proxies from the environment, bounded time and size, and nothing of
+//! an answer's text in what is reported.
+
+use std::{error::Error, time::Duration};
+
+use reqwest::{Certificate, Client, StatusCode, redirect::Policy};
+use restward_crds::{condition::ProviderReason, sidecar::settings::IssuerSettings};
+use serde_json::Value;
+use url::Url;
+
+use super::{
+    discovery::{self, Document},
+    guard::{self, GuardedResolver},
+    snapshot::{IssuerKeys, usable_keys},
+};
+use crate::auth::json;
+
+/// For discovery and key set together.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// Why there is no usable answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// For status.
+    pub reason: ProviderReason,
+    /// For people: what to look at.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of this reason.
+    pub fn new(reason: ProviderReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// The HTTP client for one configuration.
+#[derive(Clone)]
+pub struct Fetcher {
+    client: Client,
+}
+
+impl Fetcher {
+    /// With the certificate authorities of `ca_pem` alone, or those of the system.
+    ///
+    /// # Errors
+    /// The bundle is not PEM or holds no certificate, or TLS cannot be set up.
+    pub fn new(ca_pem: Option<&[u8]>) -> Result<Self, reqwest::Error> {
+        let mut builder = Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .timeout(DEADLINE)
+            .dns_resolver(GuardedResolver)
+            .user_agent(concat!("restward-sidecar/", env!("CARGO_PKG_VERSION")));
+        if let Some(pem) = ca_pem {
+            builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem)?);
+        }
+        builder.build().map(|client| Self { client })
+    }
+
+    /// Asks discovery, then the key set.
+    ///
+    /// # Errors
+    /// What did not work, as it should stand in status.
+    pub async fn keys_of(&self, issuer: &IssuerSettings) -> Result<IssuerKeys, Failure> {
+        tokio::time::timeout(DEADLINE, self.ask(issuer)).await.unwrap_or_else(|_| {
+            let host = issuer.base.as_str();
+            Err(Failure::new(
+                ProviderReason::Unreachable,
+                format!("Keycloak at {host} did not answer within 5 s."),
+            ))
+        })
+    }
+
+    async fn ask(&self, issuer: &IssuerSettings) -> Result<IssuerKeys, Failure> {
+        let (asked, document) = self.discover(issuer).await?;
+        let names = discovery::accepted_names(issuer, &document.issuer)?;
+        let url = discovery::jwks_url(issuer, &asked, &document)?;
+        let keys =
+            usable_keys(&self.get_json(&url).await?).ok_or_else(|| unexpected(&url, "is not a JWK Set"))?;
+        if keys.is_empty() {
+            let message = format!("The key set at {url} has no key that can verify tokens.");
+            return Err(Failure::new(ProviderReason::NoUsableKeys, message));
+        }
+        Ok(IssuerKeys { names, keys })
+    }
+
+    /// The first candidate that answers; a realm that is not found at one may be at the next.
+    async fn discover(&self, issuer: &IssuerSettings) -> Result<(Url, Document), Failure> {
+        let mut failed: Option<Failure> = None;
+        for url in discovery::candidates(issuer) {
+            let answer = self.get_json(&url).await.and_then(|value| {
+                serde_json::from_value(value).map_err(|_| unexpected(&url, "is not a discovery document"))
+            });
+            match answer {
+                Ok(document) => return Ok((url, document)),
+                // "Not found" says least: keep what another candidate said.
+                Err(failure)
+                    if failed.as_ref().is_none_or(|kept| kept.reason == ProviderReason::RealmNotFound) =>
+                {
+                    failed = Some(failure);
+                }
+                Err(_) => {}
+            }
+        }
+        Err(failed.unwrap_or_else(|| Failure::new(ProviderReason::RealmNotFound, "There is no URL to ask.")))
+    }
+
+    async fn get_json(&self, url: &Url) -> Result<Value, Failure> {
+        if !guard::is_allowed_url(url) {
+            let message = format!("The address in {url} may not be asked.");
+            return Err(Failure::new(ProviderReason::Unreachable, message));
+        }
+        let mut answer =
+            self.client.get(url.clone()).send().await.map_err(|error| connection_failure(url, &error))?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => {
+                let message =
+                    format!("There is no realm at {url} (404). Compare spec.keycloak.host and realm.");
+                return Err(Failure::new(ProviderReason::RealmNotFound, message));
+            }
+            status if status.is_server_error() => {
+                let message = format!("{url} answers {}.", status.as_u16());
+                return Err(Failure::new(ProviderReason::Unreachable, message));
+            }
+            status => return Err(unexpected(url, &format!("answers {}", status.as_u16()))),
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| connection_failure(url, &error))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(unexpected(url, "is larger than 1 MiB"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        json::object(&body).map(Value::Object).map_err(|_| unexpected(url, "is not a JSON object"))
+    }
+}
+
+fn unexpected(url: &Url, what: &str) -> Failure {
+    Failure::new(ProviderReason::UnexpectedAnswer, format!("The answer of {url} {what}."))
+}
+
+/// A certificate that is not trusted, or no connection: the chain of causes is the only place that tells.
+fn connection_failure(url: &Url, error: &reqwest::Error) -> Failure {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(current) = cause {
+        let inside = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = current
+            .downcast_ref::<rustls::Error>()
+            .or_else(|| inside.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
+        if let Some(tls) = tls {
+            let message = format!(
+                "The TLS connection to {url} failed: {tls}. If Keycloak's certificate is from a private authority, \
+                 name it in spec.keycloak.caCertificateRefs."
+            );
+            return Failure::new(ProviderReason::TlsUntrusted, message);
+        }
+        cause = current.source();
+    }
+    let what = if error.is_timeout() { "did not answer within 5 s" } else { "cannot be reached" };
+    Failure::new(ProviderReason::Unreachable, format!("{url} {what}. Check name, port and network policy."))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! One JSON Web Key (RFC 7517), and whether it can verify tokens. A key that cannot is skipped alone: Keycloak
+//! publishes an encryption key beside its signing keys.
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::DecodingKey;
+use restward_crds::sidecar::settings::Algorithm;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Sizes of RSA keys that are used, in bits. Longer ones would make every check expensive.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// A public key with the one algorithm it may be used with (RFC 8725 section 3.1).
+#[derive(Clone)]
+pub struct VerifyKey {
+    /// Key id.
+    pub kid: Option<String>,
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+/// The members of a JWK that decide. Anything of a wrong type makes the key unusable.
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    kid: Option<String>,
+    alg: Option<String>,
+    #[serde(rename = "use")]
+    usage: Option<String>,
+    key_ops: Option<Vec<String>>,
+    crv: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+    /// Private part: a key that is published with it is everybody's.
+    d: Option<Value>,
+    /// Symmetric key, likewise.
+    k: Option<Value>,
+}
+
+impl VerifyKey {
+    /// The key, if it is a public key that can verify signatures with an algorithm of ours.
+    pub fn from_jwk(member: &Value) -> Option<Self> {
+        let jwk = Jwk::deserialize(member).ok()?;
+        let is_for_signatures = jwk.usage.as_deref().is_none_or(|usage| usage == "sig")
+            && jwk.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
+        if !is_for_signatures || jwk.d.is_some() || jwk.k.is_some() {
+            return None;
+        }
+        let algorithm = jwk.algorithm()?;
+        let key = match jwk.kty.as_str() {
+            "RSA" => jwk.rsa_key()?,
+            "EC" => jwk.ec_key(algorithm)?,
+            _ => jwk.ed25519_key()?,
+        };
+        Some(Self { kid: jwk.kid, algorithm, key })
+    }
+
+    /// Whether `signature` (base64url) over `message` is good.
+    pub fn verifies(&self, message: &[u8], signature: &str) -> bool {
+        jsonwebtoken::crypto::verify(signature, message, &self.key, library_name(self.algorithm))
+            .unwrap_or(false)
+    }
+}
+
+impl Jwk {
+    /// The algorithm that type and curve allow and `alg`, where it is given, names. An RSA key without `alg` is for
+    /// RS256, the default of OpenID Connect: one key, one algorithm.
+    fn algorithm(&self) -> Option<Algorithm> {
+        use Algorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        let possible: &[Algorithm] = match (self.kty.as_str(), self.crv.as_deref()) {
+            ("RSA", None) => &[Rs256, Rs384, Rs512, Ps256, Ps384, Ps512],
+            ("EC", Some("P-256")) => &[Es256],
+            ("EC", Some("P-384")) => &[Es384],
+            ("OKP", Some("Ed25519")) => &[EdDsa],
+            _ => &[],
+        };
+        match self.alg.as_deref() {
+            None => possible.first().copied(),
+            Some(name) => possible.iter().copied().find(|algorithm| algorithm.name() == name),
+        }
+    }
+
+    fn rsa_key(&self) -> Option<DecodingKey> {
+        let modulus = without_leading_zeros(decode(self.n.as_deref()?)?);
+        let exponent = without_leading_zeros(decode(self.e.as_deref()?)?);
+        let bits = modulus.len() * 8 - usize::try_from(modulus.first()?.leading_zeros()).ok()?;
+        let is_sane_exponent = (1..=4).contains(&exponent.len())
+            && exponent.last().is_some_and(|last| last % 2 == 1)
+            && exponent != [1];
+        (RSA_BITS.contains(&bits) && is_sane_exponent)
+            .then(|| DecodingKey::from_rsa_raw_components(&modulus, &exponent))
+    }
+
+    fn ec_key(&self, algorithm: Algorithm) -> Option<DecodingKey> {
+        let (x, y) = (self.x.as_deref()?, self.y.as_deref()?);
+        let rules =
+            if algorithm == Algorithm::Es256 { &ECDSA_P256_SHA256_FIXED } else { &ECDSA_P384_SHA384_FIXED };
+        // Refuses a point that is not on the curve.
+        ParsedPublicKey::new(rules, [&[4], decode(x)?.as_slice(), decode(y)?.as_slice()].concat()).ok()?;
+        DecodingKey::from_ec_components(x, y).ok()
+    }
+
+    fn ed25519_key(&self) -> Option<DecodingKey> {
+        let x = self.x.as_deref()?;
+        ParsedPublicKey::new(&ED25519, decode(x)?).ok()?;
+        DecodingKey::from_ed_components(x).ok()
+    }
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    BASE64_URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+fn without_leading_zeros(mut number: Vec<u8>) -> Vec<u8> {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.drain(..zeros);
+    number
+}
+
+const fn library_name(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    match algorithm {
+        Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::Rs384 => jsonwebtoken::Algorithm::RS384,
+        Algorithm::Rs512 => jsonwebtoken::Algorithm::RS512,
+        Algorithm::Ps256 => jsonwebtoken::Algorithm::PS256,
+        Algorithm::Ps384 => jsonwebtoken::Algorithm::PS384,
+        Algorithm::Ps512 => jsonwebtoken::Algorithm::PS512,
+        Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::Es384 => jsonwebtoken::Algorithm::ES384,
+        Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::forge;
+    use serde_json::json;
+
+    fn rsa(changes: Value) -> Value {
+        forge::laid_over(forge::rsa_key().jwk("k1"), changes)
+    }
+
+    #[test]
+    fn fit_keys_are_taken_with_their_one_algorithm() {
+        let table = [
+            (rsa(json!({})), Algorithm::Rs256),
+            (rsa(json!({"alg": null})), Algorithm::Rs256),
+            (rsa(json!({"alg": "PS512"})), Algorithm::Ps512),
+            (rsa(json!({"use": null, "key_ops": ["verify"]})), Algorithm::Rs256),
+            (forge::ec_key().jwk("k1"), Algorithm::Es256),
+            (forge::ed_key().jwk("k1"), Algorithm::EdDsa),
+        ];
+        for (jwk, want) in table {
+            assert_eq!(VerifyKey::from_jwk(&jwk).map(|key| key.algorithm), Some(want), "{jwk}");
+        }
+    }
+
+    #[test]
+    fn unfit_keys_are_skipped() {
+        let ec = |changes| forge::laid_over(forge::ec_key().jwk("k1"), changes);
+        let ed = |changes| forge::laid_over(forge::ed_key().jwk("k1"), changes);
+        let bits = |bits: usize| BASE64_URL_SAFE_NO_PAD.encode(vec![0xff; bits / 8]);
+        let modulus_2047 = {
+            let mut number = vec![0xff; 256];
+            number[0] = 0x7f;
+            BASE64_URL_SAFE_NO_PAD.encode(number)
+        };
+        for jwk in [
+            rsa(json!({"use": "enc"})),
+            rsa(json!({"use": "SIG"})),
+            rsa(json!({"key_ops": ["sign"]})),
+            rsa(json!({"key_ops": []})),
+            rsa(json!({"alg": "RSA-OAEP"})),
+            rsa(json!({"alg": "ES256"})),
+            rsa(json!({"alg": "HS256"})),
+            rsa(json!({"alg": "none"})),
+            rsa(json!({"kid": 1})),
+            rsa(json!({"kty": "oct", "k": "c2VjcmV0"})),
+            rsa(json!({"d": "c2VjcmV0"})),
+            rsa(json!({"n": bits(1024)})),
+            rsa(json!({"n": modulus_2047})),
+            rsa(json!({"n": bits(16384)})),
+            rsa(json!({"n": ""})),
+            rsa(json!({"n": "+/=="})),
+            rsa(json!({"e": "AQ"})),
+            rsa(json!({"e": "AA"})),
+            rsa(json!({"e": "Ag"})),
+            rsa(json!({"e": "AQAAAAE"})),
+            rsa(json!({"n": null})),
+            ec(json!({"crv": "P-384"})),
+            ec(json!({"crv": "P-521"})),
+            ec(json!({"crv": "secp256k1"})),
+            ec(json!({"alg": "ES384"})),
+            ec(json!({"x": BASE64_URL_SAFE_NO_PAD.encode([1_u8; 32])})),
+            ec(json!({"y": null})),
+            ed(json!({"crv": "X25519"})),
+            ed(json!({"crv": "Ed448"})),
+            ed(json!({"x": "AAAA"})),
+            json!({"kty": "oct", "k": "c2VjcmV0", "alg": "HS256", "kid": "k1"}),
+            json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA"}),
+            json!({}),
+            json!(null),
+            json!("key"),
+        ] {
+            assert!(VerifyKey::from_jwk(&jwk).is_none(), "{jwk}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! When to ask for keys, and what to hold meanwhile. Good keys stay until a good answer replaces them; a failed
+//! refresh changes nothing but the report. A known key never waits for the identity provider.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use futures::future::join_all;
+use restward_crds::{
+    condition::ProviderReason,
+    sidecar::{Settings, settings::IssuerSettings, status::Report},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    discovery,
+    fetch::{Failure, Fetcher},
+    snapshot::{IssuerKeys, Snapshot, usable_keys},
+};
+
+/// Between two good background refreshes.
+const REFRESH_EVERY: Duration = Duration::from_mins(5);
+/// After a failed one, while there are keys.
+const RETRY_STALE: Duration = Duration::from_mins(1);
+/// After a failed one, while there are none.
+const RETRY_ABSENT: Duration = Duration::from_secs(10);
+/// Tokens with unknown keys cause at most one request in this time, for each issuer.
+const UNKNOWN_KEY_WINDOW: Duration = Duration::from_secs(10);
+
+/// Why a configuration's keys cannot be managed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The configuration wants its own certificate authorities and has none.
+    #[error(
+        "an issuer wants its own certificate authorities, but there is no CA file beside the configuration"
+    )]
+    CaMissing,
+    /// The bundle is no PEM, or TLS cannot be set up.
+    #[error("the CA bundle cannot be used, or TLS cannot be set up")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Whether the issuer could be asked for an unknown key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It answered within the last ten seconds.
+    Answered,
+    /// It did not.
+    Failed,
+}
+
+/// The keys of all issuers of a configuration. Clones share everything.
+#[derive(Clone)]
+pub struct Keys {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    issuers: Vec<IssuerSettings>,
+    ca_pem: Option<Vec<u8>>,
+    fetchers: Vec<Fetcher>,
+    snapshot: ArcSwap<Snapshot>,
+    /// Serialises the change of one snapshot into the next.
+    publish: Mutex<()>,
+    reports: Vec<ArcSwap<Report<ProviderReason>>>,
+    /// One request at a time for each issuer, and when the last one ended with what.
+    asking: Vec<tokio::sync::Mutex<Option<(Instant, Asked)>>>,
+}
+
+impl Keys {
+    /// Seeds the keys with what the operator last saw, so that a start works while the identity provider is down.
+    ///
+    /// # Errors
+    /// The certificate authorities that the configuration wants are not there or unreadable.
+    pub fn new(settings: &Settings, ca_pem: Option<&[u8]>) -> Result<Self, KeysError> {
+        let issuers = settings.issuers.clone();
+        let mut fetchers = Vec::new();
+        for issuer in &issuers {
+            let ca = if issuer.own_ca { Some(ca_pem.ok_or(KeysError::CaMissing)?) } else { None };
+            fetchers.push(Fetcher::new(ca).map_err(KeysError::Client)?);
+        }
+        let pending =
+            || Report { reason: ProviderReason::Pending, message: "Keycloak was not asked yet.".into() };
+        Ok(Self {
+            shared: Arc::new(Shared {
+                ca_pem: ca_pem.map(<[u8]>::to_vec),
+                fetchers,
+                snapshot: ArcSwap::from_pointee(Snapshot::new(issuers.iter().map(seed).collect())),
+                publish: Mutex::new(()),
+                reports: issuers.iter().map(|_| ArcSwap::from_pointee(pending())).collect(),
+                asking: issuers.iter().map(|_| tokio::sync::Mutex::new(None)).collect(),
+                issuers,
+            }),
+        })
+    }
+
+    /// Whether these keys are those of this configuration too, so that they can be kept over a reload.
+    pub fn fits(&self, settings: &Settings, ca_pem: Option<&[u8]>) -> bool {
+        // What the operator last saw changes with every rotation and is only a seed.
+        let comparable = |issuer: &IssuerSettings| IssuerSettings { last_known: None, ..issuer.clone() };
+        self.shared.ca_pem.as_deref() == ca_pem
+            && self.shared.issuers.iter().map(comparable).eq(settings.issuers.iter().map(comparable))
+    }
+
+    /// The keys as of now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.snapshot.load_full()
+    }
+
+    /// The state of the first issuer that has a problem, else of the first.
+    pub fn report(&self) -> Report<ProviderReason> {
+        let reports = || self.shared.reports.iter().map(ArcSwap::load);
+        reports()
+            .find(|report| report.reason != ProviderReason::Reachable)
+            .or_else(|| reports().next())
+            .map_or_else(
+                || Report { reason: ProviderReason::Pending, message: String::new() },
+                |report| Report::clone(&report),
+            )
+    }
+
+    /// Keeps every issuer's keys fresh until `shutdown`.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let issuers = (0..self.shared.issuers.len()).map(|issuer| self.keep_fresh(issuer));
+        shutdown.run_until_cancelled(join_all(issuers)).await;
+    }
+
+    async fn keep_fresh(&self, issuer: usize) {
+        loop {
+            let pause = match self.ask(issuer, Duration::ZERO).await {
+                Asked::Answered => REFRESH_EVERY,
+                Asked::Failed if self.snapshot().has_keys(issuer) => RETRY_STALE,
+                Asked::Failed => RETRY_ABSENT,
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Asks the issuer for keys because a token names an unknown one; whoever comes while it is being asked, or within
+    /// ten seconds after, shares the answer.
+    pub async fn refresh_unknown_kid(&self, issuer: usize) -> Asked {
+        self.ask(issuer, UNKNOWN_KEY_WINDOW).await
+    }
+
+    async fn ask(&self, issuer: usize, not_within: Duration) -> Asked {
+        let shared = &self.shared;
+        let (Some(settings), Some(fetcher), Some(asking)) =
+            (shared.issuers.get(issuer), shared.fetchers.get(issuer), shared.asking.get(issuer))
+        else {
+            return Asked::Failed;
+        };
+        let mut last = asking.lock().await;
+        if let Some((when, asked)) = *last
+            && when.elapsed() < not_within
+        {
+            return asked;
+        }
+        let outcome = fetcher.keys_of(settings).await;
+        let asked = if outcome.is_ok() { Asked::Answered } else { Asked::Failed };
+        self.publish(issuer, outcome);
+        *last = Some((Instant::now(), asked));
+        asked
+    }
+
+    /// Replaces the keys by a good answer: keys that are gone from it stop working now.
+    fn publish(&self, issuer: usize, outcome: Result<IssuerKeys, Failure>) {
+        let Some(slot) = self.shared.reports.get(issuer) else { return };
+        let report = match outcome {
+            Ok(keys) => {
+                let message = format!("{} keys of {}.", keys.keys.len(), keys.names.join(", "));
+                let _one_at_a_time = self.shared.publish.lock().unwrap_or_else(PoisonError::into_inner);
+                self.shared.snapshot.store(Arc::new(self.shared.snapshot.load().with(issuer, keys)));
+                Report { reason: ProviderReason::Reachable, message }
+            }
+            Err(failure) if self.snapshot().has_keys(issuer) => Report {
+                reason: ProviderReason::Degraded,
+                message: format!("Known keys serve, but the last refresh failed: {}", failure.message),
+            },
+            Err(failure) => Report { reason: failure.reason, message: failure.message },
+        };
+        let before = slot.swap(Arc::new(report.clone()));
+        if *before != report {
+            let reason = report.reason.as_str();
+            tracing::info!(idp.reason = reason, idp.message = report.message, "identity provider");
+        }
+    }
+}
+
+/// What is known of an issuer before it was asked.
+fn seed(issuer: &IssuerSettings) -> IssuerKeys {
+    let expected = || IssuerKeys { names: discovery::expected_names(issuer), keys: Vec::new() };
+    let Some(known) = &issuer.last_known else { return expected() };
+    match (discovery::accepted_names(issuer, &known.issuer), usable_keys(&known.jwks)) {
+        (Ok(names), Some(keys)) if !keys.is_empty() => IssuerKeys { names, keys },
+        _ => expected(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

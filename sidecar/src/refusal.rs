@@ -1,0 +1,25 @@
+//! The refusal of a request, as every phase returns it. Status, challenge and body are made from it in one place.
+
+use restward_crds::reason::Reason;
+
+/// Why a request was refused, and what its own caller may be told beyond the reason's message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deny {
+    /// From the closed set.
+    pub reason: Reason,
+    /// A sentence for the caller. Never holds a token, a password or a claim's value; a client may learn its own id.
+    pub detail: Option<String>,
+}
+
+impl Deny {
+    /// `reason`, with a sentence for the caller.
+    pub fn with_detail(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: Some(detail.into()) }
+    }
+}
+
+impl From<Reason> for Deny {
+    fn from(reason: Reason) -> Self {
+        Self { reason, detail: None }
+    }
+}
