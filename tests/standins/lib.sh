@@ -1,34 +1,19 @@
 # Helpers of the stand-ins' scripts. Sourced, not run.
 # shellcheck shell=bash
 
+# shellcheck source-path=SCRIPTDIR source=../lib/say.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/say.sh"
+
 # shellcheck disable=SC2034 # used by the scripts that source this
-CACHE="${RESTWARD_CACHE:-$HOME/.cache/restward}/standins"
+CACHE="$RESTWARD_CACHE/standins"
 # Pinned, so that a new plugin release cannot change what the scripts do.
 MAVEN_DEPENDENCY_PLUGIN="org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
-
-say() {
-  printf '%s\n' "standins: $*" >&2
-}
-
-die() {
-  say "$*"
-  exit 1
-}
-
-# step TEXT COMMAND...: runs the command and says what it was and how long it took.
-step() {
-  local text="$1" started=$SECONDS
-  shift
-  say "$text ..."
-  "$@" || die "$text: failed"
-  say "$text: done in $((SECONDS - started)) s"
-}
 
 # need COMMAND PACKAGE: installs the Debian package when the command is missing.
 need() {
   command -v "$1" >/dev/null && return
   [ "$(id -u)" = 0 ] || die "$1 is missing: install the Debian package $2"
-  step "installing $2" apt_install "$2"
+  step "installing $2" apt_install "$2" >&2
 }
 
 apt_install() {
@@ -64,10 +49,23 @@ stop_pid_file() {
   [ -f "$file" ] || return 0
   pid="$(cat "$file")"
   kill "$pid" 2>/dev/null || true
-  for _ in $(seq 100); do
+  for _ in $(seq 300); do
     kill -0 "$pid" 2>/dev/null || break
     sleep 0.1
   done
-  kill -9 "$pid" 2>/dev/null || true
+  # Started with setsid, so its process group is its own: a child that outlived it goes too.
+  kill -9 -- "-$pid" 2>/dev/null || true
   rm -f "$file"
+}
+
+# free_port: a TCP port on which nothing listens now.
+free_port() {
+  local port
+  for port in $(shuf -i 20000-29999 -n 50); do
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+      printf '%s' "$port"
+      return
+    fi
+  done
+  return 1
 }
