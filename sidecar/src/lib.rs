@@ -2,6 +2,10 @@
 
 pub mod auth;
 pub mod bounded;
+pub mod flights;
+pub mod identity;
 pub mod keys;
+pub mod loopback;
 pub mod refusal;
 pub mod time;
+pub mod user;

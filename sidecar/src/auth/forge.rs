@@ -163,6 +163,10 @@ pub(crate) fn settings(changes: Value) -> Settings {
         json!({
             "version": 1,
             "policy": {"namespace": "atlassian", "name": "wiki", "uid": "u", "generation": 1},
+            "mode": "Enforce",
+            "usernameAttribute": "preferred_username",
+            "basicAuth": "Allow",
+            "credentials": {},
             "issuers": [{"host": "https://sso.example.com", "realm": "wiki"}],
             "upstream": {"identity": {"oauth1": {"consumerKey": "restward"}}},
         }),

@@ -1,0 +1,105 @@
+//! Tells Confluence who the user is. One variant a mode, one file each; before any of them runs, everything with which
+//! a client could name a user itself is removed.
+//!
+//! - [`strip`]: headers that could name a user, or change what Tomcat believes about the request
+//! - [`query`]: parameters as Tomcat reads them, and written anew so that they can be read in one way only
+//! - [`form`]: which bodies are parameters
+//! - [`path`]: the path without path parameters
+//! - [`origin`]: the URL under which Tomcat believes to be reached
+//! - [`oauth1`]: the mode: OAuth 1.0a, two-legged with impersonation
+
+pub mod form;
+pub mod oauth1;
+pub mod origin;
+pub mod path;
+pub mod query;
+pub mod signer;
+pub mod strip;
+
+use http::{HeaderMap, HeaderValue, Method, header};
+use restward_crds::{reason::Reason, sidecar::settings::IdentitySettings, text::Username};
+
+pub use oauth1::OAuth1;
+pub use origin::Origin;
+pub use signer::{Signer, SignerError};
+
+use crate::{refusal::Deny, time::UnixTime};
+
+/// A request on its way to Confluence. A body that is not a signed form streams beside it.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Method.
+    pub method: Method,
+    /// Path of the target in origin form, as the client wrote it.
+    pub path: String,
+    /// Query, without the question mark.
+    pub query: Option<String>,
+    /// Headers, with exactly one `Host`.
+    pub headers: HeaderMap,
+    /// The body, if [`form::must_buffer`] says that it is parameters.
+    pub form: Option<Vec<u8>>,
+}
+
+impl Outgoing {
+    /// A GET of the sidecar's own.
+    pub fn get(path: impl Into<String>, host: HeaderValue) -> Self {
+        let headers = HeaderMap::from_iter([
+            (header::HOST, host),
+            (header::ACCEPT, HeaderValue::from_static("application/json")),
+            (header::USER_AGENT, strip::USER_AGENT),
+        ]);
+        Self { method: Method::GET, path: path.into(), query: None, headers, form: None }
+    }
+}
+
+/// How users are named to Confluence.
+pub enum Identity {
+    /// By OAuth 1.0a signatures of an application link's consumer.
+    OAuth1(OAuth1),
+}
+
+impl Identity {
+    /// The mode of these settings with its key.
+    ///
+    /// # Errors
+    /// The key cannot sign.
+    pub fn new(settings: &IdentitySettings, key_pem: &[u8]) -> Result<Self, SignerError> {
+        match settings {
+            IdentitySettings::OAuth1 { consumer_key } => {
+                Ok(Self::OAuth1(OAuth1::new(consumer_key.clone(), Signer::from_pem(key_pem)?)))
+            }
+        }
+    }
+
+    /// Rewrites `request` so that Confluence takes it as `user`'s and as nobody else's.
+    ///
+    /// # Errors
+    /// The request cannot be asserted; it must not be sent.
+    pub fn assert(
+        &self,
+        origin: &Origin,
+        user: &Username,
+        now: UnixTime,
+        request: &mut Outgoing,
+    ) -> Result<(), Deny> {
+        strip::for_assertion(&mut request.headers);
+        match self {
+            Self::OAuth1(mode) => mode.assert(origin, user, now, request),
+        }
+    }
+
+    /// Breaks an assertion by one bit, so that calibration can see whether Confluence looks at it.
+    ///
+    /// # Errors
+    /// The request carries no assertion.
+    pub fn damage(&self, request: &mut Outgoing) -> Result<(), Deny> {
+        match self {
+            Self::OAuth1(_) => {
+                oauth1::damage(&mut request.headers).ok_or_else(|| Reason::UpstreamRejected.into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! RSA-SHA1 signatures: the one place that uses OpenSSL. Confluence accepts no other method, and neither aws-lc-rs nor
+//! ring signs with SHA-1; see `docs/adr/0001-rsa-sha1.md`. RSA blinding is on in OpenSSL by default.
+
+use openssl::{
+    hash::MessageDigest,
+    pkey::{PKey, Private},
+};
+
+/// Smallest key, in bits.
+const MIN_BITS: u32 = 2048;
+
+/// Why a key cannot sign. Says nothing of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignerError {
+    /// Not an unencrypted PEM private key.
+    #[error("the consumer key is not an unencrypted PEM private key")]
+    NotPem,
+    /// Another kind of key, or too short.
+    #[error("the consumer key is not an RSA key of at least 2048 bits")]
+    NotRsa2048,
+    /// OpenSSL refused to sign.
+    #[error("signing failed")]
+    Failed,
+}
+
+/// A private key. Shows nothing of itself.
+pub struct Signer {
+    key: PKey<Private>,
+}
+
+impl Signer {
+    /// Reads a PKCS#8 or PKCS#1 key.
+    ///
+    /// # Errors
+    /// It is not an RSA key that is long enough.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, SignerError> {
+        // The callback answers for an encrypted key: without it OpenSSL would ask at the terminal.
+        let key = PKey::private_key_from_pem_callback(pem, |_| Ok(0)).map_err(|_| SignerError::NotPem)?;
+        if key.rsa().is_ok() && key.bits() >= MIN_BITS {
+            Ok(Self { key })
+        } else {
+            Err(SignerError::NotRsa2048)
+        }
+    }
+
+    /// Signature of `message`: RSASSA-PKCS1-v1_5 with SHA-1 (RFC 5849 section 3.4.3).
+    ///
+    /// # Errors
+    /// OpenSSL refused.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        openssl::sign::Signer::new(MessageDigest::sha1(), &self.key)
+            .and_then(|mut signer| signer.sign_oneshot_to_vec(message))
+            .map_err(|_| SignerError::Failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openssl::{rsa::Rsa, symm::Cipher};
+
+    fn pem(bits: u32) -> Vec<u8> {
+        PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap().private_key_to_pem_pkcs8().unwrap()
+    }
+
+    #[test]
+    fn only_long_rsa_keys_sign() {
+        assert!(Signer::from_pem(&pem(2048)).is_ok());
+        let pkcs1 = Rsa::generate(2048).unwrap().private_key_to_pem().unwrap();
+        assert!(Signer::from_pem(&pkcs1).is_ok());
+        let ed25519 = PKey::generate_ed25519().unwrap().private_key_to_pem_pkcs8().unwrap();
+        let locked =
+            Rsa::generate(2048).unwrap().private_key_to_pem_passphrase(Cipher::aes_128_cbc(), b"x").unwrap();
+        let table = [
+            (pem(1024), SignerError::NotRsa2048),
+            (ed25519, SignerError::NotRsa2048),
+            (locked, SignerError::NotPem),
+            (b"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----".to_vec(), SignerError::NotPem),
+            (Vec::new(), SignerError::NotPem),
+        ];
+        for (pem, want) in table {
+            assert_eq!(Signer::from_pem(&pem).err(), Some(want), "{}", String::from_utf8_lossy(&pem));
+        }
+    }
+}
