@@ -1,0 +1,104 @@
+//! Injection: from a pod as it was sent to the API server, and the policy that selects it, to a JSON Patch.
+//!
+//! Pure: no clock, no cluster, no files. It works on raw JSON, because a typed pod would drop every field that this
+//! build does not know. Injecting an injected pod changes nothing, so the API server may call as often as it likes.
+//!
+//! A pod that is selected is injected as a whole or refused with a sentence that says what to change; it is left alone
+//! only when it is visibly not Confluence.
+//!
+//! - [`target`]: which container is Confluence, and on which port
+//! - [`refusal`], [`checks`]: what cannot be protected, and what to change
+//! - [`tomcat`], [`probes`], [`container`], [`volumes`], [`marks`]: one file for each thing that changes in the pod
+//! - [`draft`]: the working copy that records each change as an operation
+//! - [`view`]: reading raw pod JSON
+
+mod checks;
+mod container;
+mod draft;
+mod marks;
+mod probes;
+mod refusal;
+mod target;
+mod tomcat;
+mod view;
+mod volumes;
+
+use std::collections::BTreeMap;
+
+use json_patch::PatchOperation;
+use restward_crds::{names, sidecar::PodSettings};
+use serde_json::Value;
+
+pub use refusal::{Refusal, RefusalReason};
+
+use crate::{args::Sidecar, policy_source::Candidate, selector};
+use draft::Draft;
+use target::Target;
+
+/// What happens to a pod that a policy selects.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// These operations, in this order. None when the pod is injected already.
+    Inject(Vec<PatchOperation>),
+    /// The pod does not run Confluence, such as the pods of `helm test`; why that is believed.
+    LeaveAlone(&'static str),
+    /// The pod cannot be protected.
+    Refuse(Refusal),
+}
+
+/// The policy that a pod belongs to. `called` is the UID of the policy whose webhook was called: the API server has
+/// matched its selector already, so it counts whatever `candidates` say by now. Of several the oldest wins whole.
+pub fn choose<'a>(
+    candidates: &'a [Candidate],
+    called: &str,
+    labels: &BTreeMap<String, String>,
+) -> Option<&'a Candidate> {
+    candidates
+        .iter()
+        .filter(|policy| policy.uid == called || selector::matches(&policy.selector, labels))
+        .min_by(|a, b| a.created.cmp(&b.created).then_with(|| a.name.cmp(&b.name)))
+}
+
+/// Decides about one pod.
+pub fn decide(pod: &Value, policy: &Candidate, sidecar: &Sidecar) -> Decision {
+    match target::find(pod, policy) {
+        Ok(Some(target)) => match inject(pod, &target, policy, sidecar) {
+            Ok(operations) => Decision::Inject(operations),
+            Err(refusal) => Decision::Refuse(refusal),
+        },
+        Ok(None) => {
+            Decision::LeaveAlone("no container has a port named http or the variable ATL_TOMCAT_PORT")
+        }
+        Err(refusal) => Decision::Refuse(refusal),
+    }
+}
+
+fn inject(
+    pod: &Value,
+    target: &Target,
+    policy: &Candidate,
+    sidecar: &Sidecar,
+) -> Result<Vec<PatchOperation>, Refusal> {
+    checks::all(pod, target)?;
+    let before = previous_settings(pod);
+    let mut draft = Draft::new(pod);
+    let probes = probes::rewrite(&mut draft, target, before.as_ref())?;
+    let settings = tomcat::settings(pod, target, probes)?;
+    tomcat::move_behind(&mut draft, target)?;
+    let volumes = volumes::of(policy);
+    let container = container::build(sidecar, &settings)?;
+    let hash = marks::hash(&container, &volumes);
+    container::place(&mut draft, container)?;
+    volumes::place(&mut draft, volumes, &sidecar.pull_secrets)?;
+    marks::place(&mut draft, target, policy, &hash)?;
+    Ok(draft.into_operations())
+}
+
+/// What an earlier pass told the sidecar; only read for the probes that it rewrote.
+fn previous_settings(pod: &Value) -> Option<PodSettings> {
+    let sidecar = view::own_sidecar(pod)?;
+    match view::variable(sidecar, names::ENV_POD) {
+        view::Variable::Plain(text) => PodSettings::from_json(&container::unescape(text)).ok(),
+        _ => None,
+    }
+}

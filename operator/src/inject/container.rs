@@ -1,0 +1,99 @@
+//! The injected container.
+
+use restward_crds::{names, sidecar::PodSettings};
+use serde_json::{Value, json};
+
+use super::{checks::SIDECAR_UID, draft::Draft, refusal::Refusal, view};
+use crate::args::Sidecar;
+
+/// Mesh proxies that must start first: until they run, nothing in the pod has a network.
+const MESH_PROXIES: [&str; 2] = ["istio-proxy", "linkerd-proxy"];
+/// Where Kubernetes mounts the pod's ServiceAccount token, unless something is mounted there.
+const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// The container. Everything that the API server would add as a default is written out, so that the container of a
+/// second pass equals the one of the first.
+pub(super) fn build(sidecar: &Sidecar, settings: &PodSettings) -> Result<Value, Refusal> {
+    Ok(json!({
+        "name": names::SIDECAR_CONTAINER,
+        "image": sidecar.image,
+        "imagePullPolicy": sidecar.pull_policy.as_str(),
+        // A native sidecar: runs before Confluence starts and until after it has stopped.
+        "restartPolicy": "Always",
+        "env": [
+            {"name": names::ENV_POD, "value": escape(&json!(settings).to_string())},
+            {"name": names::ENV_LOG, "value": escape(&sidecar.log)}
+        ],
+        // The HTTP port stays declared by Confluence, under the name by which Services find it.
+        "ports": [{"name": "restward-admin", "containerPort": settings.admin_port, "protocol": "TCP"}],
+        "startupProbe": probe(settings, "/readyz", 1, 120),
+        "readinessProbe": probe(settings, "/readyz", 5, 3),
+        "livenessProbe": probe(settings, "/livez", 10, 6),
+        "resources": sidecar.resources,
+        "securityContext": {
+            "runAsNonRoot": true,
+            "runAsUser": SIDECAR_UID,
+            "runAsGroup": SIDECAR_UID,
+            "privileged": false,
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"}
+        },
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": names::CONFIG_VOLUME, "mountPath": names::CONFIG_DIR, "readOnly": true},
+            // The sidecar needs no token; an empty directory here keeps the pod's away.
+            {"name": names::NO_TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true}
+        ]
+    }))
+}
+
+fn probe(settings: &PodSettings, path: &str, period: u32, failures: u32) -> Value {
+    json!({
+        "httpGet": {"path": path, "port": settings.admin_port, "scheme": "HTTP"},
+        "timeoutSeconds": 3,
+        "periodSeconds": period,
+        "successThreshold": 1,
+        "failureThreshold": failures
+    })
+}
+
+/// Puts the container first among the init containers, behind mesh proxies that are native sidecars too. What an
+/// earlier pass, or somebody else under this name, put there is replaced as a whole.
+pub(super) fn place(draft: &mut Draft, container: Value) -> Result<(), Refusal> {
+    let [list, _] = view::CONTAINER_LISTS;
+    let init = view::list(draft.pod(), list);
+    let is_own = |other: &Value| view::name(other) == names::SIDECAR_CONTAINER;
+    let present = init.iter().position(is_own);
+    let wanted = init
+        .iter()
+        .filter(|other| !is_own(other))
+        .enumerate()
+        .filter(|(_, other)| is_mesh_proxy(other))
+        .map(|(index, _)| index + 1)
+        .last()
+        .unwrap_or(0);
+    if present == Some(wanted) && init.get(wanted) == Some(&container) {
+        return Ok(());
+    }
+    if let Some(index) = present {
+        draft.remove(&format!("{list}/{index}"))?;
+    }
+    draft.insert(list, wanted, container)
+}
+
+fn is_mesh_proxy(container: &Value) -> bool {
+    MESH_PROXIES.contains(&view::name(container)) && view::text(container, "/restartPolicy") == "Always"
+}
+
+/// The kubelet replaces `$(NAME)` in the value of a variable, and `$$` by `$`; so that nothing is replaced.
+fn escape(value: &str) -> String {
+    value.replace('$', "$$")
+}
+
+/// The inverse of [`escape`].
+pub(super) fn unescape(value: &str) -> String {
+    value.replace("$$", "$")
+}

@@ -1,0 +1,127 @@
+//! What changes in the Confluence container: Tomcat's port, the valve that lets only loopback in, and whom Tomcat
+//! trusts as a proxy. And what the sidecar must know about Tomcat.
+
+use restward_crds::{
+    names,
+    sidecar::{PodSettings, pod::AppProbe, terms::Scheme},
+};
+use serde_json::{Value, json};
+
+use super::{
+    draft::Draft,
+    refusal::{Refusal, RefusalReason},
+    target::{TOMCAT_PORT, Target},
+    view::{self, Variable},
+};
+
+/// Variable with the context path.
+pub(super) const CONTEXT_PATH: &str = "ATL_TOMCAT_CONTEXTPATH";
+/// Directory of Tomcat's configuration in the official image.
+const CONF: &str = "/opt/atlassian/confluence/conf";
+/// Defaults of every context of Tomcat's host: engine `Standalone` and host `localhost` are in the image's `server.xml`.
+const CONTEXT_DEFAULTS: &str = "Standalone/localhost/context.xml.default";
+/// Regular expressions of Tomcat's RemoteIpValve, under the names that images of different age know.
+const TRUSTED_PROXIES: [&str; 3] =
+    ["ATL_TOMCAT_PROXY_INTERNAL_IPS", "ATL_TOMCAT_INTERNALPROXIES", "ATL_TOMCAT_TRUSTEDPROXIES"];
+/// The sidecar, as RemoteIpValve sees it.
+const LOOPBACK: &str = r"|127\.0\.0\.1|::1|0:0:0:0:0:0:0:1";
+
+/// The mount of the valve. By `subPath`, so that the rest of the directory stays as it is.
+pub(super) fn valve_mount() -> Value {
+    json!({
+        "name": names::VALVE_VOLUME,
+        "mountPath": format!("{CONF}/{CONTEXT_DEFAULTS}"),
+        "subPath": names::FILE_VALVE,
+        "readOnly": true
+    })
+}
+
+/// Whether a mount at `path` decides about Tomcat's connectors or contexts: at `server.xml`, above it, or among the
+/// host's contexts.
+pub(super) fn decides_connectors(path: &str) -> bool {
+    let server_xml = format!("{CONF}/server.xml");
+    let contexts = format!("{CONF}/Standalone");
+    let is_in = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    is_in(&server_xml, path) || is_in(path, &contexts)
+}
+
+/// Moves Tomcat to the internal port and shuts it for everybody but loopback.
+pub(super) fn move_behind(draft: &mut Draft, target: &Target) -> Result<(), Refusal> {
+    let env = format!("{}/env", target.pointer);
+    trust_loopback(draft, target, &env)?;
+    draft.set_named(&env, json!({"name": TOMCAT_PORT, "value": names::UPSTREAM_PORT.to_string()}))?;
+    draft.set_named(&format!("{}/volumeMounts", target.pointer), valve_mount())
+}
+
+/// Tomcat now sees every request come from the sidecar. Where it trusted the proxy in front of it, it must trust the
+/// sidecar, which passes on what that proxy said; where it trusted nobody, it goes on to.
+fn trust_loopback(draft: &mut Draft, target: &Target, env: &str) -> Result<(), Refusal> {
+    for name in TRUSTED_PROXIES {
+        let trusted = match view::variable(target.container(draft.pod()), name) {
+            Variable::Unknown => return Err(unknown(target, name)),
+            Variable::Absent | Variable::Plain("") => continue,
+            Variable::Plain(value) if value.ends_with(LOOPBACK) => continue,
+            Variable::Plain(value) => format!("{value}{LOOPBACK}"),
+        };
+        draft.set_named(env, json!({"name": name, "value": trusted}))?;
+    }
+    Ok(())
+}
+
+/// What the sidecar is told about its pod.
+pub(super) fn settings(pod: &Value, target: &Target, probes: Vec<AppProbe>) -> Result<PodSettings, Refusal> {
+    let container = target.container(pod);
+    // The image knows each of these under two names, of which the first wins.
+    let known = |name: &str, alias: &str| {
+        [name, alias].into_iter().find_map(|name| view::variable(container, name).non_empty())
+    };
+    for name in [CONTEXT_PATH, "CATALINA_CONTEXT_PATH"] {
+        // A wrong context path would make the sidecar miss what it protects.
+        if view::variable(container, name) == Variable::Unknown {
+            return Err(unknown(target, name));
+        }
+    }
+    let settings = PodSettings {
+        listen_port: target.http_port,
+        admin_port: names::ADMIN_PORT,
+        upstream_port: names::UPSTREAM_PORT,
+        scheme: match known("ATL_TOMCAT_SCHEME", "CATALINA_CONNECTOR_SCHEME") {
+            Some("http") => Some(Scheme::Http),
+            Some("https") => Some(Scheme::Https),
+            _ => None,
+        },
+        proxy_name: known("ATL_PROXY_NAME", "CATALINA_CONNECTOR_PROXYNAME").map(str::to_owned),
+        proxy_port: known("ATL_PROXY_PORT", "CATALINA_CONNECTOR_PROXYPORT")
+            .and_then(|port| port.parse().ok()),
+        context_path: known(CONTEXT_PATH, "CATALINA_CONTEXT_PATH")
+            .unwrap_or_default()
+            .trim_end_matches('/')
+            .to_owned(),
+        probes,
+    };
+    // The sidecar refuses to start with settings that it cannot read, so they are read here first.
+    let json = json!(settings).to_string();
+    PodSettings::from_json(&json).map_err(|error| {
+        Refusal::new(
+            RefusalReason::UnknownVariable,
+            format!(
+                "the variables of container {:?} make no sense to the sidecar: {error}; check {CONTEXT_PATH} and the \
+                 port named http",
+                target.name
+            ),
+        )
+    })
+}
+
+fn unknown(target: &Target, name: &str) -> Refusal {
+    Refusal::new(
+        RefusalReason::UnknownVariable,
+        format!(
+            "{name} of container {:?} has no plain value (valueFrom, or put together from other variables), so what it \
+             will be is not known when the pod is made; set it as a plain value",
+            target.name
+        ),
+    )
+}

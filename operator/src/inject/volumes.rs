@@ -1,0 +1,65 @@
+//! The volumes that injection adds to the pod, and the pull secrets.
+
+use restward_crds::names;
+use serde_json::{Value, json};
+
+use super::{draft::Draft, refusal::Refusal, view};
+use crate::policy_source::Candidate;
+
+/// Readable for every user, as the sidecar's user does not own the files. Only the sidecar mounts them.
+const READABLE: u32 = 0o444;
+
+/// The volumes for pods of this policy.
+pub(super) fn of(policy: &Candidate) -> Vec<Value> {
+    let config_map = policy.config_map();
+    vec![
+        // One projected volume, so that configuration, keys and CA change together.
+        json!({
+            "name": names::CONFIG_VOLUME,
+            "projected": {
+                "defaultMode": READABLE,
+                "sources": [
+                    {"configMap": {"name": config_map, "items": [item(names::FILE_CONFIG, names::FILE_CONFIG)]}},
+                    {"configMap": {
+                        "name": config_map,
+                        "items": [item(names::FILE_CA, names::FILE_CA)],
+                        "optional": true
+                    }},
+                    {"secret": {"name": names::KEYS_SECRET, "items": [
+                        item(&policy.consumer_key_item(), names::FILE_CONSUMER_KEY),
+                        item(&policy.status_key_item(), names::FILE_STATUS_KEY)
+                    ]}}
+                ]
+            }
+        }),
+        json!({
+            "name": names::VALVE_VOLUME,
+            "configMap": {
+                "name": config_map,
+                "defaultMode": READABLE,
+                "items": [item(names::FILE_VALVE, names::FILE_VALVE)]
+            }
+        }),
+        // In memory: an empty directory on disk would keep a cluster autoscaler from moving the pod.
+        json!({"name": names::NO_TOKEN_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "64Ki"}}),
+    ]
+}
+
+fn item(key: &str, path: &str) -> Value {
+    json!({"key": key, "path": path})
+}
+
+/// Adds them.
+pub(super) fn place(draft: &mut Draft, volumes: Vec<Value>, pull_secrets: &[String]) -> Result<(), Refusal> {
+    for volume in volumes {
+        draft.set_named("/spec/volumes", volume)?;
+    }
+    const PULL_SECRETS: &str = "/spec/imagePullSecrets";
+    for name in pull_secrets {
+        let present = view::list(draft.pod(), PULL_SECRETS);
+        if !present.iter().any(|secret| view::name(secret) == name) {
+            draft.insert(PULL_SECRETS, present.len(), json!({"name": name}))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! The admission webhook: the API server asks it about every pod that a policy selects.
+//!
+//! What it cannot decide it refuses; controllers try again. It never allows a pod because it does not know better.
+//!
+//! - [`review`]: the AdmissionReview in and out
+//! - [`mutate`]: from a review to an answer
+//! - [`metrics`]: decisions by reason
+//! - [`serve`]: HTTP over TLS
+
+mod metrics;
+mod mutate;
+mod review;
+mod serve;
+
+pub use metrics::Metrics;
+pub use serve::serve;
+
+/// Path under which the API server calls the webhook for one policy.
+pub fn path(namespace: &str, uid: &str) -> String {
+    format!("/mutate/{namespace}/{uid}")
+}

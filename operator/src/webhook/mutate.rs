@@ -1,0 +1,113 @@
+//! From an admission review to an answer.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    metrics::Metrics,
+    review::{Request, Verdict},
+};
+use crate::{
+    args::Sidecar,
+    inject::{self, Decision},
+    policy_source::{Candidate, PolicySource},
+};
+
+/// The API server waits 5 s for the webhook; what takes longer than this is answered before it gives up.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the webhook decides with.
+pub(super) struct Mutator {
+    pub source: Arc<dyn PolicySource>,
+    pub sidecar: Sidecar,
+    pub metrics: Metrics,
+}
+
+impl Mutator {
+    /// Answers a call for the policy `called` of `namespace`.
+    pub(super) async fn answer(&self, namespace: &str, called: &str, request: &Request) -> Verdict {
+        if !request.creates_pod() || request.namespace != namespace {
+            self.metrics.count("refuse", "unexpected_request");
+            return Verdict::Deny(format!(
+                "this webhook is for the creation of pods in namespace {namespace}"
+            ));
+        }
+        let policies = match self.policies(namespace, called).await {
+            Ok(policies) => policies,
+            Err(message) => {
+                self.metrics.count("refuse", "policies_unavailable");
+                tracing::warn!(policy.namespace = namespace, policy.uid = called, message, "pod not decided");
+                return Verdict::Unavailable(message);
+            }
+        };
+        let labels = labels(&request.object);
+        let Some(policy) = inject::choose(&policies, called, &labels) else {
+            return self.unknown(namespace, called);
+        };
+        self.record(request, policy, inject::decide(&request.object, policy, &self.sidecar))
+    }
+
+    /// The policies of the namespace, with `called` among them when there is such a policy: a replica that has not heard
+    /// of it yet asks.
+    async fn policies(&self, namespace: &str, called: &str) -> Result<Vec<Candidate>, String> {
+        let known = self.source.policies_of(namespace);
+        if known.iter().any(|policy| policy.uid == called) {
+            return Ok(known);
+        }
+        match tokio::time::timeout(FETCH_TIMEOUT, self.source.fetch_policies_of(namespace)).await {
+            Ok(Ok(policies)) => Ok(policies),
+            Ok(Err(error)) => Err(format!("the policies of namespace {namespace} cannot be read: {error}")),
+            Err(_) => Err(format!("the policies of namespace {namespace} cannot be read in time")),
+        }
+    }
+
+    fn unknown(&self, namespace: &str, called: &str) -> Verdict {
+        self.metrics.count("refuse", "unknown_policy");
+        tracing::warn!(policy.namespace = namespace, policy.uid = called, "pod refused: unknown policy");
+        Verdict::Deny(format!(
+            "the RestApiAuthPolicy with UID {called} of namespace {namespace} is not known, or not in force any more; \
+             if it was deleted, the pod can be created in a moment"
+        ))
+    }
+
+    fn record(&self, request: &Request, policy: &Candidate, decision: Decision) -> Verdict {
+        let (word, reason, verdict) = match decision {
+            Decision::Inject(operations) if operations.is_empty() => ("inject", "unchanged", Verdict::Allow),
+            Decision::Inject(operations) => ("inject", "changed", Verdict::Patch(operations)),
+            Decision::LeaveAlone(_) => ("leave_alone", "not_confluence", Verdict::Allow),
+            Decision::Refuse(refusal) => {
+                let message = format!("RestApiAuthPolicy {:?} selects this pod: {refusal}", policy.name);
+                ("refuse", refusal.reason.as_str(), Verdict::Deny(message))
+            }
+        };
+        self.metrics.count(word, reason);
+        tracing::info!(
+            policy.namespace = policy.namespace,
+            policy.name = policy.name,
+            pod.name = pod_name(&request.object),
+            pod.dry_run = request.dry_run,
+            inject.decision = word,
+            inject.reason = reason,
+            "pod decided"
+        );
+        verdict
+    }
+}
+
+fn labels(pod: &Value) -> BTreeMap<String, String> {
+    let labels = pod.pointer("/metadata/labels").and_then(Value::as_object);
+    labels
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
+
+/// The name, or what it will start with.
+fn pod_name(pod: &Value) -> &str {
+    ["/metadata/name", "/metadata/generateName"]
+        .into_iter()
+        .find_map(|place| pod.pointer(place).and_then(Value::as_str))
+        .unwrap_or_default()
+}

@@ -1,0 +1,100 @@
+//! `AdmissionReview` of `admission.k8s.io/v1`, as far as it is used. The object stays raw JSON.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use json_patch::PatchOperation;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What the API server sends.
+#[derive(Debug, Deserialize)]
+pub(super) struct Review {
+    /// The question.
+    pub request: Request,
+}
+
+/// The question.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    /// Comes back in the answer.
+    pub uid: String,
+    /// Which kind of resource.
+    pub resource: Resource,
+    /// Which part of it, such as `status`.
+    #[serde(default)]
+    pub sub_resource: String,
+    /// Namespace of the object.
+    #[serde(default)]
+    pub namespace: String,
+    /// CREATE, UPDATE, DELETE or CONNECT.
+    pub operation: String,
+    /// Whether nothing will be stored.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The object.
+    #[serde(default)]
+    pub object: Value,
+}
+
+impl Request {
+    /// Whether this is what the webhook is for: the creation of a pod.
+    pub(super) fn creates_pod(&self) -> bool {
+        let Resource { group, version, resource } = &self.resource;
+        (group.as_str(), version.as_str(), resource.as_str()) == ("", "v1", "pods")
+            && self.sub_resource.is_empty()
+            && self.operation == "CREATE"
+    }
+}
+
+/// Group, version and plural name.
+#[derive(Debug, Deserialize)]
+pub(super) struct Resource {
+    group: String,
+    version: String,
+    resource: String,
+}
+
+/// What is decided.
+#[derive(Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// As it is.
+    Allow,
+    /// With these changes.
+    Patch(Vec<PatchOperation>),
+    /// Not at all; the message says what to change.
+    Deny(String),
+    /// Not now: try again.
+    Unavailable(String),
+}
+
+/// The answer to the question `uid`.
+#[derive(Debug, Serialize)]
+pub(super) struct Answer(Value);
+
+impl Answer {
+    pub(super) fn new(uid: &str, verdict: &Verdict) -> Self {
+        let mut response = json!({"uid": uid, "allowed": true});
+        let mut set = |key: &str, value: Value| {
+            if let Some(members) = response.as_object_mut() {
+                members.insert(key.to_owned(), value);
+            }
+        };
+        match verdict {
+            Verdict::Allow => {}
+            Verdict::Patch(operations) if operations.is_empty() => {}
+            Verdict::Patch(operations) => {
+                set("patchType", json!("JSONPatch"));
+                set("patch", json!(STANDARD.encode(json!(operations).to_string())));
+            }
+            Verdict::Deny(message) => {
+                set("allowed", json!(false));
+                set("status", json!({"code": 403, "reason": "Forbidden", "message": message}));
+            }
+            Verdict::Unavailable(message) => {
+                set("allowed", json!(false));
+                set("status", json!({"code": 503, "reason": "ServiceUnavailable", "message": message}));
+            }
+        }
+        Self(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}))
+    }
+}

@@ -1,0 +1,119 @@
+//! The webhook's HTTP server over TLS. Any pod can call it, so everything is bounded and nothing panics.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::{GracefulShutdown, Watcher},
+    service::TowerToHyperService,
+};
+use rustls::server::ResolvesServerCert;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    metrics::Metrics,
+    mutate::Mutator,
+    review::{Answer, Review},
+};
+use crate::{args::Sidecar, policy_source::PolicySource};
+
+/// A review holds the object twice at most, and the API server takes objects of 1.5 MiB at most.
+const MAX_BODY: usize = 3 << 20;
+/// Connections at a time; the API server needs a few.
+const MAX_CONNECTIONS: usize = 256;
+/// For the TLS handshake, and for a request's headers.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For requests that run when the server stops: longer than the API server waits for one.
+const DRAIN: Duration = Duration::from_secs(6);
+/// After a failed accept, such as for lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `shutdown`, then lets running requests end.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub async fn serve(
+    listener: TcpListener,
+    certificate: Arc<dyn ResolvesServerCert>,
+    source: Arc<dyn PolicySource>,
+    sidecar: Sidecar,
+    metrics: Metrics,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let tls = rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(certificate);
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let router = router(Mutator { source, sidecar, metrics });
+    let connections = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    tokio::pin!(shutdown);
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await?;
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "webhook connection not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), connections.watcher());
+        tokio::spawn(async move {
+            if let Err(error) = connection(stream, acceptor, router, watcher).await {
+                tracing::debug!(%error, "webhook connection ended");
+            }
+            drop(place);
+        });
+    }
+    let _ = tokio::time::timeout(DRAIN, connections.shutdown()).await;
+    Ok(())
+}
+
+async fn connection(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    router: Router,
+    watcher: Watcher,
+) -> anyhow::Result<()> {
+    let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await??;
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    Ok(watcher.watch(connection).await?)
+}
+
+fn router(mutator: Mutator) -> Router {
+    Router::new()
+        .route("/mutate/{namespace}/{uid}", post(mutate))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(Arc::new(mutator))
+}
+
+async fn mutate(
+    State(mutator): State<Arc<Mutator>>,
+    Path((namespace, uid)): Path<(String, String)>,
+    body: axum::body::Bytes,
+) -> Response {
+    // serde_json refuses documents nested deeper than 128, so that garbage cannot exhaust the stack.
+    let Ok(Review { request }) = serde_json::from_slice(&body) else {
+        return (StatusCode::BAD_REQUEST, "not an AdmissionReview of admission.k8s.io/v1").into_response();
+    };
+    let verdict = mutator.answer(&namespace, &uid, &request).await;
+    Json(Answer::new(&request.uid, &verdict)).into_response()
+}
