@@ -1,20 +1,34 @@
 //! The operator: makes the Confluence pods that a `RestApiAuthPolicy` selects come up with the sidecar, and keeps
 //! configured those that run.
 //!
-//! - [`args`]: the command line
-//! - [`conditions`]: how findings become status conditions
-//! - [`keys`]: the key pair and the status key of a policy
-//! - [`policy_source`]: which policies are in force, as injection sees them
-//! - [`selector`]: label selectors
-//! - [`certs`]: the webhook's certificates
-//! - [`inject`]: from a pod and its policy to a JSON Patch (pure)
-//! - [`webhook`]: the admission webhook
+//! What decides is pure; what talks to somebody is marked `[io]`.
+//!
+//! - [`args`]: the command line; [`app`] `[io]`: wiring; [`lease`] `[io]`: who leads; [`uninstall`] `[io]`: the chart's hook
+//! - [`controller`]: from a policy to keys, configuration, webhook and status, in five steps
+//! - [`policy_source`]: which policies are in force, as injection sees them; [`store`] `[io]`: the same, watched
+//! - [`inject`]: from a pod and its policy to a JSON Patch; [`webhook`] `[io]`: the admission webhook; [`certs`] `[io]`: its
+//!   certificates
+//! - [`discovery`] `[io]`: what the identity provider says; [`acks`] `[io]`: what the sidecars say
+//! - [`keys`]: the key pair and the status key of a policy; [`selector`]: label selectors
+//! - [`conditions`]: how findings become status conditions; [`events`] `[io]`: and Events
+//! - [`admin`] `[io]`: probes and metrics; [`metrics`]; [`telemetry`] `[io]`: logs
 
+pub mod acks;
+pub mod admin;
+pub mod app;
 pub mod args;
 pub mod certs;
 pub mod conditions;
+pub mod controller;
+pub mod discovery;
+pub mod events;
 pub mod inject;
 pub mod keys;
+pub mod lease;
+pub mod metrics;
 pub mod policy_source;
 pub mod selector;
+pub mod store;
+pub mod telemetry;
+pub mod uninstall;
 pub mod webhook;

@@ -1,2 +1,53 @@
-//! Entry point.
-fn main() {}
+//! Entry point: crypto provider, command line, signals, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use restward_operator::{
+    app,
+    args::{Cli, Command},
+    telemetry, uninstall,
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::start();
+    match run(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "restward-operator ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    // It fails only when one was chosen already, and then that one serves.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let client = kube::Client::try_default().await?;
+    match cli.command {
+        Command::Run(args) => app::run(client, *args, stop_on_signal()?).await,
+        Command::UninstallCheck => uninstall::check(&client).await,
+    }
+}
+
+fn stop_on_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    let (sender, stop) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop");
+        sender.send_replace(true);
+        sender.closed().await;
+    });
+    Ok(stop)
+}

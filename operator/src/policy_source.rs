@@ -43,6 +43,9 @@ impl Candidate {
     }
 }
 
+/// Key of the policy's ConfigMap that holds its [`Candidate`] as JSON.
+pub const FILE_CANDIDATE: &str = "candidate.json";
+
 /// Name of the ConfigMap of the policy `policy`.
 pub fn config_map_name(policy: &str) -> String {
     format!("restward-{policy}")

@@ -1,0 +1,78 @@
+//! What the sidecars say about themselves: their status endpoint, asked by the operator, proven by the policy's status key.
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use reqwest::{Client, redirect};
+use restward_crds::{names, sidecar::status::SidecarStatus};
+
+use crate::keys::{self, PolicyKeys};
+
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Sidecars that are asked at the same time.
+const AT_ONCE: usize = 16;
+/// Largest answer that is read.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What one sidecar answered.
+#[derive(Debug, Clone)]
+pub struct Ack {
+    /// The pod.
+    pub pod: String,
+    /// Its status; `None` when it did not answer, or not with a proof that it is this policy's sidecar.
+    pub status: Option<SidecarStatus>,
+}
+
+/// Asks sidecars.
+#[derive(Debug, Clone)]
+pub struct Acks {
+    client: Client,
+    port: u16,
+}
+
+impl Acks {
+    /// For sidecars whose admin server is at `port`.
+    ///
+    /// # Errors
+    /// No HTTP client could be made.
+    pub fn new(port: u16) -> Result<Self, reqwest::Error> {
+        let client =
+            Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(PATIENCE).build()?;
+        Ok(Self { client, port })
+    }
+
+    /// Asks each of `pods` (name and address).
+    pub async fn poll(&self, pods: &[(String, String)], policy_uid: &str, keys: &PolicyKeys) -> Vec<Ack> {
+        stream::iter(pods.to_vec())
+            .map(|(pod, ip)| async move {
+                let status = self.ask(&ip, policy_uid, keys).await;
+                if status.is_none() {
+                    tracing::debug!(pod.name = %pod, "the sidecar gave no valid status");
+                }
+                Ack { pod, status }
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await
+    }
+
+    async fn ask(&self, ip: &str, policy_uid: &str, keys: &PolicyKeys) -> Option<SidecarStatus> {
+        let nonce = keys::nonce().ok()?;
+        let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
+        let url = format!("http://{host}:{}/status?nonce={nonce}", self.port);
+        let mut response = self.client.get(url).send().await.ok()?;
+        let mac = response.headers().get(names::HEADER_STATUS_MAC)?.to_str().ok()?.to_owned();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.ok()? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_BODY {
+                return None;
+            }
+        }
+        if !keys.proves(&nonce, &body, &mac) {
+            return None;
+        }
+        let status: SidecarStatus = serde_json::from_slice(&body).ok()?;
+        (status.policy.uid == policy_uid).then_some(status)
+    }
+}

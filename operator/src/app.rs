@@ -1,0 +1,126 @@
+//! Wiring: every replica serves admission; the leader also reconciles. The first part that ends, ends the process.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use futures::{FutureExt, StreamExt, future};
+use kube::Client;
+use restward_crds::names;
+use tokio::{net::TcpListener, sync::watch, time};
+
+use crate::{
+    acks::Acks,
+    admin::{self, Admin},
+    args::RunArgs,
+    certs,
+    controller::{self, Context, WebhookEndpoint, provider::Providers, sweep},
+    discovery::Guard,
+    events::Events,
+    lease::Leadership,
+    metrics::Metrics,
+    store::ProgrammedPolicies,
+    webhook,
+};
+
+/// How often the leader looks for leftovers.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// Runs the operator until it is told to stop.
+///
+/// # Errors
+/// Something that it cannot run without broke; the kubelet starts it again.
+pub async fn run(client: Client, args: RunArgs, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let metrics = Metrics::default();
+    let settings = certs::Settings {
+        namespace: args.namespace.clone(),
+        ca_secret: args.ca_secret.clone(),
+        service: args.webhook_service.clone(),
+    };
+    let (certificates, keep_certificates) = certs::start(client.clone(), settings);
+    let (policies, fill_policies) = ProgrammedPolicies::watch(client.clone());
+    let webhook_listener = TcpListener::bind(args.webhook_listen).await.context("webhook port")?;
+    let admin_listener = TcpListener::bind(args.admin_listen).await.context("admin port")?;
+
+    let admission = webhook::serve(
+        webhook_listener,
+        certificates.resolver(),
+        Arc::new(policies),
+        args.sidecar.clone(),
+        metrics.webhook.clone(),
+        stopped(stop.clone()),
+    );
+    let shown = Admin { certificates: certificates.clone(), metrics: metrics.clone() };
+    let admin = admin::serve(admin_listener, shown, stopped(stop.clone()));
+    let filled = fill_policies.for_each(|()| future::ready(())).map(|()| anyhow::bail!("a watch ended"));
+    let lead = lead(client, args, certificates, metrics, stop.clone());
+
+    tokio::select! {
+        result = future::try_join3(admission, admin, lead) => result.map(drop),
+        result = filled => result,
+        result = keep_certificates => result.context("the certificates are not kept any more"),
+    }
+}
+
+/// Waits to become the leader, then reconciles until it is told to stop.
+async fn lead(
+    client: Client,
+    args: RunArgs,
+    certificates: certs::Handle,
+    metrics: Metrics,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut leadership = Leadership::stand(client.clone(), &args).await?;
+    tokio::select! {
+        won = leadership.won() => won?,
+        () = stopped(stop.clone()) => return Ok(()),
+    }
+    tracing::info!("this replica leads");
+    let context = Context {
+        client: client.clone(),
+        events: Events::new(client.clone(), &args.pod_name),
+        sidecar: args.sidecar.clone(),
+        webhook: WebhookEndpoint {
+            namespace: args.namespace,
+            service: args.webhook_service,
+            ca_bundle: certificates.ca_bundle(),
+        },
+        acks: Acks::new(names::ADMIN_PORT)?,
+        providers: Providers::new(Guard::Strict),
+        metrics,
+    };
+    let reconciled =
+        controller::watch::run(Arc::new(context), changes(certificates.ca_bundle()), stopped(stop.clone()));
+    tokio::select! {
+        () = reconciled => if *stop.borrow() { Ok(()) } else { anyhow::bail!("the controller ended") },
+        lost = leadership.lost() => lost,
+        () = sweep_often(client) => Ok(()),
+    }
+}
+
+/// An item whenever the value changes.
+fn changes<T: Send + Sync + 'static>(
+    receiver: watch::Receiver<T>,
+) -> impl futures::Stream<Item = ()> + Send + 'static {
+    futures::stream::unfold(receiver, async |mut receiver| {
+        // When the sender is gone the process ends anyway; no busy loop until then.
+        if receiver.changed().await.is_err() {
+            future::pending::<()>().await;
+        }
+        Some(((), receiver))
+    })
+}
+
+async fn sweep_often(client: Client) {
+    let mut ticks = time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = sweep::sweep(&client).await {
+            tracing::warn!(%error, "leftovers could not be looked for");
+        }
+    }
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and the process with it.
+    let _ = stop.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,241 @@
+//! The controller: one reconciliation is five steps.
+//!
+//! 1. [`dereference`]: fetch what the policy leads to
+//! 2. [`validate`]: judge it (pure)
+//! 3. [`build`]: the objects that follow (pure)
+//! 4. [`apply`]: write them, in order
+//! 5. [`update_status`]: tell what was done and what the sidecars say ([`census`] and [`assess`] are pure)
+//!
+//! A policy that was never accepted has nothing programmed. One that was keeps its last good configuration in force,
+//! whatever later edits say. [`detach`] and [`sweep`] take away what is no longer wanted.
+
+pub mod apply;
+pub mod assess;
+pub mod build;
+pub mod census;
+pub mod dereference;
+pub mod detach;
+pub mod link;
+pub mod provider;
+pub mod sweep;
+pub mod update_status;
+pub mod validate;
+pub mod watch;
+
+use std::{sync::Arc, time::Duration};
+
+use kube::{Client, Resource, ResourceExt, runtime::controller::Action};
+use restward_crds::{
+    api::v1alpha1::RestApiAuthPolicy,
+    condition::ConditionType,
+    sidecar::config::{Config, Identity, LastKnown},
+};
+
+use crate::{
+    acks::Acks,
+    args::Sidecar,
+    conditions::Truth,
+    events::Events,
+    keys::{KeyError, PolicyKeys},
+    metrics::Metrics,
+};
+use assess::{Outcome, Programming};
+use build::{KeyPlan, WebhookTarget};
+use census::{Census, census};
+use dereference::Observed;
+use validate::{Refused, Validated};
+
+/// How often sidecars are asked while something is not as it should be.
+const SOON: Duration = Duration::from_secs(10);
+/// The same when all is well.
+const LATER: Duration = Duration::from_secs(60);
+/// When to try again after the API server refused.
+const AFTER_ERROR: Duration = Duration::from_secs(5);
+
+/// What reconciliation works with.
+pub struct Context {
+    /// The cluster.
+    pub client: Client,
+    /// Writes Events.
+    pub events: Events,
+    /// The injected container, to tell which pods can be injected.
+    pub sidecar: Sidecar,
+    /// Where the API server finds the webhook.
+    pub webhook: WebhookEndpoint,
+    /// Asks sidecars.
+    pub acks: Acks,
+    /// Asks identity providers.
+    pub providers: provider::Providers,
+    /// Counts.
+    pub metrics: Metrics,
+}
+
+/// The webhook's Service, and its certificate authorities as they are at the moment.
+pub struct WebhookEndpoint {
+    /// Namespace of the Service.
+    pub namespace: String,
+    /// Name of the Service.
+    pub service: String,
+    /// Certificate authorities, PEM; none before the first exist.
+    pub ca_bundle: tokio::sync::watch::Receiver<Option<String>>,
+}
+
+/// Why a reconciliation failed; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused.
+    #[error("the API server refused")]
+    Api(#[from] kube::Error),
+    /// Keys could not be made.
+    #[error("no keys for the policy")]
+    Keys(#[from] KeyError),
+    /// The webhook's certificate authority does not exist yet.
+    #[error("the webhook has no certificate authority yet")]
+    NoCertificateAuthority,
+}
+
+/// One reconciliation.
+///
+/// # Errors
+/// Something has to be tried again.
+pub async fn reconcile(policy: Arc<RestApiAuthPolicy>, context: Arc<Context>) -> Result<Action, Error> {
+    let result = reconcile_policy(&policy, &context).await;
+    context.metrics.reconciled(result.is_ok());
+    result
+}
+
+/// What to do after a failed reconciliation.
+#[allow(clippy::needless_pass_by_value, reason = "the signature is the controller's")]
+pub fn after_error(policy: Arc<RestApiAuthPolicy>, error: &Error, _: Arc<Context>) -> Action {
+    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(
+        policy.name = %policy.name_any(), policy.namespace = %policy.namespace().unwrap_or_default(),
+        %error, error.source = %source, "a policy could not be reconciled"
+    );
+    Action::requeue(AFTER_ERROR)
+}
+
+async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Result<Action, Error> {
+    let Context { client, events, .. } = context;
+    if policy.meta().deletion_timestamp.is_some() {
+        return Ok(match detach::detach(client, events, policy).await? {
+            detach::Detached::Completely => Action::await_change(),
+            detach::Detached::PodsLeft => Action::requeue(LATER),
+        });
+    }
+    detach::hold(client, policy).await?;
+
+    let observed = dereference::dereference(client, policy).await?;
+    let verdict = validate::validate(policy, &observed);
+    let uid = policy.uid().unwrap_or_default();
+    let provider = match &verdict {
+        Ok(validated) => Some(context.providers.ask(&uid, validated).await),
+        Err(_) => None,
+    };
+    let fresh = provider.as_ref().and_then(|answer| answer.as_ref().ok()).cloned();
+    let programmed = program(context, &verdict, &observed, &uid, fresh).await;
+    let (programming, keys) = match &programmed {
+        Ok((programming, keys)) => (programming.clone(), keys.as_ref()),
+        Err(error) => (Programming::Failed(describe(error)), None),
+    };
+
+    let candidate = match (&verdict, &observed.programmed) {
+        (Ok(validated), _) => Some(&validated.candidate),
+        (Err(_), Some(programmed)) => Some(&programmed.candidate),
+        (Err(_), None) => None,
+    };
+    let census = candidate.map_or_else(Census::default, |of| census(of, &observed, &context.sidecar));
+    let acks = match keys {
+        Some(keys) => context.acks.poll(&census.sidecars, &uid, keys).await,
+        None => Vec::new(),
+    };
+    let provider = provider.map(|answer| answer.map(drop));
+    let outcome = Outcome {
+        policy,
+        verdict: &verdict,
+        programming: &programming,
+        census: &census,
+        acks: &acks,
+        provider: provider.as_ref(),
+        public_key: keys.map(PolicyKeys::public_key),
+        consumer_key: consumer_key(&verdict, &observed),
+    };
+    let findings = assess::findings(&outcome);
+    update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;
+    programmed?;
+    let is_ready =
+        findings.iter().any(|finding| finding.kind == ConditionType::Ready && finding.truth == Truth::True);
+    Ok(Action::requeue(if is_ready { LATER } else { SOON }))
+}
+
+fn describe(error: &Error) -> String {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
+}
+
+/// Steps 3 and 4: what the policy needs comes into the cluster.
+async fn program(
+    context: &Context,
+    verdict: &Result<Validated, Refused>,
+    observed: &Observed,
+    uid: &str,
+    fresh: Option<LastKnown>,
+) -> Result<(Programming, Option<PolicyKeys>), Error> {
+    let client = &context.client;
+    let plan = build::keys(&observed.stored_keys, uid, &observed.pods);
+    let (validated, target) = match (verdict, &observed.programmed) {
+        (Ok(validated), _) => (validated, context.webhook_target()?),
+        (Err(_), Some(last_good)) => {
+            // The authorities may have changed even though the policy's edit is not accepted.
+            let target = context.webhook_target()?;
+            apply::webhook(client, &build::webhook(&last_good.candidate, &target)).await?;
+            return Ok(match plan {
+                KeyPlan::Keep(keys) => (Programming::LastGood, Some(keys)),
+                KeyPlan::Missing(message) => (Programming::KeyMissing(message), None),
+                KeyPlan::Generate => (Programming::LastGood, None),
+            });
+        }
+        (Err(_), None) => return Ok((Programming::Nothing, None)),
+    };
+    let keys = match plan {
+        KeyPlan::Keep(keys) => keys,
+        KeyPlan::Generate => {
+            // Hundreds of milliseconds of arithmetic: not on a thread that serves others.
+            let keys =
+                tokio::task::spawn_blocking(PolicyKeys::generate).await.map_err(|_| KeyError::Generate)??;
+            apply::store_keys(client, &validated.candidate, &keys).await?;
+            keys
+        }
+        KeyPlan::Missing(message) => return Ok((Programming::KeyMissing(message), None)),
+    };
+    let (map, hash) = build::config_map(validated, &build::config(validated, fresh, observed));
+    apply::config_map(client, &map).await?;
+    apply::webhook(client, &build::webhook(&validated.candidate, &target)).await?;
+    let injected: Vec<_> = observed.pods.iter().filter(|pod| pod.is_injected_by(uid)).collect();
+    apply::touch_pods(client, &validated.candidate.namespace, &injected, &hash).await?;
+    Ok((Programming::Done, Some(keys)))
+}
+
+impl Context {
+    fn webhook_target(&self) -> Result<WebhookTarget, Error> {
+        let ca_bundle = self.webhook.ca_bundle.borrow().clone().ok_or(Error::NoCertificateAuthority)?;
+        Ok(WebhookTarget {
+            namespace: self.webhook.namespace.clone(),
+            service: self.webhook.service.clone(),
+            ca_bundle,
+        })
+    }
+}
+
+/// The consumer key in force.
+fn consumer_key(verdict: &Result<Validated, Refused>, observed: &Observed) -> Option<String> {
+    let config = match (verdict, &observed.programmed) {
+        (Ok(validated), _) => Some(validated.config.clone()),
+        (Err(_), Some(last_good)) => serde_json::from_str::<Config>(&last_good.config_json).ok(),
+        (Err(_), None) => None,
+    };
+    config.map(|config| {
+        let Identity::Oauth1(oauth1) = config.upstream.identity;
+        oauth1.consumer_key
+    })
+}

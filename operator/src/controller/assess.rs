@@ -1,0 +1,288 @@
+//! From what was done and seen to the policy's status. Pure.
+
+use kube::ResourceExt;
+use restward_crds::{
+    api::v1alpha1::{ApplicationLinkStatus, RestApiAuthPolicy, RestApiAuthPolicyStatus},
+    condition::{
+        AcceptedReason, ConditionType, InjectedReason, ProgrammedReason, ProviderReason, ReadyReason,
+        UpstreamReason,
+    },
+    sidecar::status::{Report, SidecarStatus},
+};
+
+use super::{
+    census::Census,
+    link,
+    validate::{Refused, Validated},
+};
+use crate::{
+    acks::Ack,
+    conditions::{Finding, Truth},
+    discovery::Failure,
+    keys::PublicKey,
+};
+
+/// How far programming came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Programming {
+    /// Everything is in place, for this generation.
+    Done,
+    /// The last accepted generation stays in force.
+    LastGood,
+    /// Nothing was ever made.
+    Nothing,
+    /// Pods use a key that is gone; says what to do.
+    KeyMissing(String),
+    /// A write failed; it is tried again.
+    Failed(String),
+}
+
+/// Everything that status is made of.
+pub struct Outcome<'a> {
+    /// The policy.
+    pub policy: &'a RestApiAuthPolicy,
+    /// The verdict.
+    pub verdict: &'a Result<Validated, Refused>,
+    /// How far programming came.
+    pub programming: &'a Programming,
+    /// The pods.
+    pub census: &'a Census,
+    /// What the sidecars say.
+    pub acks: &'a [Ack],
+    /// What the operator itself heard from the identity provider; `None` when it did not ask.
+    pub provider: Option<&'a Result<(), Failure>>,
+    /// Public half of the consumer's key.
+    pub public_key: Option<&'a PublicKey>,
+    /// Consumer key in force.
+    pub consumer_key: Option<String>,
+}
+
+/// The findings, in the order of status.
+pub fn findings(outcome: &Outcome<'_>) -> Vec<Finding> {
+    let mut findings = vec![
+        accepted(outcome),
+        programmed(outcome),
+        injected(outcome),
+        identity_provider(outcome),
+        upstream_trusted(outcome),
+    ];
+    findings.push(ready(outcome, &findings));
+    findings
+}
+
+/// Status but for the conditions.
+pub fn status(outcome: &Outcome<'_>) -> RestApiAuthPolicyStatus {
+    let policy = outcome.policy;
+    let namespace = policy.namespace().unwrap_or_default();
+    let audiences = &policy.spec.tokens.audiences;
+    RestApiAuthPolicyStatus {
+        observed_generation: policy.metadata.generation,
+        conditions: Vec::new(),
+        pods: Some(format!("{}/{}", outcome.census.injected(), outcome.census.pods())),
+        audience: Some(if audiences.is_empty() { "ANY".into() } else { audiences.join(",") }),
+        advisories: advisories(outcome),
+        workloads: outcome.census.listed(&namespace),
+        application_link: application_link(outcome),
+    }
+}
+
+fn found(kind: ConditionType, truth: Truth, reason: &'static str, message: impl Into<String>) -> Finding {
+    Finding { kind, truth, reason, message: message.into() }
+}
+
+fn accepted(outcome: &Outcome<'_>) -> Finding {
+    let (truth, reason, message) = match outcome.verdict {
+        Ok(Validated { conflict: None, .. }) => {
+            (Truth::True, AcceptedReason::Accepted, "the policy is valid".into())
+        }
+        Ok(Validated { conflict: Some(lost), .. }) => (Truth::True, AcceptedReason::Conflicted, lost.clone()),
+        Err(refused) => (Truth::False, refused.reason, refused.message.clone()),
+    };
+    found(ConditionType::Accepted, truth, reason.as_str(), message)
+}
+
+fn programmed(outcome: &Outcome<'_>) -> Finding {
+    let (truth, reason, message) = match outcome.programming {
+        Programming::Done => {
+            (Truth::True, ProgrammedReason::Programmed, "keys, configuration and webhook are in place")
+        }
+        Programming::LastGood => (
+            Truth::True,
+            ProgrammedReason::Programmed,
+            "the configuration that was accepted last stays in force",
+        ),
+        Programming::Nothing => {
+            (Truth::False, ProgrammedReason::NotAccepted, "nothing is made for a policy that is not accepted")
+        }
+        Programming::KeyMissing(message) => (Truth::False, ProgrammedReason::KeyMissing, message.as_str()),
+        Programming::Failed(message) => (Truth::False, ProgrammedReason::ApplyFailed, message.as_str()),
+    };
+    found(ConditionType::Programmed, truth, reason.as_str(), message)
+}
+
+fn injected(outcome: &Outcome<'_>) -> Finding {
+    let census = outcome.census;
+    let namespace = outcome.policy.namespace().unwrap_or_default();
+    let (truth, reason, message) = if *outcome.programming == Programming::Nothing {
+        (
+            Truth::Unknown,
+            InjectedReason::NoPods,
+            "nothing is injected before the policy is accepted".to_owned(),
+        )
+    } else if !census.refusals.is_empty() {
+        let each = census
+            .refusals
+            .iter()
+            .map(|(workload, why)| format!("{} {}: {why}", workload.kind, workload.name));
+        (Truth::False, InjectedReason::InjectionRefused, each.collect::<Vec<_>>().join("; "))
+    } else if census.pods() == 0 {
+        (
+            Truth::False,
+            InjectedReason::NoPods,
+            "spec.selector matches no running pod of Confluence in this namespace".into(),
+        )
+    } else if census.injected() < census.pods() {
+        let commands = census.restart_commands(&namespace);
+        let message = format!(
+            "{} of {} pods were made before the policy and need a restart: {}",
+            census.pods() - census.injected(),
+            census.pods(),
+            commands.join("; ")
+        );
+        (Truth::False, InjectedReason::RestartRequired, message)
+    } else {
+        (Truth::True, InjectedReason::Injected, "every selected pod has the sidecar".into())
+    };
+    found(ConditionType::Injected, truth, reason.as_str(), message)
+}
+
+fn reports<R: Clone>(outcome: &Outcome<'_>, report: impl Fn(&SidecarStatus) -> &Report<R>) -> Vec<Report<R>> {
+    outcome.acks.iter().filter_map(|ack| ack.status.as_ref()).map(|status| report(status).clone()).collect()
+}
+
+fn identity_provider(outcome: &Outcome<'_>) -> Finding {
+    let severity = |report: &Report<ProviderReason>| match report.reason {
+        ProviderReason::Reachable => 0,
+        ProviderReason::Pending => 1,
+        ProviderReason::Degraded => 2,
+        _ => 3,
+    };
+    let worst = reports(outcome, |status| &status.identity_provider).into_iter().max_by_key(severity);
+    let own = || match outcome.provider {
+        Some(Ok(())) => {
+            Report { reason: ProviderReason::Reachable, message: "the operator fetched the keys".into() }
+        }
+        Some(Err(failure)) => {
+            Report { reason: failure.reason, message: format!("seen by the operator: {}", failure.message) }
+        }
+        None => Report { reason: ProviderReason::Pending, message: "not asked yet".into() },
+    };
+    let report = worst.filter(|report| report.reason != ProviderReason::Pending).unwrap_or_else(own);
+    let truth = match report.reason {
+        ProviderReason::Reachable => Truth::True,
+        ProviderReason::Pending => Truth::Unknown,
+        _ => Truth::False,
+    };
+    found(ConditionType::IdentityProviderReachable, truth, report.reason.as_str(), report.message)
+}
+
+fn upstream_trusted(outcome: &Outcome<'_>) -> Finding {
+    let severity = |report: &Report<UpstreamReason>| match report.reason {
+        UpstreamReason::Trusted => 0,
+        UpstreamReason::Pending => 1,
+        _ => 2,
+    };
+    let worst = reports(outcome, |status| &status.upstream).into_iter().max_by_key(severity);
+    let report = worst.unwrap_or_else(|| Report {
+        reason: UpstreamReason::Pending,
+        message: "no sidecar has reported yet".into(),
+    });
+    let truth = match report.reason {
+        UpstreamReason::Trusted => Truth::True,
+        UpstreamReason::Pending => Truth::Unknown,
+        _ => Truth::False,
+    };
+    let silent = outcome.acks.iter().filter(|ack| ack.status.is_none()).count();
+    let mut message = report.message;
+    if silent > 0 {
+        message.push_str(&format!(" ({silent} of {} sidecars did not answer)", outcome.acks.len()));
+    }
+    if truth == Truth::False {
+        message.push_str("; status.applicationLink.instructions has the calls and clicks");
+    }
+    found(ConditionType::UpstreamTrusted, truth, report.reason.as_str(), message)
+}
+
+/// Everything, with at least one pod. An identity provider that is away while its keys are known does not count against it.
+fn ready(outcome: &Outcome<'_>, findings: &[Finding]) -> Finding {
+    let usable = |finding: &Finding| {
+        finding.kind == ConditionType::IdentityProviderReachable
+            && finding.reason == ProviderReason::Degraded.as_str()
+    };
+    let first_wrong = findings.iter().find(|finding| finding.truth != Truth::True && !usable(finding));
+    let degraded = findings.iter().any(usable);
+    let (truth, reason, message) = match first_wrong {
+        Some(wrong)
+            if wrong.kind == ConditionType::Injected && wrong.reason == InjectedReason::NoPods.as_str() =>
+        {
+            (Truth::False, ReadyReason::NoPods, wrong.message.clone())
+        }
+        Some(wrong) => (
+            Truth::False,
+            ReadyReason::NotReady,
+            format!("{} ({}): {}", wrong.kind.as_str(), wrong.reason, wrong.message),
+        ),
+        None if degraded => (
+            Truth::True,
+            ReadyReason::Degraded,
+            "the identity provider cannot be reached; known keys serve".into(),
+        ),
+        None => (
+            Truth::True,
+            ReadyReason::Ready,
+            format!("{} pods check the calls to their REST API", outcome.census.injected()),
+        ),
+    };
+    found(ConditionType::Ready, truth, reason.as_str(), message)
+}
+
+fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
+    let spec = &outcome.policy.spec;
+    let mut advisories = Vec::new();
+    if spec.tokens.audiences.is_empty() {
+        advisories.push(format!(
+            "AudienceUnrestricted: every client of realm {} may call. Add an Audience mapper to the clients in Keycloak and \
+             list the audience in spec.tokens.audiences",
+            spec.keycloak.realm
+        ));
+    }
+    let plain = |url: &str| url.starts_with("http://");
+    if spec.keycloak.backchannel_url.as_deref().map_or_else(|| plain(&spec.keycloak.host), plain) {
+        advisories
+            .push("PlainHttp: keys are fetched over http; whoever is on the way can sign tokens".into());
+    }
+    for ack in outcome.acks {
+        if let Some(rejected) = ack.status.as_ref().and_then(|status| status.config_rejected.as_ref()) {
+            advisories.push(format!(
+                "ConfigRejected: pod {} keeps its last good configuration: {rejected}",
+                ack.pod
+            ));
+        }
+    }
+    advisories
+}
+
+fn application_link(outcome: &Outcome<'_>) -> Option<ApplicationLinkStatus> {
+    let (key, consumer_key) = (outcome.public_key?, outcome.consumer_key.as_ref()?);
+    let trusted = upstream_trusted(outcome).truth == Truth::True;
+    let uid = outcome.policy.uid().unwrap_or_default();
+    Some(ApplicationLinkStatus {
+        consumer_key: consumer_key.clone(),
+        public_key: key.pem.clone(),
+        fingerprint: key.fingerprint.clone(),
+        instructions: if trusted { Vec::new() } else { link::instructions(consumer_key, &key.pem, &uid) },
+    })
+}
+
+#[cfg(test)]
+mod tests;

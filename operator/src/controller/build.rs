@@ -1,0 +1,198 @@
+//! The build step in the controller: from a validated policy to the objects that it needs. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    ByteString,
+    api::{
+        admissionregistration::v1::{
+            MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ServiceReference,
+            WebhookClientConfig,
+        },
+        core::v1::ConfigMap,
+    },
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
+};
+use kube::api::ObjectMeta;
+use restward_crds::{
+    names,
+    sidecar::config::{Config, LastKnown},
+};
+
+use super::{
+    dereference::{Observed, ObservedPod, Programmed, StoredKeys},
+    validate::Validated,
+};
+use crate::{
+    keys::{PolicyKeys, sha256_hex},
+    policy_source::{Candidate, FILE_CANDIDATE},
+    webhook,
+};
+
+/// The valve that lets nobody but the pod's own loopback through. `usePeerAddress` is what keeps `X-Forwarded-For` from
+/// deciding: RemoteIpValve runs before and would replace the address.
+const VALVE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<Context>
+  <Valve className="org.apache.catalina.valves.RemoteAddrValve" usePeerAddress="true" allow="127\.0\.0\.1|::1|0:0:0:0:0:0:0:1"/>
+</Context>
+"#;
+
+/// Largest key set that is handed on for cold starts; a larger one is fetched by the sidecars only.
+const MAX_LAST_KNOWN: usize = 256 * 1024;
+
+/// What to do about the policy's keys.
+#[derive(Debug)]
+pub enum KeyPlan {
+    /// The stored keys serve.
+    Keep(PolicyKeys),
+    /// There are none, and nobody uses any.
+    Generate,
+    /// There are none, or broken ones, although pods use them. A new key would need a new application link, so it is
+    /// for people to decide; says what to do.
+    Missing(String),
+}
+
+/// Where the API server finds the webhook.
+#[derive(Debug, Clone)]
+pub struct WebhookTarget {
+    /// Namespace of the Service.
+    pub namespace: String,
+    /// Name of the Service.
+    pub service: String,
+    /// Certificate authorities, PEM.
+    pub ca_bundle: String,
+}
+
+/// Decides about the keys.
+pub fn keys(stored: &StoredKeys, policy_uid: &str, pods: &[ObservedPod]) -> KeyPlan {
+    let problem = match (&stored.consumer_key, &stored.status_key) {
+        (Some(consumer), Some(status)) => match PolicyKeys::from_stored(consumer, status) {
+            Ok(keys) => return KeyPlan::Keep(keys),
+            Err(error) => error.to_string(),
+        },
+        _ => "its items are not there".to_owned(),
+    };
+    match pods.iter().find(|pod| pod.is_injected_by(policy_uid)) {
+        None => KeyPlan::Generate,
+        Some(pod) => KeyPlan::Missing(format!(
+            "Secret {}: {problem}, but pod {} uses them. Restore the Secret from a backup. To start with new keys \
+             instead, delete the policy, restart its pods, and create it and its application link again",
+            names::KEYS_SECRET,
+            pod.name
+        )),
+    }
+}
+
+impl ObservedPod {
+    /// Whether the webhook injected this pod for the policy with this UID. Judged by what only the webhook sets and by
+    /// the container itself.
+    pub fn is_injected_by(&self, policy_uid: &str) -> bool {
+        let containers = self.raw.pointer("/spec/initContainers").and_then(serde_json::Value::as_array);
+        self.labels.get(names::LABEL_INJECTED).is_some_and(|uid| uid == policy_uid)
+            && self.annotations.contains_key(names::ANNOTATION_INJECTED_HASH)
+            && containers.into_iter().flatten().any(|container| container["name"] == names::SIDECAR_CONTAINER)
+    }
+}
+
+/// The sidecar's configuration as it is written. `fresh` is what the identity provider just said; without it what it
+/// said last stays, so that pods can start while it is down.
+pub fn config(validated: &Validated, fresh: Option<LastKnown>, observed: &Observed) -> Config {
+    let mut config = validated.config.clone();
+    let known = fresh.or_else(|| observed.programmed.as_ref().and_then(|before| said_last(before, &config)));
+    if let Some(issuer) = config.issuers.first_mut() {
+        issuer.last_known = known.filter(|known| known.jwks.to_string().len() <= MAX_LAST_KNOWN);
+    }
+    config
+}
+
+fn said_last(before: &Programmed, config: &Config) -> Option<LastKnown> {
+    let before: Config = serde_json::from_str(&before.config_json).ok()?;
+    let (before, now) = (before.issuers.into_iter().next()?, config.issuers.first()?);
+    (before.host == now.host && before.realm == now.realm).then_some(before.last_known).flatten()
+}
+
+/// The policy's ConfigMap, and the hash by which sidecars name its configuration.
+pub fn config_map(validated: &Validated, config: &Config) -> (ConfigMap, String) {
+    let candidate = &validated.candidate;
+    // Neither type can fail to serialize: no maps with odd keys, no foreign writers.
+    let json = serde_json::to_string_pretty(config).unwrap_or_default();
+    let hash = sha256_hex(json.as_bytes());
+    let mut data = BTreeMap::from([
+        (names::FILE_CONFIG.to_owned(), json),
+        (names::FILE_VALVE.to_owned(), VALVE.to_owned()),
+        (FILE_CANDIDATE.to_owned(), serde_json::to_string(candidate).unwrap_or_default()),
+    ]);
+    data.extend(validated.ca_pem.clone().map(|pem| (names::FILE_CA.to_owned(), pem)));
+    let metadata = ObjectMeta {
+        name: Some(candidate.config_map()),
+        namespace: Some(candidate.namespace.clone()),
+        ..labelled(candidate)
+    };
+    (ConfigMap { metadata, data: Some(data), ..ConfigMap::default() }, hash)
+}
+
+/// Name of the policy's webhook configuration.
+pub fn webhook_name(candidate: &Candidate) -> String {
+    let short_uid: String = candidate.uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    format!("restward-{}-{}-{short_uid}", candidate.namespace, candidate.name)
+}
+
+/// The policy's webhook configuration: an object of its own, as etcd refuses one with many entries, and so narrow that
+/// only the pods which the policy selects depend on it.
+pub fn webhook(candidate: &Candidate, target: &WebhookTarget) -> MutatingWebhookConfiguration {
+    let namespace = BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), candidate.namespace.clone())]);
+    let client_config = WebhookClientConfig {
+        ca_bundle: Some(ByteString(target.ca_bundle.clone().into_bytes())),
+        service: Some(ServiceReference {
+            namespace: target.namespace.clone(),
+            name: target.service.clone(),
+            path: Some(webhook::path(&candidate.namespace, &candidate.uid)),
+            port: Some(443),
+        }),
+        url: None,
+    };
+    let only = |word: &str| Some(vec![word.to_owned()]);
+    MutatingWebhookConfiguration {
+        metadata: ObjectMeta { name: Some(webhook_name(candidate)), ..labelled(candidate) },
+        webhooks: Some(vec![MutatingWebhook {
+            name: "inject.restward.io".into(),
+            client_config,
+            rules: Some(vec![RuleWithOperations {
+                api_groups: only(""),
+                api_versions: only("v1"),
+                operations: only("CREATE"),
+                resources: only("pods"),
+                scope: Some("Namespaced".into()),
+            }]),
+            namespace_selector: Some(LabelSelector {
+                match_labels: Some(namespace),
+                match_expressions: None,
+            }),
+            object_selector: Some(candidate.selector.clone()),
+            admission_review_versions: vec!["v1".into()],
+            failure_policy: Some("Fail".into()),
+            match_policy: Some("Equivalent".into()),
+            reinvocation_policy: Some("IfNeeded".into()),
+            side_effects: "None".into(),
+            timeout_seconds: Some(5),
+            match_conditions: None,
+        }]),
+    }
+}
+
+/// Labels and annotations of everything that is made for a policy. The UID is the label, as a name may be too long for one.
+fn labelled(candidate: &Candidate) -> ObjectMeta {
+    let labels = [
+        (names::LABEL_MANAGED, "true"),
+        (names::LABEL_POLICY, &candidate.uid),
+        (names::LABEL_POLICY_NAMESPACE, &candidate.namespace),
+    ];
+    ObjectMeta {
+        labels: Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()),
+        annotations: Some(BTreeMap::from([(names::ANNOTATION_POLICY.to_owned(), candidate.name.clone())])),
+        ..ObjectMeta::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

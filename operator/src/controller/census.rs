@@ -1,0 +1,120 @@
+//! Counts the pods of a policy: which have the sidecar, which need a restart, which cannot be injected. Pure.
+
+use std::collections::BTreeMap;
+
+use restward_crds::api::v1alpha1::WorkloadStatus;
+use serde_json::Value;
+
+use super::dereference::{Observed, Workload};
+use crate::{
+    args::Sidecar,
+    inject::{self, Decision},
+    policy_source::Candidate,
+    selector::{self, Labels},
+};
+
+/// Most workloads that status lists.
+const MAX_LISTED: usize = 20;
+
+/// The pods of a policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Workload → (pods, pods with the sidecar).
+    pub workloads: BTreeMap<Workload, (i32, i32)>,
+    /// What cannot be injected, and what to change.
+    pub refusals: BTreeMap<Workload, String>,
+    /// Name and address of every pod with this policy's sidecar.
+    pub sidecars: Vec<(String, String)>,
+}
+
+impl Census {
+    /// Pods that are meant to have the sidecar.
+    pub fn pods(&self) -> i32 {
+        self.workloads.values().map(|(pods, _)| pods).sum()
+    }
+
+    /// Pods that have it.
+    pub fn injected(&self) -> i32 {
+        self.workloads.values().map(|(_, injected)| injected).sum()
+    }
+
+    /// Commands that restart what lacks the sidecar.
+    pub fn restart_commands(&self, namespace: &str) -> Vec<String> {
+        let behind = self.workloads.iter().filter(|(_, (pods, injected))| injected < pods);
+        behind.filter_map(|(workload, _)| workload.restart_command(namespace)).collect()
+    }
+
+    /// For `status.workloads`.
+    pub fn listed(&self, namespace: &str) -> Vec<WorkloadStatus> {
+        let listed =
+            self.workloads.iter().take(MAX_LISTED).map(|(workload, (pods, injected))| WorkloadStatus {
+                kind: workload.kind.clone(),
+                name: workload.name.clone(),
+                pods: *pods,
+                injected: *injected,
+                restart_command: (injected < pods).then(|| workload.restart_command(namespace)).flatten(),
+            });
+        listed.collect()
+    }
+}
+
+impl Workload {
+    /// The command that replaces its pods, when there is one.
+    pub fn restart_command(&self, namespace: &str) -> Option<String> {
+        let Self { kind, name } = self;
+        match kind.as_str() {
+            "StatefulSet" | "Deployment" | "DaemonSet" => {
+                Some(format!("kubectl rollout restart {}/{name} -n {namespace}", kind.to_lowercase()))
+            }
+            "Pod" => Some(format!("kubectl delete pod/{name} -n {namespace}")),
+            _ => None,
+        }
+    }
+}
+
+/// Counts. Pods that belong to an older policy and pods that are no Confluence do not count.
+pub fn census(candidate: &Candidate, observed: &Observed, sidecar: &Sidecar) -> Census {
+    let mut census = Census::default();
+    let policies: Vec<Candidate> =
+        observed.neighbours.iter().cloned().chain(std::iter::once(candidate.clone())).collect();
+    let is_ours = |labels: &Labels| {
+        selector::matches(&candidate.selector, labels)
+            && inject::choose(&policies, &candidate.uid, labels)
+                .is_some_and(|winner| winner.uid == candidate.uid)
+    };
+    let decide = |pod: &Value| inject::decide(pod, candidate, sidecar);
+
+    for pod in &observed.pods {
+        let injected = pod.is_injected_by(&candidate.uid);
+        if !injected {
+            if !is_ours(&pod.labels) {
+                continue;
+            }
+            match decide(&pod.raw) {
+                Decision::LeaveAlone(_) => continue,
+                Decision::Inject(_) => {}
+                Decision::Refuse(refusal) => {
+                    census.refusals.insert(pod.workload.clone(), refusal.to_string());
+                }
+            }
+        }
+        let (pods, with_sidecar) = census.workloads.entry(pod.workload.clone()).or_default();
+        *pods += 1;
+        *with_sidecar += i32::from(injected);
+        if injected && let Some(ip) = &pod.ip {
+            census.sidecars.push((pod.name.clone(), ip.clone()));
+        }
+    }
+    for template in observed.templates.iter().filter(|template| is_ours(&template.labels)) {
+        match decide(&template.raw) {
+            Decision::LeaveAlone(_) => {}
+            Decision::Inject(_) => {
+                census.workloads.entry(template.workload.clone()).or_default();
+            }
+            Decision::Refuse(refusal) => {
+                census.refusals.insert(template.workload.clone(), refusal.to_string());
+            }
+        }
+    }
+    census
+}

@@ -1,0 +1,154 @@
+//! What happens when a policy is deleted: new pods come without the sidecar at once; running ones keep what they mount
+//! until they are restarted; only then do configuration and keys go.
+
+use k8s_openapi::api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::ConfigMap};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use restward_crds::{
+    api::v1alpha1::RestApiAuthPolicy,
+    condition::{ConditionType, InjectedReason, ProgrammedReason, ReadyReason},
+    names,
+};
+use serde_json::json;
+
+use super::{
+    apply,
+    dereference::{self, ObservedPod},
+    update_status::update_status,
+};
+use crate::{
+    conditions::{Finding, Truth},
+    events::Events,
+    policy_source::config_map_name,
+    store,
+};
+
+/// Whether anything is left to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detached {
+    /// Everything is gone, and so is the finalizer.
+    Completely,
+    /// Injected pods still run.
+    PodsLeft,
+}
+
+/// Puts the finalizer on a policy that lacks it.
+///
+/// # Errors
+/// The API server refused.
+pub async fn hold(client: &Client, policy: &RestApiAuthPolicy) -> Result<(), kube::Error> {
+    if policy.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER_DETACH) {
+        return Ok(());
+    }
+    let kept = policy.finalizers().iter().cloned().chain([names::FINALIZER_DETACH.to_owned()]);
+    set_finalizers(client, policy, kept.collect()).await
+}
+
+/// Takes the policy out of the cluster, as far as its pods allow.
+///
+/// # Errors
+/// The API server refused.
+pub async fn detach(
+    client: &Client,
+    events: &Events,
+    policy: &RestApiAuthPolicy,
+) -> Result<Detached, kube::Error> {
+    if !policy.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER_DETACH) {
+        return Ok(Detached::Completely);
+    }
+    let (namespace, uid) = (policy.namespace().unwrap_or_default(), policy.uid().unwrap_or_default());
+    // Whatever its name: the policy's last good configuration may be of an older operator.
+    remove_webhooks(client, &uid).await?;
+    // An ending namespace takes pods, ConfigMap and Secret with it and must not wait for us.
+    if !dereference::namespace_ends(client, &namespace).await? {
+        let pods = dereference::injected_pods(client, &namespace, &uid).await?;
+        if !pods.is_empty() {
+            report(client, events, policy, &pods).await?;
+            return Ok(Detached::PodsLeft);
+        }
+        remove_config_map(client, policy, &uid).await?;
+        apply::remove_keys(client, &namespace, &uid).await?;
+    }
+    let kept = policy.finalizers().iter().filter(|finalizer| *finalizer != names::FINALIZER_DETACH).cloned();
+    set_finalizers(client, policy, kept.collect()).await?;
+    Ok(Detached::Completely)
+}
+
+/// Removes the webhook configurations of the policy with this UID.
+///
+/// # Errors
+/// The API server refused.
+pub async fn remove_webhooks(client: &Client, policy_uid: &str) -> Result<(), kube::Error> {
+    let api: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
+    let labels = format!("{},{}={policy_uid}", store::MANAGED, names::LABEL_POLICY);
+    for webhook in api.list(&kube::api::ListParams::default().labels(&labels)).await? {
+        apply::delete(&api, &webhook.name_any()).await?;
+    }
+    Ok(())
+}
+
+async fn remove_config_map(
+    client: &Client,
+    policy: &RestApiAuthPolicy,
+    uid: &str,
+) -> Result<(), kube::Error> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
+    let name = config_map_name(&policy.name_any());
+    let ours = api.get_opt(&name).await?.as_ref().and_then(store::candidate).is_some_and(|of| of.uid == uid);
+    if ours { apply::delete(&api, &name).await } else { Ok(()) }
+}
+
+async fn report(
+    client: &Client,
+    events: &Events,
+    policy: &RestApiAuthPolicy,
+    pods: &[ObservedPod],
+) -> Result<(), kube::Error> {
+    let namespace = policy.namespace().unwrap_or_default();
+    let mut commands: Vec<String> =
+        pods.iter().filter_map(|pod| pod.workload.restart_command(&namespace)).collect();
+    commands.sort();
+    commands.dedup();
+    let message = format!(
+        "the policy is being deleted; {} pods keep enforcing it until they are restarted: {}",
+        pods.len(),
+        commands.join("; ")
+    );
+    let found = |kind, reason, message: &str| Finding {
+        kind,
+        truth: Truth::False,
+        reason,
+        message: message.to_owned(),
+    };
+    let findings = [
+        found(
+            ConditionType::Programmed,
+            ProgrammedReason::NotAccepted.as_str(),
+            "the policy is being deleted: its webhook is gone, configuration and keys stay for running pods",
+        ),
+        found(ConditionType::Injected, InjectedReason::RestartRequired.as_str(), &message),
+        found(ConditionType::Ready, ReadyReason::NotReady.as_str(), &message),
+    ];
+    let mut status = policy.status.clone().unwrap_or_default();
+    status.pods = Some(format!("{}/0", pods.len()));
+    update_status(client, events, policy, &findings, status).await
+}
+
+/// With the resource version, so that nobody else's finalizer is lost.
+async fn set_finalizers(
+    client: &Client,
+    policy: &RestApiAuthPolicy,
+    finalizers: Vec<String>,
+) -> Result<(), kube::Error> {
+    let api: Api<RestApiAuthPolicy> =
+        Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
+    let metadata = json!({"finalizers": finalizers, "resourceVersion": policy.resource_version()});
+    let patch = Patch::Merge(json!({ "metadata": metadata }));
+    match api.patch(&policy.name_any(), &PatchParams::default(), &patch).await {
+        // The object moved on or is gone: the watch brings what it is now.
+        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
+        other => other.map(drop),
+    }
+}

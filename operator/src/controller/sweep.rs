@@ -1,0 +1,49 @@
+//! Removes what is left of policies that are gone without their finalizer having run. A webhook configuration without a
+//! policy would refuse pods for nothing.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::ConfigMap};
+use kube::{Api, Client, ResourceExt, api::ListParams};
+use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
+
+use super::{apply, dereference};
+use crate::store;
+
+/// Removes leftovers.
+///
+/// # Errors
+/// The API server refused.
+pub async fn sweep(client: &Client) -> Result<(), kube::Error> {
+    // Leftovers are listed before policies, so that what a new policy makes meanwhile is not taken for one.
+    let all = ListParams::default().labels(store::MANAGED);
+    let webhooks: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
+    let listed_webhooks = webhooks.list(&all).await?;
+    let listed_maps = Api::<ConfigMap>::all(client.clone()).list(&all).await?;
+    let policies = Api::<RestApiAuthPolicy>::all(client.clone()).list(&ListParams::default()).await?;
+    let living: BTreeSet<String> = policies.items.iter().filter_map(ResourceExt::uid).collect();
+
+    for webhook in listed_webhooks {
+        let of_a_living_policy =
+            webhook.labels().get(names::LABEL_POLICY).is_some_and(|uid| living.contains(uid));
+        if !of_a_living_policy {
+            tracing::info!(webhook.name = %webhook.name_any(), "removing a webhook whose policy is gone");
+            apply::delete(&webhooks, &webhook.name_any()).await?;
+        }
+    }
+    for map in listed_maps {
+        let Some(candidate) = store::candidate(&map).filter(|candidate| !living.contains(&candidate.uid))
+        else {
+            continue;
+        };
+        // Running pods keep what they mount.
+        if !dereference::injected_pods(client, &candidate.namespace, &candidate.uid).await?.is_empty() {
+            continue;
+        }
+        tracing::info!(policy.name = %candidate.name, policy.namespace = %candidate.namespace, "removing configuration and keys whose policy is gone");
+        let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &candidate.namespace);
+        apply::delete(&maps, &map.name_any()).await?;
+        apply::remove_keys(client, &candidate.namespace, &candidate.uid).await?;
+    }
+    Ok(())
+}

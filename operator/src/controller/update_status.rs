@@ -1,0 +1,50 @@
+//! The update_status step in the controller: writes status when it differs, and tells the differences as Events.
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use restward_crds::{
+    api::v1alpha1::{RestApiAuthPolicy, RestApiAuthPolicyStatus},
+    names,
+};
+use serde_json::json;
+
+use crate::{
+    conditions::{self, Finding},
+    events::Events,
+};
+
+/// Writes `status` with the conditions that follow from `findings`.
+///
+/// # Errors
+/// The API server refused.
+pub async fn update_status(
+    client: &Client,
+    events: &Events,
+    policy: &RestApiAuthPolicy,
+    findings: &[Finding],
+    mut status: RestApiAuthPolicyStatus,
+) -> Result<(), kube::Error> {
+    let known = policy.status.clone().unwrap_or_default();
+    let generation = policy.metadata.generation.unwrap_or_default();
+    status.conditions = conditions::merge(&known.conditions, findings, generation, Timestamp::now());
+    if status == known {
+        return Ok(());
+    }
+    let api: Api<RestApiAuthPolicy> =
+        Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
+    let patch = json!({
+        "apiVersion": RestApiAuthPolicy::api_version(&()),
+        "kind": RestApiAuthPolicy::kind(&()),
+        "metadata": {"name": policy.name_any()},
+        "status": status,
+    });
+    let manager = PatchParams::apply(names::FIELD_MANAGER).force();
+    api.patch_status(&policy.name_any(), &manager, &Patch::Apply(patch)).await?;
+    for condition in conditions::changed(&known.conditions, &status.conditions) {
+        events.condition(policy, condition).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! What makes the controller look at a policy again.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::{
+    admissionregistration::v1::MutatingWebhookConfiguration,
+    apps::v1::{Deployment, StatefulSet},
+    core::v1::{ConfigMap, Pod, Secret},
+};
+use kube::{
+    Api, ResourceExt,
+    runtime::{
+        Controller,
+        controller::Config,
+        reflector::{ObjectRef, Store},
+        watcher,
+    },
+};
+use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
+
+use super::{Context, after_error, reconcile};
+use crate::{
+    selector::{self, Labels},
+    store,
+};
+
+/// One change often brings several events.
+const DEBOUNCE: Duration = Duration::from_millis(300);
+
+/// Runs the controller until `shutdown`. `nudge` makes it look at every policy again.
+pub async fn run(
+    context: Arc<Context>,
+    nudge: impl Stream<Item = ()> + Send + 'static,
+    shutdown: impl Future<Output = ()> + Send + Sync + 'static,
+) {
+    let client = context.client.clone();
+    let controller =
+        Controller::new(Api::<RestApiAuthPolicy>::all(client.clone()), watcher::Config::default());
+    let policies = controller.store();
+    let any = watcher::Config::default;
+    let managed = || any().labels(store::MANAGED);
+    let keys = any().fields(&format!("metadata.name={}", names::KEYS_SECRET));
+    controller
+        .with_config(Config::default().debounce(DEBOUNCE).concurrency(16))
+        .watches(Api::<Pod>::all(client.clone()), any(), by_pod(policies.clone()))
+        .watches(Api::<StatefulSet>::all(client.clone()), any(), by_namespace(policies.clone()))
+        .watches(Api::<Deployment>::all(client.clone()), any(), by_namespace(policies.clone()))
+        .watches(Api::<ConfigMap>::all(client.clone()), any(), by_config_map(policies.clone()))
+        .watches(Api::<Secret>::all(client.clone()), keys, by_namespace(policies.clone()))
+        .watches(
+            Api::<MutatingWebhookConfiguration>::all(client.clone()),
+            managed(),
+            by_label(policies.clone()),
+        )
+        .watches(Api::<RestApiAuthPolicy>::all(client), any(), by_neighbour(policies))
+        .reconcile_all_on(nudge)
+        .graceful_shutdown_on(shutdown)
+        .run(reconcile, after_error, context)
+        .for_each(|result| async {
+            if let Err(error) = result {
+                tracing::debug!(%error, "reconciliation");
+            }
+        })
+        .await;
+}
+
+type Policies = Store<RestApiAuthPolicy>;
+type Found = Vec<ObjectRef<RestApiAuthPolicy>>;
+
+fn find(policies: &Policies, is_meant: impl Fn(&RestApiAuthPolicy) -> bool) -> Found {
+    let state = policies.state();
+    state.iter().filter(|policy| is_meant(policy)).map(|policy| ObjectRef::from_obj(&**policy)).collect()
+}
+
+fn selects(policy: &RestApiAuthPolicy, namespace: Option<&str>, labels: &Labels) -> bool {
+    policy.namespace().as_deref() == namespace && selector::matches(&policy.spec.selector, labels)
+}
+
+fn by_pod(policies: Policies) -> impl Fn(Pod) -> Found + Send + Sync + 'static {
+    move |pod| {
+        let namespace = pod.namespace();
+        let injected_by = pod.labels().get(names::LABEL_INJECTED);
+        find(&policies, |policy| {
+            selects(policy, namespace.as_deref(), pod.labels())
+                || injected_by.is_some_and(|uid| policy.metadata.uid.as_ref() == Some(uid))
+        })
+    }
+}
+
+fn by_namespace<K: ResourceExt>(policies: Policies) -> impl Fn(K) -> Found + Send + Sync + 'static {
+    move |object| {
+        let namespace = object.namespace();
+        find(&policies, |policy| policy.namespace() == namespace)
+    }
+}
+
+/// One that the operator made concerns all policies of the namespace, as the older wins; others those that name it.
+fn by_config_map(policies: Policies) -> impl Fn(ConfigMap) -> Found + Send + Sync + 'static {
+    move |map| {
+        let (namespace, name) = (map.namespace(), map.name_any());
+        let is_managed = map.labels().contains_key(names::LABEL_MANAGED);
+        find(&policies, |policy| {
+            let references = &policy.spec.keycloak.ca_certificate_refs;
+            policy.namespace() == namespace
+                && (is_managed || references.iter().any(|reference| reference.name == name))
+        })
+    }
+}
+
+fn by_label(policies: Policies) -> impl Fn(MutatingWebhookConfiguration) -> Found + Send + Sync + 'static {
+    move |webhook| {
+        let uid = webhook.labels().get(names::LABEL_POLICY);
+        find(&policies, |policy| uid.is_some() && policy.metadata.uid.as_ref() == uid)
+    }
+}
+
+/// A policy that comes or goes changes what its neighbours may keep. Its status does not: only a policy without one,
+/// or one that ends, is news to them.
+fn by_neighbour(policies: Policies) -> impl Fn(RestApiAuthPolicy) -> Found + Send + Sync + 'static {
+    move |changed| {
+        if changed.status.is_some() && changed.metadata.deletion_timestamp.is_none() {
+            return Vec::new();
+        }
+        let (namespace, uid) = (changed.namespace(), changed.uid());
+        find(&policies, |policy| policy.namespace() == namespace && policy.uid() != uid)
+    }
+}

@@ -1,0 +1,238 @@
+//! Asks the identity provider itself, until sidecars report what they see, and so that their configuration carries the
+//! keys known last.
+//!
+//! The address is chosen by whoever may write a policy, so the request is kept from being of use for anything else: GET
+//! only, no redirects, no proxies, 5 seconds, no link-local or loopback addresses, and no answer is ever quoted.
+
+mod guard;
+
+use std::{error::Error as StdError, time::Duration};
+
+use reqwest::{Certificate, Client, StatusCode, redirect};
+use restward_crds::{
+    condition::ProviderReason,
+    sidecar::{config::LastKnown, settings::IssuerSettings},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+pub use guard::Guard;
+
+/// For all requests of one question together.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Largest answer that is read.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// Why the identity provider cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Reason of the condition.
+    pub reason: ProviderReason,
+    /// What to look at.
+    pub message: String,
+}
+
+fn failure<T>(reason: ProviderReason, message: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure { reason, message: message.into() })
+}
+
+#[derive(Deserialize)]
+struct Document {
+    issuer: String,
+    jwks_uri: String,
+}
+
+/// Fetches discovery document and key set.
+///
+/// # Errors
+/// What is wrong, for the condition `IdentityProviderReachable`.
+pub async fn ask(issuer: &IssuerSettings, ca_pem: Option<&str>, guard: Guard) -> Result<LastKnown, Failure> {
+    let client = client(ca_pem, guard)?;
+    match tokio::time::timeout(PATIENCE, ask_with(&client, issuer, guard)).await {
+        Ok(answer) => answer,
+        Err(_) => failure(
+            ProviderReason::Unreachable,
+            format!("{} did not answer within {} seconds", issuer.base.as_str(), PATIENCE.as_secs()),
+        ),
+    }
+}
+
+fn client(ca_pem: Option<&str>, guard: Guard) -> Result<Client, Failure> {
+    let mut builder = Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(guard)
+        .timeout(PATIENCE)
+        .user_agent(concat!("restward-operator/", env!("CARGO_PKG_VERSION")));
+    if let Some(pem) = ca_pem {
+        let Ok(authorities) = Certificate::from_pem_bundle(pem.as_bytes()) else {
+            return failure(ProviderReason::TlsUntrusted, "caCertificateRefs hold no usable certificate");
+        };
+        builder = builder.tls_certs_only(authorities);
+    }
+    builder.build().or_else(|error| {
+        failure(ProviderReason::TlsUntrusted, format!("no TLS client could be made: {}", root_cause(&error)))
+    })
+}
+
+async fn ask_with(client: &Client, issuer: &IssuerSettings, guard: Guard) -> Result<LastKnown, Failure> {
+    let mut not_found = Vec::new();
+    for realm in issuer.base.realm_urls(&issuer.realm) {
+        let mut public = realm.clone();
+        if let Ok(mut path) = public.path_segments_mut() {
+            path.extend([".well-known", "openid-configuration"]);
+        }
+        let Some(body) = get(client, &inside(issuer, &public), guard).await? else {
+            not_found.push(public.to_string());
+            continue;
+        };
+        let Ok(document) = serde_json::from_slice::<Document>(&body) else {
+            return failure(
+                ProviderReason::UnexpectedAnswer,
+                format!("{public} answers no discovery document"),
+            );
+        };
+        check_issuer(issuer, &realm, &document)?;
+        return Ok(LastKnown {
+            jwks: key_set(client, issuer, &public, &document, guard).await?,
+            issuer: document.issuer,
+            jwks_uri: document.jwks_uri,
+        });
+    }
+    failure(
+        ProviderReason::RealmNotFound,
+        format!(
+            "no realm '{}': {} answer 404. Check spec.keycloak.host and realm",
+            issuer.realm,
+            not_found.join(" and ")
+        ),
+    )
+}
+
+/// The address at which pods reach `public`.
+fn inside(issuer: &IssuerSettings, public: &Url) -> Url {
+    issuer.backchannel.as_ref().map_or_else(|| public.clone(), |authority| authority.replace_in(public))
+}
+
+/// OpenID Connect Discovery 4.3: the issuer must be the one that was asked for.
+fn check_issuer(issuer: &IssuerSettings, realm: &Url, document: &Document) -> Result<(), Failure> {
+    let says = &document.issuer;
+    let accepted = if issuer.accepted_issuers.is_empty() {
+        says == realm.as_str()
+    } else {
+        issuer.accepted_issuers.contains(says)
+    };
+    if accepted {
+        return Ok(());
+    }
+    let expected = if issuer.accepted_issuers.is_empty() {
+        realm.to_string()
+    } else {
+        issuer.accepted_issuers.join(", ")
+    };
+    failure(
+        ProviderReason::IssuerMismatch,
+        format!(
+            "Keycloak calls itself '{says}', the policy expects '{expected}'. Set spec.keycloak.host to the URL under \
+             which tokens are issued (and backchannelURL to the address that pods reach), or list the issuer in \
+             spec.keycloak.acceptedIssuers"
+        ),
+    )
+}
+
+async fn key_set(
+    client: &Client,
+    issuer: &IssuerSettings,
+    asked: &Url,
+    document: &Document,
+    guard: Guard,
+) -> Result<Value, Failure> {
+    let Ok(public) = document.jwks_uri.parse::<Url>() else {
+        return failure(ProviderReason::UnexpectedAnswer, "jwks_uri of the discovery document is no URL");
+    };
+    if public.scheme() != "https" && public.origin() != asked.origin() && issuer.backchannel.is_none() {
+        return failure(
+            ProviderReason::UnexpectedAnswer,
+            format!("jwks_uri {public} is neither https nor at the address of the realm"),
+        );
+    }
+    let body = get(client, &inside(issuer, &public), guard).await?;
+    let keys: Option<Value> = body.and_then(|body| serde_json::from_slice(&body).ok());
+    let Some(list) = keys.as_ref().and_then(|keys| keys["keys"].as_array()) else {
+        return failure(ProviderReason::UnexpectedAnswer, format!("{public} answers no key set"));
+    };
+    let mut usable: Vec<Value> = list.iter().filter(|key| can_verify(key)).cloned().collect();
+    if usable.is_empty() {
+        return failure(
+            ProviderReason::NoUsableKeys,
+            format!("{public} lists no key that can verify tokens"),
+        );
+    }
+    // Keycloak gives no order: without one of ours the configuration would change from one fetch to the next.
+    usable.sort_by_key(|key| key["kid"].as_str().unwrap_or_default().to_owned());
+    Ok(serde_json::json!({ "keys": usable }))
+}
+
+fn can_verify(key: &Value) -> bool {
+    let asymmetric = matches!(key["kty"].as_str(), Some("RSA" | "EC" | "OKP"));
+    asymmetric && key["use"].as_str().is_none_or(|purpose| purpose == "sig")
+}
+
+/// The body of a 200; `None` for 404.
+async fn get(client: &Client, url: &Url, guard: Guard) -> Result<Option<Vec<u8>>, Failure> {
+    if !guard.admits_host(url) {
+        return failure(
+            ProviderReason::Unreachable,
+            format!("{url} is a link-local or loopback address, which the operator does not ask"),
+        );
+    }
+    let mut response = client.get(url.clone()).send().await.or_else(|error| cannot_connect(url, &error))?;
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => return Ok(None),
+        status => return failure(ProviderReason::UnexpectedAnswer, format!("{url} answers {status}")),
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.or_else(|error| cannot_connect(url, &error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_BODY {
+            return failure(ProviderReason::UnexpectedAnswer, format!("{url} answers more than 1 MiB"));
+        }
+    }
+    Ok(Some(body))
+}
+
+fn cannot_connect<T>(url: &Url, error: &reqwest::Error) -> Result<T, Failure> {
+    let cause = root_cause(error);
+    if causes(error).any(is_untrusted) {
+        return failure(
+            ProviderReason::TlsUntrusted,
+            format!(
+                "the certificate of {url} is not trusted ({cause}). Name the ConfigMap with its certificate authority \
+                 in spec.keycloak.caCertificateRefs"
+            ),
+        );
+    }
+    failure(ProviderReason::Unreachable, format!("{url} cannot be reached: {cause}"))
+}
+
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// A certificate error travels inside an I/O error, whose `source` skips it.
+fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let tls = error
+        .downcast_ref::<rustls::Error>()
+        .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+}
+
+#[cfg(test)]
+mod tests;

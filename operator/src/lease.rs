@@ -1,0 +1,57 @@
+//! Leader election by Lease: one replica writes, all serve admission.
+
+use anyhow::{Context as _, bail};
+use kube::Client;
+use kube_lease_manager::{LeaseCreateMode, LeaseManagerBuilder};
+use tokio::sync::watch;
+
+use crate::args::RunArgs;
+
+/// How long a leader may be silent before another replica takes over, in seconds.
+const DURATION: u64 = 20;
+/// How long before the end of that time the leader renews, in seconds.
+const GRACE: u64 = 5;
+
+/// Holds the place of this replica in the queue.
+pub struct Leadership {
+    leads: watch::Receiver<bool>,
+}
+
+impl Leadership {
+    /// Starts to stand for election.
+    ///
+    /// # Errors
+    /// The Lease cannot be used.
+    pub async fn stand(client: Client, args: &RunArgs) -> anyhow::Result<Self> {
+        let manager = LeaseManagerBuilder::new(client, &args.lease)
+            .with_namespace(&args.namespace)
+            .with_identity(&args.pod_name)
+            .with_create_mode(LeaseCreateMode::AutoCreate)
+            .with_duration(DURATION)
+            .with_grace(GRACE)
+            .build()
+            .await
+            .context("the Lease of the leader election cannot be used")?;
+        let (leads, _task) = manager.watch().await;
+        Ok(Self { leads })
+    }
+
+    /// Ends when this replica becomes the leader.
+    ///
+    /// # Errors
+    /// The election broke.
+    pub async fn won(&mut self) -> anyhow::Result<()> {
+        self.leads.wait_for(|leads| *leads).await.context("the leader election ended")?;
+        Ok(())
+    }
+
+    /// Ends, with an error, when this replica is no longer the leader: the process must end, so that there are never
+    /// two that write.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn lost(&mut self) -> anyhow::Result<()> {
+        self.leads.wait_for(|leads| !*leads).await.context("the leader election ended")?;
+        bail!("another replica leads now")
+    }
+}

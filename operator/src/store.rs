@@ -1,0 +1,97 @@
+//! The programmed policies as a store: every replica watches the ConfigMaps that the controller writes.
+
+use futures::{FutureExt, Stream, StreamExt, future::BoxFuture};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client, ResourceExt,
+    api::ListParams,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, Store},
+        watcher,
+    },
+};
+
+use crate::policy_source::{Candidate, FILE_CANDIDATE, PolicySource};
+
+/// Selects the objects that the operator made.
+pub const MANAGED: &str = "restward.io/managed=true";
+
+/// [`PolicySource`] over a reflector.
+pub struct ProgrammedPolicies {
+    client: Client,
+    maps: Store<ConfigMap>,
+}
+
+impl ProgrammedPolicies {
+    /// The store, and the stream that fills it: it has to be polled as long as the store is used.
+    pub fn watch(client: Client) -> (Self, impl Stream<Item = ()> + Send) {
+        let (maps, writer) = reflector::store();
+        let watched =
+            watcher(Api::<ConfigMap>::all(client.clone()), watcher::Config::default().labels(MANAGED));
+        let filled = watched.default_backoff().reflect(writer).map(|event| {
+            if let Err(error) = event {
+                tracing::warn!(%error, "the watch of programmed policies failed; it starts again");
+            }
+        });
+        (Self { client, maps }, filled)
+    }
+
+    /// Ends once the store has been filled for the first time.
+    ///
+    /// # Errors
+    /// The stream that fills it has ended.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        Ok(self.maps.wait_until_ready().await?)
+    }
+}
+
+impl PolicySource for ProgrammedPolicies {
+    fn policies_of(&self, namespace: &str) -> Vec<Candidate> {
+        let maps = self.maps.state();
+        maps.iter()
+            .filter(|map| map.namespace().as_deref() == Some(namespace))
+            .filter_map(|map| candidate(map))
+            .collect()
+    }
+
+    fn fetch_policies_of(&self, namespace: &str) -> BoxFuture<'_, Result<Vec<Candidate>, kube::Error>> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        async move {
+            let maps = api.list(&ListParams::default().labels(MANAGED)).await?;
+            Ok(maps.items.iter().filter_map(candidate).collect())
+        }
+        .boxed()
+    }
+}
+
+/// The policy that a ConfigMap was made for; `None` when it holds none, or claims to be of another namespace.
+pub fn candidate(map: &ConfigMap) -> Option<Candidate> {
+    let json = map.data.as_ref()?.get(FILE_CANDIDATE)?;
+    let candidate: Candidate = serde_json::from_str(json).ok()?;
+    (map.namespace().as_deref() == Some(&candidate.namespace) && map.name_any() == candidate.config_map())
+        .then_some(candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_config_map_speaks_for_its_own_policy_only() {
+        let map = |namespace: &str, name: &str| -> ConfigMap {
+            let candidate = json!({"namespace": "atlassian", "name": "wiki", "uid": "u-1",
+                "created": "2026-01-02T03:04:05Z", "selector": {"matchLabels": {"app": "wiki"}}});
+            serde_json::from_value(json!({
+                "metadata": {"namespace": namespace, "name": name},
+                "data": {FILE_CANDIDATE: candidate.to_string()},
+            }))
+            .unwrap()
+        };
+        assert_eq!(candidate(&map("atlassian", "restward-wiki")).unwrap().uid, "u-1");
+        assert!(candidate(&map("elsewhere", "restward-wiki")).is_none());
+        assert!(candidate(&map("atlassian", "restward-other")).is_none());
+    }
+}
