@@ -44,7 +44,9 @@ free_disk_mib() { df --output=avail -m "$1" | tail -n 1 | tr -d ' '; }
 # RESTWARD_USE_KUBECONFIG=1: the user's own cluster is only looked at.
 verify_own_kubeconfig() {
   command -v kubectl >/dev/null || die "RESTWARD_USE_KUBECONFIG=1 needs a kubectl on the PATH"
-  say "using the cluster of ${KUBECONFIG:-$HOME/.kube/config}, context $(kubectl config current-context)"
+  local context
+  context=$(kubectl config current-context) || die "${KUBECONFIG:-$HOME/.kube/config} names no current context"
+  say "using the cluster of ${KUBECONFIG:-$HOME/.kube/config}, context $context"
   kubectl version >/dev/null || die "that cluster does not answer"
   [ "$(kubectl auth can-i '*' '*' --all-namespaces)" = yes ] ||
     die "the tests create CRDs, webhooks and namespaces, but this user is no administrator of that cluster"
