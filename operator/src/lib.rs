@@ -30,5 +30,7 @@ pub mod policy_source;
 pub mod selector;
 pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod uninstall;
 pub mod webhook;

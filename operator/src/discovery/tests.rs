@@ -1,1 +1,187 @@
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{Router, extract::State, http::Uri, response::IntoResponse};
+use restward_crds::{
+    sidecar::config::{Config, Identity, Issuer, OAuth1Identity, PolicyRef, Upstream, VERSION},
+    sidecar::terms::{Mode, Switch},
+};
+use serde_json::json;
+use tokio::net::TcpListener;
+
 use super::*;
+
+/// A provider that answers what the closure says: status and body by path.
+async fn provider<F>(answer: F) -> SocketAddr
+where
+    F: Fn(SocketAddr, &str) -> (u16, String) + Send + Sync + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let handler = async |State(answer): State<Arc<F>>, State(address): State<SocketAddr>, uri: Uri| {
+        let (status, body) = answer(address, uri.path());
+        (StatusCode::from_u16(status).unwrap(), body).into_response()
+    };
+    let state = Shared(Arc::new(answer), address);
+    tokio::spawn(
+        async move { axum::serve(listener, Router::new().fallback(handler).with_state(state)).await },
+    );
+    address
+}
+
+struct Shared<F>(Arc<F>, SocketAddr);
+
+impl<F> Clone for Shared<F> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0), self.1)
+    }
+}
+
+impl<F> axum::extract::FromRef<Shared<F>> for Arc<F> {
+    fn from_ref(shared: &Shared<F>) -> Self {
+        Self::clone(&shared.0)
+    }
+}
+
+impl<F> axum::extract::FromRef<Shared<F>> for SocketAddr {
+    fn from_ref(shared: &Shared<F>) -> Self {
+        shared.1
+    }
+}
+
+fn issuer(host: &str, backchannel: Option<String>, accepted: &[&str]) -> IssuerSettings {
+    let config = Config {
+        version: VERSION,
+        policy: PolicyRef { namespace: "n".into(), name: "p".into(), uid: "u".into(), generation: 1 },
+        mode: Mode::Enforce,
+        issuers: vec![Issuer {
+            host: host.into(),
+            realm: "staff".into(),
+            backchannel_url: backchannel,
+            accepted_issuers: accepted.iter().map(ToString::to_string).collect(),
+            audiences: Vec::new(),
+            authorized_parties: Vec::new(),
+            own_ca: false,
+            last_known: None,
+        }],
+        username_attribute: "preferred_username".into(),
+        service_accounts: Vec::new(),
+        basic_auth: Switch::Allow,
+        credentials: Default::default(),
+        anonymous_paths: Default::default(),
+        upstream: Upstream {
+            scheme: None,
+            proxy_name: None,
+            proxy_port: None,
+            context_path: None,
+            timeouts: Default::default(),
+            identity: Identity::Oauth1(OAuth1Identity { consumer_key: "c".into() }),
+        },
+    };
+    config.parse().unwrap().issuers.remove(0)
+}
+
+fn document(address: SocketAddr, issuer: &str) -> (u16, String) {
+    (200, json!({"issuer": issuer, "jwks_uri": format!("http://{address}/keys")}).to_string())
+}
+
+fn keys() -> (u16, String) {
+    let keys = json!({"keys": [
+        {"kty": "RSA", "kid": "b", "use": "sig"}, {"kty": "RSA", "kid": "x", "use": "enc"}, {"kty": "EC", "kid": "a"},
+    ]});
+    (200, keys.to_string())
+}
+
+async fn ask_at(address: SocketAddr) -> Result<LastKnown, Failure> {
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    ask(&issuer(&format!("http://{address}"), None, &[]), None, Guard::AllowLoopback).await
+}
+
+#[tokio::test]
+async fn a_realm_is_found_under_the_legacy_path_too_and_its_keys_are_sorted_and_sifted() {
+    let address = provider(|address, path| match path {
+        "/auth/realms/staff/.well-known/openid-configuration" => {
+            document(address, &format!("http://{address}/auth/realms/staff"))
+        }
+        "/keys" => keys(),
+        _ => (404, String::new()),
+    })
+    .await;
+    let known = ask_at(address).await.unwrap();
+    assert_eq!(known.issuer, format!("http://{address}/auth/realms/staff"));
+    let kids: Vec<_> =
+        known.jwks["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect();
+    assert_eq!(kids, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn another_issuer_is_named_with_the_expected_one_unless_it_is_accepted() {
+    let address = provider(|address, path| match path {
+        "/keys" => keys(),
+        _ => document(address, "https://elsewhere/realms/staff"),
+    })
+    .await;
+    let failure = ask_at(address).await.unwrap_err();
+    assert_eq!(failure.reason, ProviderReason::IssuerMismatch);
+    assert!(failure.message.contains("'https://elsewhere/realms/staff'"), "{}", failure.message);
+    assert!(failure.message.contains(&format!("'http://{address}/realms/staff'")), "{}", failure.message);
+
+    let accepting = issuer(&format!("http://{address}"), None, &["https://elsewhere/realms/staff"]);
+    assert!(ask(&accepting, None, Guard::AllowLoopback).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_back_channel_replaces_the_address_of_discovery_and_keys() {
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let address = provider(|_, path| match path {
+        "/auth/realms/staff/.well-known/openid-configuration" => {
+            let public = "https://sso.invalid/auth/realms/staff";
+            (200, json!({"issuer": public, "jwks_uri": format!("{public}/certs")}).to_string())
+        }
+        "/auth/realms/staff/certs" => keys(),
+        _ => (404, String::new()),
+    })
+    .await;
+    let inside = issuer("https://sso.invalid/auth", Some(format!("http://{address}")), &[]);
+    assert!(ask(&inside, None, Guard::AllowLoopback).await.is_ok());
+}
+
+#[tokio::test]
+async fn every_wrong_answer_has_its_reason() {
+    let good = |address: SocketAddr| document(address, &format!("http://{address}/realms/staff"));
+    type Case = (fn(SocketAddr, &str) -> Option<(u16, String)>, ProviderReason);
+    let table: [Case; 6] = [
+        (|_, _| Some((404, String::new())), ProviderReason::RealmNotFound),
+        (|_, _| Some((302, String::new())), ProviderReason::UnexpectedAnswer),
+        (|_, _| Some((200, "<html>".into())), ProviderReason::UnexpectedAnswer),
+        (|_, path| (path == "/keys").then(|| (500, String::new())), ProviderReason::UnexpectedAnswer),
+        (|_, path| (path == "/keys").then(|| (200, r#"{"keys": []}"#.into())), ProviderReason::NoUsableKeys),
+        (
+            |_, path| (path == "/keys").then(|| (200, " ".repeat(MAX_BODY + 1))),
+            ProviderReason::UnexpectedAnswer,
+        ),
+    ];
+    for (row, (answer, reason)) in table.into_iter().enumerate() {
+        let address =
+            provider(move |address, path| answer(address, path).unwrap_or_else(|| good(address))).await;
+        assert_eq!(ask_at(address).await.unwrap_err().reason, reason, "row {row}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_unreachable_and_loopback_is_never_asked_in_a_cluster() {
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let free = listener.local_addr().unwrap();
+    drop(listener);
+    assert_eq!(ask_at(free).await.unwrap_err().reason, ProviderReason::Unreachable);
+    let address = provider(|_, _| (200, "secret".into())).await;
+    for host in [format!("http://{address}"), format!("http://localhost:{}", address.port())] {
+        let failure = ask(&issuer(&host, None, &[]), None, Guard::Strict).await.unwrap_err();
+        assert_eq!(failure.reason, ProviderReason::Unreachable);
+        assert!(
+            failure.message.contains("loopback") && !failure.message.contains("secret"),
+            "{}",
+            failure.message
+        );
+    }
+}

@@ -51,8 +51,10 @@ impl Draft {
 
     /// Puts an element into the list at `list` before `index`; makes the list when it is missing.
     pub(super) fn insert(&mut self, list: &str, index: usize, value: Value) -> Result<(), Refusal> {
-        if self.pod.pointer(list).is_none_or(Value::is_null) {
-            self.add(list, json!([]))?;
+        match self.pod.pointer(list) {
+            Some(Value::Array(_)) => {}
+            None | Some(Value::Null) => self.add(list, json!([]))?,
+            Some(_) => return Err(malformed(list)),
         }
         self.add(&format!("{list}/{index}"), value)
     }

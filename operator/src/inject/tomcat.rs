@@ -49,15 +49,14 @@ pub(super) fn decides_connectors(path: &str) -> bool {
 
 /// Moves Tomcat to the internal port and shuts it for everybody but loopback.
 pub(super) fn move_behind(draft: &mut Draft, target: &Target) -> Result<(), Refusal> {
-    let env = format!("{}/env", target.pointer);
-    trust_loopback(draft, target, &env)?;
-    draft.set_named(&env, json!({"name": TOMCAT_PORT, "value": names::UPSTREAM_PORT.to_string()}))?;
+    trust_loopback(draft, target)?;
+    set_variable(draft, target, TOMCAT_PORT, &names::UPSTREAM_PORT.to_string())?;
     draft.set_named(&format!("{}/volumeMounts", target.pointer), valve_mount())
 }
 
 /// Tomcat now sees every request come from the sidecar. Where it trusted the proxy in front of it, it must trust the
 /// sidecar, which passes on what that proxy said; where it trusted nobody, it goes on to.
-fn trust_loopback(draft: &mut Draft, target: &Target, env: &str) -> Result<(), Refusal> {
+fn trust_loopback(draft: &mut Draft, target: &Target) -> Result<(), Refusal> {
     for name in TRUSTED_PROXIES {
         let trusted = match view::variable(target.container(draft.pod()), name) {
             Variable::Unknown => return Err(unknown(target, name)),
@@ -65,9 +64,19 @@ fn trust_loopback(draft: &mut Draft, target: &Target, env: &str) -> Result<(), R
             Variable::Plain(value) if value.ends_with(LOOPBACK) => continue,
             Variable::Plain(value) => format!("{value}{LOOPBACK}"),
         };
-        draft.set_named(env, json!({"name": name, "value": trusted}))?;
+        set_variable(draft, target, name, &trusted)?;
     }
     Ok(())
+}
+
+/// Sets a variable's value; of several with one name the last, which counts.
+fn set_variable(draft: &mut Draft, target: &Target, name: &str, value: &str) -> Result<(), Refusal> {
+    let env = format!("{}/env", target.pointer);
+    let entries = view::list(draft.pod(), &env);
+    match entries.iter().rposition(|entry| view::name(entry) == name) {
+        Some(index) => draft.set(&format!("{env}/{index}"), "value", json!(value)),
+        None => draft.insert(&env, entries.len(), json!({"name": name, "value": value})),
+    }
 }
 
 /// What the sidecar is told about its pod.

@@ -1,1 +1,198 @@
+use restward_crds::sidecar::config::PolicyRef;
+use serde_json::json;
+
 use super::*;
+use crate::{
+    args::{Cli, Command, Sidecar},
+    controller::{census::census, dereference::Observed, validate::validate},
+    keys::PolicyKeys,
+    testing::{injected, observed, pod, policy},
+};
+use clap::Parser;
+
+const UID: &str = "11112222-3333-4444-5555-666677778888";
+
+fn sidecar() -> Sidecar {
+    let arguments = [
+        "restward-operator",
+        "run",
+        "--namespace=n",
+        "--pod-name=p",
+        "--sidecar-image=example.com/sidecar:1",
+    ];
+    match Cli::try_parse_from(arguments).unwrap().command {
+        Command::Run(run) => run.sidecar,
+        Command::UninstallCheck => unreachable!(),
+    }
+}
+
+fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
+    let status = SidecarStatus {
+        sidecar_version: "1".into(),
+        policy: PolicyRef {
+            namespace: "atlassian".into(),
+            name: "wiki".into(),
+            uid: UID.into(),
+            generation: 7,
+        },
+        config_hash: String::new(),
+        config_rejected: None,
+        identity_provider: Report { reason: provider, message: "provider says".into() },
+        upstream: Report { reason: upstream, message: "upstream says".into() },
+    };
+    Ack { pod: "wiki-0".into(), status: Some(status) }
+}
+
+struct Case {
+    observed: Observed,
+    programming: Programming,
+    acks: Vec<Ack>,
+    provider: Option<Result<(), Failure>>,
+}
+
+impl Case {
+    fn all_is_well() -> Self {
+        Self {
+            observed: Observed { pods: vec![injected(pod("wiki-0", json!({})), UID)], ..observed() },
+            programming: Programming::Done,
+            acks: vec![ack(ProviderReason::Reachable, UpstreamReason::Trusted)],
+            provider: Some(Ok(())),
+        }
+    }
+
+    fn assess(&self) -> (Vec<Finding>, RestApiAuthPolicyStatus) {
+        let policy = policy(json!({}));
+        let verdict = validate(&policy, &self.observed);
+        let candidate = verdict.as_ref().map(|validated| validated.candidate.clone());
+        let census =
+            candidate.map_or_else(|_| Census::default(), |of| census(&of, &self.observed, &sidecar()));
+        let keys = PolicyKeys::generate().unwrap();
+        let outcome = Outcome {
+            policy: &policy,
+            verdict: &verdict,
+            programming: &self.programming,
+            census: &census,
+            acks: &self.acks,
+            provider: self.provider.as_ref(),
+            public_key: Some(keys.public_key()),
+            consumer_key: Some("restward-atlassian-wiki".into()),
+        };
+        (findings(&outcome), status(&outcome))
+    }
+
+    fn finding(&self, kind: ConditionType) -> Finding {
+        self.assess().0.into_iter().find(|finding| finding.kind == kind).unwrap()
+    }
+
+    fn ready(&self) -> (Truth, &'static str) {
+        let ready = self.finding(ConditionType::Ready);
+        (ready.truth, ready.reason)
+    }
+}
+
+#[test]
+fn every_condition_is_there_in_order_and_ready_when_all_hold() {
+    let (findings, status) = Case::all_is_well().assess();
+    assert_eq!(findings.iter().map(|finding| finding.kind).collect::<Vec<_>>(), ConditionType::ALL);
+    assert!(findings.iter().all(|finding| finding.truth == Truth::True), "{findings:?}");
+    assert_eq!((status.pods.as_deref(), status.audience.as_deref()), (Some("1/1"), Some("ANY")));
+    assert!(status.application_link.unwrap().instructions.is_empty());
+    assert!(status.advisories[0].starts_with("AudienceUnrestricted: "));
+}
+
+#[test]
+fn no_pods_is_not_ready_and_says_so() {
+    let case = Case { observed: observed(), acks: Vec::new(), ..Case::all_is_well() };
+    assert_eq!(case.ready(), (Truth::False, "NoPods"));
+}
+
+#[test]
+fn a_pod_from_before_the_policy_is_named_with_the_command_that_restarts_it() {
+    let mut case = Case::all_is_well();
+    case.observed.pods.push(pod("old", json!({})));
+    let (findings, status) = case.assess();
+    let command = "kubectl rollout restart statefulset/old -n atlassian";
+    assert_eq!(findings[2].reason, "RestartRequired");
+    assert!(findings[2].message.ends_with(command), "{}", findings[2].message);
+    assert_eq!(
+        status.workloads.iter().find_map(|workload| workload.restart_command.as_deref()),
+        Some(command)
+    );
+    assert_eq!((status.pods.as_deref(), case.ready().1), (Some("1/2"), "NotReady"));
+}
+
+#[test]
+fn a_pod_that_cannot_be_injected_says_what_to_change() {
+    let mut case = Case::all_is_well();
+    let mut on_the_host = pod("host", json!({}));
+    on_the_host.raw["spec"]["hostNetwork"] = json!(true);
+    case.observed.pods.push(on_the_host);
+    let injected = case.finding(ConditionType::Injected);
+    assert_eq!(injected.reason, "InjectionRefused");
+    assert!(injected.message.contains("hostNetwork"), "{}", injected.message);
+}
+
+#[test]
+fn a_pod_of_helm_test_does_not_count() {
+    let mut case = Case::all_is_well();
+    let mut test = pod("wiki-test", json!({}));
+    test.raw["spec"]["containers"] = json!([{"name": "test", "image": "alpine"}]);
+    case.observed.pods.push(test);
+    assert_eq!(case.ready(), (Truth::True, "Ready"));
+}
+
+#[test]
+fn a_provider_that_is_away_counts_only_without_known_keys() {
+    let with = |reason| Case { acks: vec![ack(reason, UpstreamReason::Trusted)], ..Case::all_is_well() };
+    assert_eq!(with(ProviderReason::Degraded).ready(), (Truth::True, "Degraded"));
+    assert_eq!(
+        with(ProviderReason::Degraded).finding(ConditionType::IdentityProviderReachable).truth,
+        Truth::False
+    );
+    assert_eq!(with(ProviderReason::Unreachable).ready(), (Truth::False, "NotReady"));
+}
+
+#[test]
+fn until_a_sidecar_has_tried_the_operator_speaks_for_the_provider() {
+    let failure = Failure { reason: ProviderReason::IssuerMismatch, message: "a is not b".into() };
+    let case = Case {
+        acks: vec![ack(ProviderReason::Pending, UpstreamReason::Pending)],
+        provider: Some(Err(failure)),
+        ..Case::all_is_well()
+    };
+    let provider = case.finding(ConditionType::IdentityProviderReachable);
+    assert_eq!((provider.truth, provider.reason), (Truth::False, "IssuerMismatch"));
+    assert!(provider.message.contains("a is not b"));
+}
+
+#[test]
+fn one_sidecar_that_is_not_trusted_decides_and_status_shows_the_way() {
+    let mut case = Case::all_is_well();
+    case.acks.push(ack(ProviderReason::Reachable, UpstreamReason::LinkMissing));
+    let (findings, status) = case.assess();
+    assert_eq!((findings[4].truth, findings[4].reason), (Truth::False, "LinkMissing"));
+    let link = status.application_link.unwrap();
+    assert_eq!(link.instructions.iter().filter(|line| line.contains("curl -fsS")).count(), 3);
+}
+
+#[test]
+fn silence_is_no_trust() {
+    let case = Case { acks: vec![Ack { pod: "wiki-0".into(), status: None }], ..Case::all_is_well() };
+    let trusted = case.finding(ConditionType::UpstreamTrusted);
+    assert_eq!((trusted.truth, trusted.reason), (Truth::Unknown, "Pending"));
+    assert!(trusted.message.contains("1 of 1 sidecars did not answer"));
+    assert_eq!(case.ready(), (Truth::False, "NotReady"));
+}
+
+#[test]
+fn a_missing_key_and_a_failed_write_show_in_programmed() {
+    for (programming, reason) in [
+        (Programming::KeyMissing("restore it".into()), "KeyMissing"),
+        (Programming::Failed("forbidden".into()), "ApplyFailed"),
+        (Programming::Nothing, "NotAccepted"),
+    ] {
+        let case = Case { programming, ..Case::all_is_well() };
+        assert_eq!(case.finding(ConditionType::Programmed).reason, reason);
+        assert_eq!(case.ready(), (Truth::False, "NotReady"));
+    }
+}

@@ -1,1 +1,113 @@
+use restward_crds::sidecar::parse;
+use serde_json::json;
+
 use super::*;
+use crate::{
+    controller::validate::validate,
+    testing::{injected, observed, pod, policy},
+};
+
+const UID: &str = "11112222-3333-4444-5555-666677778888";
+
+fn validated() -> Validated {
+    validate(&policy(json!({})), &observed()).unwrap()
+}
+
+fn known(kid: &str) -> LastKnown {
+    LastKnown {
+        issuer: "https://i".into(),
+        jwks_uri: "https://i/keys".into(),
+        jwks: json!({"keys": [{"kid": kid}]}),
+    }
+}
+
+fn programmed(config: &Config) -> Observed {
+    let before =
+        Programmed { candidate: validated().candidate, config_json: serde_json::to_string(config).unwrap() };
+    Observed { programmed: Some(before), ..observed() }
+}
+
+fn last_known(config: &Config) -> Option<&str> {
+    config.issuers[0].last_known.as_ref()?.jwks["keys"][0]["kid"].as_str()
+}
+
+#[test]
+fn what_is_written_is_what_the_sidecar_and_the_webhook_read() {
+    let mut validated = validated();
+    validated.ca_pem = Some("PEM".into());
+    let (map, hash) = config_map(&validated, &config(&validated, None, &observed()));
+    let data = map.data.clone().unwrap();
+    assert_eq!(parse::from_json(data[names::FILE_CONFIG].as_bytes()).unwrap(), validated.settings);
+    assert_eq!(hash, sha256_hex(data[names::FILE_CONFIG].as_bytes()));
+    assert_eq!(data[names::FILE_CA], "PEM");
+    assert_eq!(crate::store::candidate(&map).unwrap(), validated.candidate);
+}
+
+#[test]
+fn the_valve_admits_loopback_only_and_looks_at_the_peer() {
+    assert!(VALVE.contains(r#"usePeerAddress="true""#));
+    assert!(VALVE.contains(r#"allow="127\.0\.0\.1|::1|0:0:0:0:0:0:0:1""#));
+}
+
+#[test]
+fn keys_known_last_stay_while_the_provider_is_away_and_go_with_the_realm() {
+    let validated = validated();
+    let fresh = config(&validated, Some(known("a")), &observed());
+    assert_eq!(last_known(&fresh), Some("a"));
+    assert_eq!(last_known(&config(&validated, None, &programmed(&fresh))), Some("a"));
+    assert_eq!(last_known(&config(&validated, Some(known("b")), &programmed(&fresh))), Some("b"));
+    let mut other_realm = fresh;
+    other_realm.issuers[0].realm = "other".into();
+    assert_eq!(last_known(&config(&validated, None, &programmed(&other_realm))), None);
+}
+
+#[test]
+fn a_key_set_that_would_burst_the_config_map_is_not_handed_on() {
+    assert_eq!(
+        last_known(&config(&validated(), Some(known(&"x".repeat(MAX_LAST_KNOWN))), &observed())),
+        None
+    );
+}
+
+#[test]
+fn a_missing_key_is_made_anew_only_while_no_pod_uses_it() {
+    let none = StoredKeys::default();
+    let ours = [injected(pod("wiki-0", json!({})), UID)];
+    assert!(matches!(keys(&none, UID, &[]), KeyPlan::Generate));
+    assert!(matches!(keys(&none, UID, &[pod("wiki-0", json!({}))]), KeyPlan::Generate));
+    assert!(matches!(keys(&none, UID, &ours), KeyPlan::Missing(message) if message.contains("wiki-0")));
+    let made = PolicyKeys::generate().unwrap();
+    let stored = |status: &str| StoredKeys {
+        consumer_key: Some(made.consumer_key_pem().into()),
+        status_key: Some(status.into()),
+    };
+    assert!(matches!(keys(&stored(made.status_key_hex()), UID, &ours), KeyPlan::Keep(kept) if kept == made));
+    assert!(matches!(keys(&stored("broken"), UID, &ours), KeyPlan::Missing(_)));
+}
+
+#[test]
+fn a_label_alone_makes_no_injected_pod() {
+    let mut pod = injected(pod("wiki-0", json!({})), UID);
+    assert!(pod.is_injected_by(UID) && !pod.is_injected_by("other"));
+    pod.raw["spec"]["initContainers"] = json!([]);
+    assert!(!pod.is_injected_by(UID));
+}
+
+#[test]
+fn the_webhook_concerns_selected_pods_of_the_namespace_only_and_fails_closed() {
+    let target = WebhookTarget { namespace: "ops".into(), service: "rw".into(), ca_bundle: "CA".into() };
+    let object = webhook(&validated().candidate, &target);
+    assert_eq!(object.metadata.name.as_deref(), Some("restward-atlassian-wiki-11112222"));
+    let entries = object.webhooks.unwrap();
+    assert_eq!(entries.len(), 1);
+    let entry = serde_json::to_value(&entries[0]).unwrap();
+    assert_eq!(entry["failurePolicy"], "Fail");
+    assert_eq!(
+        entry["namespaceSelector"],
+        json!({"matchLabels": {"kubernetes.io/metadata.name": "atlassian"}})
+    );
+    assert_eq!(entry["objectSelector"], json!({"matchLabels": {"app": "wiki"}}));
+    assert_eq!(entry["clientConfig"]["service"]["path"], format!("/mutate/atlassian/{UID}"));
+    assert_eq!(entry["rules"][0]["operations"], json!(["CREATE"]));
+    assert_eq!(entry["rules"][0]["resources"], json!(["pods"]));
+}

@@ -1,1 +1,112 @@
+use restward_crds::{api::v1alpha1::CaCertificateRef, sidecar::terms::Switch};
+use serde_json::json;
+
 use super::*;
+use crate::{
+    controller::dereference::Authority,
+    testing::{observed, pod, policy, template},
+};
+
+fn refused(spec: serde_json::Value, observed: &Observed) -> Refused {
+    validate(&policy(spec), observed).unwrap_err()
+}
+
+#[test]
+fn the_smallest_policy_is_accepted_with_everything_filled_in() {
+    let validated = validate(&policy(json!({})), &observed()).unwrap();
+    assert_eq!(validated.candidate.config_map(), "restward-wiki");
+    assert_eq!(validated.settings.upstream.identity.reserved_consumer(), "restward-atlassian-wiki");
+    assert_eq!(validated.config.policy.generation, 7);
+    assert_eq!(validated.config.basic_auth, Switch::Allow);
+    assert_eq!((validated.ca_pem, validated.conflict), (None, None));
+}
+
+#[test]
+fn what_the_sidecar_would_refuse_is_refused_with_the_field_of_the_policy() {
+    let table = [
+        (json!({"keycloak": {"host": "https://u:p@h", "realm": "r"}}), "spec.keycloak.host: "),
+        (json!({"keycloak": {"host": "h", "realm": ".."}}), "spec.keycloak.realm: "),
+        (json!({"tokens": {"audiences": [""]}}), "spec.tokens.audiences: "),
+        (json!({"usernameAttribute": "/a~2"}), "spec.usernameAttribute: "),
+        (json!({"upstream": {"contextPath": "wiki"}}), "spec.upstream.contextPath: "),
+        (json!({"serviceAccounts": [{"client": "*", "username": "u"}]}), "spec.serviceAccounts[0]: "),
+        (json!({"selector": {}}), "selector: "),
+    ];
+    for (spec, field) in table {
+        let refused = refused(spec, &observed());
+        assert_eq!(refused.reason, AcceptedReason::Invalid);
+        assert!(refused.message.contains(field), "{field}: {}", refused.message);
+    }
+}
+
+#[test]
+fn names_that_lead_to_names_too_long_are_refused() {
+    let mut long = policy(json!({}));
+    long.metadata.name = Some("x".repeat(MAX_NAME + 1));
+    assert!(validate(&long, &observed()).unwrap_err().message.starts_with("metadata.name"));
+}
+
+#[test]
+fn a_config_map_of_somebody_else_is_not_taken_over() {
+    let observed = Observed { name_is_taken: true, ..observed() };
+    assert!(refused(json!({}), &observed).message.contains("restward-wiki"));
+}
+
+#[test]
+fn certificate_references_must_lead_to_certificates_and_nothing_else() {
+    let reference = CaCertificateRef { name: "sso".into(), key: "ca.crt".into() };
+    let with = |pem: Option<&str>| Observed {
+        authorities: vec![Authority { reference: reference.clone(), pem: pem.map(Into::into) }],
+        ..observed()
+    };
+    assert_eq!(refused(json!({}), &with(None)).reason, AcceptedReason::ReferenceNotFound);
+    let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    for pem in ["", "hello", key, &format!("{certificate}{key}")] {
+        assert_eq!(refused(json!({}), &with(Some(pem))).reason, AcceptedReason::Invalid, "{pem}");
+    }
+    let validated = validate(&policy(json!({})), &with(Some(certificate))).unwrap();
+    assert_eq!(validated.ca_pem.as_deref(), Some(certificate));
+    assert!(validated.settings.issuers[0].own_ca);
+}
+
+#[test]
+fn a_selector_that_also_matches_synchrony_is_too_wide() {
+    let by_label =
+        template("wiki-synchrony", json!({"app.kubernetes.io/name": "confluence-synchrony"}), "app");
+    let by_container = template("sync", json!({}), "synchrony");
+    for synchrony in [by_label, by_container] {
+        let observed = Observed { templates: vec![synchrony], ..observed() };
+        assert_eq!(refused(json!({}), &observed).reason, AcceptedReason::SelectorTooWide);
+    }
+    let observed = Observed { pods: vec![pod("wiki-0", json!({}))], ..observed() };
+    assert!(validate(&policy(json!({})), &observed).is_ok());
+}
+
+#[test]
+fn the_older_policy_wins_whole_and_the_younger_says_what_it_lost() {
+    let mut older = validate(&policy(json!({})), &observed()).unwrap().candidate;
+    (older.name, older.uid) = ("old".into(), "u-0".into());
+    older.created -= k8s_openapi::jiff::SignedDuration::from_secs(1);
+    let contested = |neighbour: &Candidate| Observed {
+        neighbours: vec![neighbour.clone()],
+        pods: vec![pod("wiki-0", json!({}))],
+        ..observed()
+    };
+    let lost = refused(json!({}), &contested(&older));
+    assert_eq!(lost.reason, AcceptedReason::Conflicted);
+    assert!(lost.message.contains("wiki-0 belongs to policy old"), "{}", lost.message);
+
+    // It keeps what only it selects.
+    older.selector = serde_json::from_value(json!({"matchLabels": {"tier": "prod"}})).unwrap();
+    let mut both = contested(&older);
+    both.pods.push(pod("wiki-1", json!({"tier": "prod"})));
+    let kept = validate(&policy(json!({})), &both).unwrap();
+    assert!(kept.conflict.is_some_and(|message| message.contains("wiki-1") && !message.contains("wiki-0")));
+
+    // A younger neighbour takes nothing.
+    let mut younger = contested(&older);
+    younger.neighbours[0].selector = policy(json!({})).spec.selector;
+    younger.neighbours[0].created += k8s_openapi::jiff::SignedDuration::from_secs(60);
+    assert_eq!(validate(&policy(json!({})), &younger).unwrap().conflict, None);
+}

@@ -1,0 +1,87 @@
+//! Minimal objects for tests. The names differ from the product's, so that a swapped value is caught.
+
+use restward_crds::api::v1alpha1::RestApiAuthPolicy;
+use serde_json::{Value, json};
+
+use crate::controller::dereference::{Observed, ObservedPod, StoredKeys, Template, Workload};
+
+/// A policy `atlassian/wiki`; `spec` is laid over the smallest one.
+pub(crate) fn policy(spec: Value) -> RestApiAuthPolicy {
+    let mut policy = json!({
+        "apiVersion": "restward.io/v1alpha1",
+        "kind": "RestApiAuthPolicy",
+        "metadata": {
+            "namespace": "atlassian", "name": "wiki", "uid": "11112222-3333-4444-5555-666677778888", "generation": 7,
+            "creationTimestamp": "2026-01-02T03:04:05Z",
+        },
+        "spec": {
+            "selector": {"matchLabels": {"app": "wiki"}},
+            "keycloak": {"host": "https://sso.example.com", "realm": "staff"},
+        },
+    });
+    if let (Some(under), Value::Object(over)) = (policy["spec"].as_object_mut(), spec) {
+        under.extend(over);
+    }
+    serde_json::from_value(policy).unwrap()
+}
+
+/// A namespace with nothing in it.
+pub(crate) fn observed() -> Observed {
+    Observed {
+        programmed: None,
+        name_is_taken: false,
+        neighbours: Vec::new(),
+        authorities: Vec::new(),
+        stored_keys: StoredKeys::default(),
+        pods: Vec::new(),
+        templates: Vec::new(),
+    }
+}
+
+/// A pod of StatefulSet `wiki` that the smallest policy selects, without the sidecar.
+pub(crate) fn pod(name: &str, more_labels: Value) -> ObservedPod {
+    let raw = pod_json(name, more_labels, "confluence");
+    ObservedPod {
+        name: name.into(),
+        labels: serde_json::from_value(raw["metadata"]["labels"].clone()).unwrap(),
+        annotations: Default::default(),
+        workload: Workload { kind: "StatefulSet".into(), name: name.into() },
+        ip: Some("10.0.0.1".into()),
+        raw,
+    }
+}
+
+/// The template of a StatefulSet that the smallest policy selects.
+pub(crate) fn template(name: &str, more_labels: Value, container: &str) -> Template {
+    let raw = pod_json(name, more_labels, container);
+    Template {
+        workload: Workload { kind: "StatefulSet".into(), name: name.into() },
+        labels: serde_json::from_value(raw["metadata"]["labels"].clone()).unwrap(),
+        replicas: 1,
+        raw,
+    }
+}
+
+fn pod_json(name: &str, more_labels: Value, container: &str) -> Value {
+    let mut labels = json!({"app": "wiki"});
+    if let (Some(under), Value::Object(over)) = (labels.as_object_mut(), more_labels) {
+        under.extend(over);
+    }
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels},
+        "spec": {"containers": [{
+            "name": container, "image": "atlassian/confluence:10.2.7",
+            "ports": [{"name": "http", "containerPort": 8090}],
+            "env": [{"name": "ATL_TOMCAT_PORT", "value": "8090"}],
+        }]},
+    })
+}
+
+/// The same pod as the policy with this UID injected it.
+pub(crate) fn injected(mut pod: ObservedPod, uid: &str) -> ObservedPod {
+    use restward_crds::names;
+    pod.labels.insert(names::LABEL_INJECTED.into(), uid.into());
+    pod.annotations.insert(names::ANNOTATION_INJECTED_HASH.into(), "h".into());
+    pod.raw["spec"]["initContainers"] = json!([{"name": names::SIDECAR_CONTAINER}]);
+    pod
+}
