@@ -7,5 +7,7 @@ pub mod identity;
 pub mod keys;
 pub mod loopback;
 pub mod refusal;
+pub mod route;
+pub mod target;
 pub mod time;
 pub mod user;
