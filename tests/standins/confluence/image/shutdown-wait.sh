@@ -1,12 +1,9 @@
 #!/bin/bash
-# The preStop hook of the official chart: ask Tomcat to stop and wait until it has.
+# The preStop hook of the official chart: ask Tomcat to stop and wait until it has. Tomcat is process 1 of its container.
 set -euo pipefail
 
-tomcat() { pgrep -f org.apache.catalina.startup.Bootstrap | head -n 1; }
-
-pid="$(tomcat || true)"
-[ -n "$pid" ] || exit 0
-kill "$pid"
-while kill -0 "$pid" 2>/dev/null; do
+[ "$(tr '\0' ' ' </proc/1/cmdline | grep -c org.apache.catalina.startup.Bootstrap)" = 1 ] || exit 0
+kill 1
+while kill -0 1 2>/dev/null; do
   sleep 0.5
 done
