@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # Debian images for tests to build FROM, made of the machine's own Debian by mmdebstrap.
 
-# usr-is-merged: without it Debian 12 brings usrmerge, and with that all of Perl.
-BASE_PACKAGES=ca-certificates,curl,usr-is-merged
+BASE_PACKAGES=ca-certificates,curl
 JRE_PACKAGES=$BASE_PACKAGES,default-jre-headless
 
 make_base_images() {
