@@ -2,10 +2,12 @@
 
 pub mod auth;
 pub mod bounded;
+pub mod calibrate;
 pub mod flights;
 pub mod identity;
 pub mod keys;
 pub mod loopback;
+pub mod preflight;
 pub mod refusal;
 pub mod route;
 pub mod target;

@@ -1,0 +1,150 @@
+//! Calibration against a scripted Confluence.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use openssl::{pkey::PKey, rsa::Rsa};
+use restward_crds::sidecar::settings::IdentitySettings;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    auth::forge,
+    loopback::scripted::{Asked, Reply, Scripted},
+};
+
+fn calibration(confluence: &Scripted) -> Calibration {
+    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap().private_key_to_pem_pkcs8().unwrap();
+    let identity =
+        Identity::new(&IdentitySettings::OAuth1 { consumer_key: "restward".into() }, &key).unwrap();
+    let pod =
+        PodSettings::from_json(r#"{"listenPort": 8090, "contextPath": "/confluence", "proxyName": "wiki"}"#)
+            .unwrap();
+    Calibration::new(Arc::new(identity), confluence.client(), &forge::settings(json!({})), &pod)
+}
+
+fn problem(word: &'static str) -> Reply {
+    let challenge: &'static str =
+        Box::leak(format!("OAuth realm=\"x\", oauth_problem=\"{word}\"").into_boxed_str());
+    (401, vec![("www-authenticate", challenge)], String::new())
+}
+
+fn status(state: &str) -> Reply {
+    (200, vec![], format!("{{\"state\":\"{state}\"}}"))
+}
+
+/// A Confluence that is running and answers signed calls, counted from 0, as `signed` says.
+async fn confluence(signed: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Scripted {
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    Scripted::start(move |asked: &Asked| match asked.target.as_str() {
+        "/confluence/status" => status("RUNNING"),
+        _ => signed(calls.fetch_add(1, Ordering::SeqCst)),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn trusted_under_the_candidate_whose_signature_is_accepted() {
+    let wiki = confluence(|call| match call {
+        0 | 1 | 3 => problem("signature_invalid"), // two wrong URLs; then the damaged call
+        _ => (200, vec![], "{}".into()),
+    })
+    .await;
+    let calibration = calibration(&wiki);
+    assert_eq!(calibration.origin(), Err(Reason::UserCheckUnavailable.into()), "nothing is known yet");
+    calibration.calibrate().await;
+    let origin = calibration.origin().unwrap();
+    assert_eq!(origin.describe(), "https://wiki");
+    assert_eq!(calibration.report().reason, UpstreamReason::Trusted);
+    let asked = wiki.asked();
+    let signed: Vec<_> = asked.iter().filter(|asked| asked.target.contains("/user/current?")).collect();
+    assert_eq!(signed.len(), 4);
+    for one in &signed {
+        assert!(one.target.contains("xoauth_requestor_id=restward-calibration-"), "{}", one.target);
+        assert!(one.headers.contains_key("authorization"));
+    }
+}
+
+#[tokio::test]
+async fn each_answer_has_its_reason_and_what_callers_get() {
+    use UpstreamReason as U;
+    type Answer = fn(usize) -> Reply;
+    let table: &[(Answer, U, Reason)] = &[
+        (|_| problem("consumer_key_unknown"), U::LinkMissing, Reason::LinkMissing),
+        (|_| problem("permission_denied"), U::ImpersonationOff, Reason::LinkMissing),
+        (|_| problem("signature_invalid"), U::SignatureInvalid, Reason::UpstreamRejected),
+        (|_| problem("timestamp_refused"), U::ClockSkew, Reason::UpstreamRejected),
+        (|_| (200, vec![], "{}".into()), U::OAuthNotEvaluated, Reason::UpstreamRejected),
+        (|_| (302, vec![], String::new()), U::UnexpectedAnswer, Reason::UpstreamRejected),
+        (|_| (503, vec![], String::new()), U::Pending, Reason::UserCheckUnavailable),
+    ];
+    for (answer, reason, deny) in table {
+        let calibration = calibration(&confluence(*answer).await);
+        calibration.calibrate().await;
+        assert_eq!(calibration.report().reason, *reason);
+        assert_eq!(calibration.origin(), Err((*deny).into()), "{reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_signed_before_confluence_runs_and_a_restart_is_no_distrust() {
+    static PHASE: AtomicU8 = AtomicU8::new(0);
+    let signed = std::sync::atomic::AtomicUsize::new(0);
+    let wiki = Scripted::start(move |asked| match (asked.target.as_str(), PHASE.load(Ordering::SeqCst)) {
+        ("/confluence/status", 1 | 3) => status("RUNNING"),
+        ("/confluence/status", _) => status("STARTING"),
+        (_, 3) => problem("consumer_key_unknown"),
+        _ if signed.fetch_add(1, Ordering::SeqCst) % 2 == 1 => problem("signature_invalid"),
+        _ => (403, vec![], String::new()),
+    })
+    .await;
+    let calibration = calibration(&wiki);
+    calibration.calibrate().await;
+    assert_eq!((wiki.asked().len(), calibration.report().reason), (1, UpstreamReason::Pending));
+
+    PHASE.store(1, Ordering::SeqCst);
+    calibration.calibrate().await;
+    let trusted = calibration.origin().unwrap();
+    PHASE.store(2, Ordering::SeqCst);
+    calibration.calibrate().await;
+    assert_eq!(calibration.origin(), Ok(trusted), "a restart");
+    assert_eq!(calibration.report().reason, UpstreamReason::Trusted);
+    PHASE.store(3, Ordering::SeqCst);
+    calibration.calibrate().await;
+    assert_eq!(calibration.origin(), Err(Reason::LinkMissing.into()), "the link is gone");
+}
+
+#[tokio::test]
+async fn a_poke_calibrates_again_and_shutdown_ends_it() {
+    let wiki =
+        confluence(
+            |call| if call % 2 == 1 { problem("signature_invalid") } else { (403, vec![], String::new()) },
+        )
+        .await;
+    let calibration = calibration(&wiki);
+    let shutdown = CancellationToken::new();
+    let background = tokio::spawn({
+        let (calibration, shutdown) = (calibration.clone(), shutdown.clone());
+        async move { calibration.run(shutdown).await }
+    });
+    let patience = Duration::from_secs(30);
+    let calls = |least: usize| {
+        let wiki = &wiki;
+        async move {
+            tokio::time::timeout(patience, async {
+                while wiki.asked().len() < least {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            })
+            .await
+            .unwrap();
+        }
+    };
+    calls(3).await; // status, good, damaged
+    for _ in 0..100 {
+        calibration.poke();
+    }
+    calls(6).await;
+    shutdown.cancel();
+    background.await.unwrap();
+    assert!(wiki.asked().len() <= 9, "a flood of pokes is one calibration: {}", wiki.asked().len());
+}
