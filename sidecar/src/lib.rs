@@ -3,6 +3,8 @@
 pub mod auth;
 pub mod bounded;
 pub mod calibrate;
+pub mod credential;
+pub mod decide;
 pub mod flights;
 pub mod identity;
 pub mod keys;

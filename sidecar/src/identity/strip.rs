@@ -75,10 +75,15 @@ pub fn identity_headers(headers: &mut HeaderMap) {
 /// Removes everything that an asserted request must not carry, and replaces a User-Agent that Confluence would skip.
 pub fn for_assertion(headers: &mut HeaderMap) {
     remove_if(headers, |name| names_a_user(name) || ASSERTED.contains(&folded(name).as_str()));
-    let agents: Vec<&HeaderValue> = headers.get_all(header::USER_AGENT).iter().collect();
-    if agents.len() > 1 || agents.iter().any(|agent| is_skipped(agent)) {
+    if is_skipped_by_oauth(headers) {
         headers.insert(header::USER_AGENT, USER_AGENT);
     }
+}
+
+/// Whether Confluence's OAuth filter may skip a request with these headers, which would make it anonymous.
+pub fn is_skipped_by_oauth(headers: &HeaderMap) -> bool {
+    let agents: Vec<&HeaderValue> = headers.get_all(header::USER_AGENT).iter().collect();
+    agents.len() > 1 || agents.iter().any(|agent| is_skipped(agent))
 }
 
 fn remove_if(headers: &mut HeaderMap, is_out: impl Fn(&str) -> bool) {

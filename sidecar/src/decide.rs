@@ -1,0 +1,188 @@
+//! What happens to a request, by the class of its path, its credential and the policy's switches. Pure; the table of
+//! the reference documentation is this file.
+
+use restward_crds::{
+    reason::Reason,
+    sidecar::{Settings, config::Credentials, terms::Switch},
+};
+
+use crate::{
+    credential::{Kind, Presented, params::AuthType},
+    route::{PathClass, Route},
+};
+
+/// What is done with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Answered by the sidecar.
+    Refuse(Reason),
+    /// The token is checked, and the request goes on as its user.
+    AsUser,
+    /// The same, but a token that gives no user is removed and Confluence's own session decides.
+    AsUserOrWithout,
+    /// Confluence itself is asked first whether it knows this very bearer credential.
+    ConfirmBearer,
+    /// Goes on as it is.
+    Pass,
+    /// Goes on without the Authorization header, which is not meant for this path.
+    PassWithout,
+    /// Goes on, told to Confluence to be refused unless it is authenticated this way.
+    PassOnlyWith(AuthType),
+    /// The same for a client that waits for Confluence's own Basic challenge, which it therefore gets.
+    PassForChallenge,
+}
+
+/// An action, and the refusal that a switch on Audit only records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// What is done.
+    pub action: Action,
+    /// What is recorded instead of being done.
+    pub audited: Option<Reason>,
+}
+
+impl From<Action> for Decision {
+    fn from(action: Action) -> Self {
+        Self { action, audited: None }
+    }
+}
+
+/// The facts about a request that the decision rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The path.
+    pub route: Route,
+    /// The credential.
+    pub presented: &'a Presented,
+    /// A CORS preflight: `OPTIONS` with `Access-Control-Request-Method`.
+    pub is_cors_preflight: bool,
+    /// Confluence's OAuth 1 filter skips this User-Agent.
+    pub skips_oauth1: bool,
+}
+
+/// Decides.
+pub fn decide(settings: &Settings, facts: &Facts<'_>) -> Decision {
+    let switches = Switches { basic: settings.basic_auth, others: &settings.credentials };
+    match facts.route.class {
+        PathClass::Open => open(facts.presented.kind).into(),
+        PathClass::Content => content(switches, facts.presented),
+        PathClass::Protected => protected(switches, facts),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Switches<'a> {
+    basic: Switch,
+    others: &'a Credentials,
+}
+
+/// Applies a switch: `allowed` unless it denies.
+fn switched(switch: Switch, denied: Reason, allowed: Action) -> Decision {
+    match switch {
+        Switch::Allow => allowed.into(),
+        Switch::Audit => Decision { action: allowed, audited: Some(denied) },
+        Switch::Deny => Action::Refuse(denied).into(),
+    }
+}
+
+/// Nobody needs a credential here, and a token or password must not reach whatever logs such requests.
+const fn open(kind: Kind) -> Action {
+    match kind {
+        Kind::Token | Kind::MalformedToken | Kind::Basic => Action::PassWithout,
+        _ => Action::Pass,
+    }
+}
+
+/// Confluence's own login decides; only tokens and the switches are ours.
+fn content(switches: Switches<'_>, presented: &Presented) -> Decision {
+    if presented.has_password_parameters && presented.kind != Kind::Token && switches.basic.denies() {
+        return Action::Refuse(Reason::BasicDenied).into();
+    }
+    match presented.kind {
+        Kind::Token => Action::AsUserOrWithout.into(),
+        Kind::MalformedToken => Action::PassWithout.into(),
+        Kind::Basic | Kind::PasswordParameters => switched(switches.basic, Reason::BasicDenied, Action::Pass),
+        Kind::PersonalAccessToken => {
+            switched(switches.others.personal_access_token, Reason::PersonalAccessTokenDenied, Action::Pass)
+        }
+        Kind::ConfluenceOAuth2 => {
+            switched(switches.others.confluence_oauth2, Reason::OAuth2Denied, Action::Pass)
+        }
+        Kind::OAuth1 | Kind::ApplicationLinkJwt => {
+            switched(switches.others.application_link, Reason::ApplicationLinkDenied, Action::Pass)
+        }
+        Kind::None | Kind::Session | Kind::Other => Action::Pass.into(),
+    }
+}
+
+/// Whatever passes here is made unable to be anonymous.
+fn protected(switches: Switches<'_>, facts: &Facts<'_>) -> Decision {
+    let presented = facts.presented;
+    // A password in the parameters logs in beside every other credential, but is removed where the sidecar signs.
+    if presented.has_password_parameters && presented.kind != Kind::Token && switches.basic.denies() {
+        return Action::Refuse(Reason::BasicDenied).into();
+    }
+    match presented.kind {
+        Kind::Token => Action::AsUser.into(),
+        Kind::MalformedToken => Action::Refuse(Reason::TokenMalformed).into(),
+        Kind::PersonalAccessToken => switched(
+            switches.others.personal_access_token,
+            Reason::PersonalAccessTokenDenied,
+            Action::ConfirmBearer,
+        ),
+        Kind::ConfluenceOAuth2 => {
+            switched(switches.others.confluence_oauth2, Reason::OAuth2Denied, Action::ConfirmBearer)
+        }
+        Kind::Basic | Kind::PasswordParameters => {
+            switched(switches.basic, Reason::BasicDenied, Action::PassOnlyWith(AuthType::Basic))
+        }
+        Kind::OAuth1 => oauth1(switches, facts),
+        Kind::ApplicationLinkJwt if facts.route.takes_jwt => {
+            switched(switches.others.application_link, Reason::ApplicationLinkDenied, Action::Pass)
+        }
+        // Elsewhere a JWT is no credential; in the query it does not even hide the cookie beside it.
+        Kind::ApplicationLinkJwt if presented.has_cookie => without_authorization(switches, facts, true),
+        Kind::ApplicationLinkJwt | Kind::Other => Action::Refuse(Reason::SchemeUnsupported).into(),
+        Kind::Session => without_authorization(switches, facts, true),
+        Kind::None => without_authorization(switches, facts, false),
+    }
+}
+
+/// Confluence's filter goes on as anonymous when a parameter is missing, and never runs for some clients and paths.
+fn oauth1(switches: Switches<'_>, facts: &Facts<'_>) -> Decision {
+    let is_looked_at =
+        facts.presented.oauth1_is_complete && !facts.skips_oauth1 && !facts.route.skips_oauth1;
+    if is_looked_at || switches.others.application_link.denies() {
+        switched(switches.others.application_link, Reason::ApplicationLinkDenied, Action::Pass)
+    } else {
+        Action::Refuse(Reason::OAuth1Incomplete).into()
+    }
+}
+
+fn without_authorization(switches: Switches<'_>, facts: &Facts<'_>, has_session: bool) -> Decision {
+    let Facts { route, presented, .. } = facts;
+    if route.is_anonymous {
+        return Action::Pass.into();
+    }
+    if route.is_rpc {
+        // The body may hold a login; nobody but Confluence can tell.
+        return switched(switches.basic, Reason::BasicDenied, Action::Pass);
+    }
+    let is_denied_session = has_session && switches.others.session.denies();
+    if presented.asks_for_challenge && !switches.basic.denies() && !is_denied_session {
+        return Action::PassForChallenge.into();
+    }
+    let anonymous = switches.others.anonymous;
+    if has_session {
+        // A public wiki's pages call the API with the sessions of visitors who have not logged in.
+        let action = if anonymous.denies() { Action::PassOnlyWith(AuthType::Cookie) } else { Action::Pass };
+        return switched(switches.others.session, Reason::SessionDenied, action);
+    }
+    if facts.is_cors_preflight {
+        return Action::Pass.into();
+    }
+    switched(anonymous, Reason::CredentialMissing, Action::Pass)
+}
+
+#[cfg(test)]
+mod tests;
