@@ -168,8 +168,8 @@ impl FromStr for GoDuration {
             let (unit, tail) = tail.split_at(letters);
             let Ok(number) = number.parse::<u32>() else { return refuse(EXPECTED) };
             let unit = match unit {
-                "h" => Duration::from_secs(3600),
-                "m" => Duration::from_secs(60),
+                "h" => Duration::from_hours(1),
+                "m" => Duration::from_mins(1),
                 "s" => Duration::from_secs(1),
                 "ms" => Duration::from_millis(1),
                 _ => return refuse(EXPECTED),

@@ -1,5 +1,6 @@
 //! `restward.io/v1alpha1`.
 
+#![allow(clippy::duplicated_attributes, reason = "each printcolumn of the kube derive has the same keys")]
 #![allow(unreachable_pub, reason = "the KubeSchema derive repeats the struct inside a function")]
 
 mod policy;
