@@ -1,0 +1,92 @@
+//! Pods and what becomes of them, file by file. `UPDATE_GOLDEN=1` writes the files anew; read the difference.
+
+use std::{env, fs};
+
+use restward_operator::inject::{self, Decision};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::support::{self, data, pod};
+
+/// Compares with a golden file, or writes it.
+fn compare(name: &str, got: &Value) {
+    let path = data(name);
+    let text = serde_saphyr::to_string(got).unwrap();
+    if env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    let want = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        want == text,
+        "{name} differs; if that is meant, run the test with UPDATE_GOLDEN=1 and read the difference. Got:\n{text}"
+    );
+    let read_back: Value = serde_saphyr::from_str(&want).unwrap();
+    assert_eq!(read_back, *got, "{name}: the written form means something else");
+}
+
+/// One line of what becomes of a pod, for pods that are not shown whole.
+fn outcome(decision: &Decision) -> Value {
+    match decision {
+        Decision::Inject(_) => json!({"injected": true}),
+        Decision::LeaveAlone(why) => json!({"leftAlone": why}),
+        Decision::Refuse(refusal) => json!({"refused": refusal.reason.as_str(), "message": refusal.message}),
+    }
+}
+
+#[test]
+fn pods_of_the_official_chart_are_injected() {
+    let names = [
+        "default",
+        "context-path",
+        "all-probes",
+        "named-probe-ports",
+        "jmx",
+        "additional-containers",
+        "istio",
+        "pod-labels",
+    ];
+    for name in names {
+        let injected = support::injected(&pod(&format!("{name}.yaml")));
+        compare(&format!("{name}.golden.yaml"), &injected);
+        support::assert_stable(&injected);
+    }
+}
+
+#[test]
+fn pods_that_are_not_confluence_are_left_alone() {
+    let decision = inject::decide(&pod("helm-test.yaml"), &support::policy(), &support::sidecar());
+    compare("helm-test.golden.yaml", &outcome(&decision));
+    assert!(matches!(decision, Decision::LeaveAlone(_)));
+}
+
+/// A variation of `default.yaml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    /// `spec.container` of the policy.
+    container: Option<String>,
+    patch: json_patch::Patch,
+}
+
+#[test]
+fn what_cannot_be_protected_is_refused_with_what_to_change() {
+    let cases: Vec<Case> = serde_json::from_value(pod("cases.yaml")).unwrap();
+    let mut outcomes = Vec::new();
+    for case in cases {
+        let mut pod = pod("default.yaml");
+        json_patch::patch(&mut pod, &case.patch).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let policy =
+            restward_operator::policy_source::Candidate { container: case.container, ..support::policy() };
+        let decision = inject::decide(&pod, &policy, &support::sidecar());
+        if let Decision::Inject(operations) = &decision {
+            json_patch::patch(&mut pod, operations).unwrap();
+            let again = inject::decide(&pod, &policy, &support::sidecar());
+            assert_eq!(again, Decision::Inject(Vec::new()), "{}", case.name);
+        }
+        let mut outcome = outcome(&decision);
+        outcome["case"] = json!(case.name);
+        outcomes.push(outcome);
+    }
+    compare("cases.golden.yaml", &json!(outcomes));
+}

@@ -1,0 +1,17 @@
+//! Injection seen from outside: pods in, pods out.
+//!
+//! - [`golden`]: pods shaped like the official chart's, and variations that are refused
+//! - [`again`]: a second pass, after the API server and other injectors had the pod in hand
+//! - [`choice`]: which of several policies a pod belongs to
+//! - [`properties`]: what holds for any pod
+//! - [`webhook`]: the same over TLS, as the API server calls it
+//! - [`cluster`]: whether a real API server takes injected pods (feature `cluster-tests`)
+
+mod again;
+mod choice;
+#[cfg(feature = "cluster-tests")]
+mod cluster;
+mod golden;
+mod properties;
+mod support;
+mod webhook;

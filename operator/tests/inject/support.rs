@@ -1,0 +1,65 @@
+//! A policy, a sidecar, and pods from files.
+
+use std::{fs, path::PathBuf};
+
+use clap::Parser as _;
+use restward_operator::{
+    args::{Cli, Command, Sidecar},
+    inject::{self, Decision},
+    policy_source::Candidate,
+};
+use serde_json::{Value, json};
+
+/// A file among the test data.
+pub(crate) fn data(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/inject/testdata").join(name)
+}
+
+/// A pod among the test data.
+pub(crate) fn pod(name: &str) -> Value {
+    let text = fs::read_to_string(data(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The policy `wiki` of namespace `atlassian`.
+pub(crate) fn policy() -> Candidate {
+    serde_json::from_value(json!({
+        "namespace": "atlassian",
+        "name": "wiki",
+        "uid": "5f2f6d2e-0001-4000-8000-000000000000",
+        "created": "2026-01-01T00:00:00Z",
+        "selector": {"matchLabels": {"app.kubernetes.io/name": "confluence"}}
+    }))
+    .unwrap()
+}
+
+/// The sidecar with the command line's defaults.
+pub(crate) fn sidecar() -> Sidecar {
+    let arguments = [
+        "restward-operator",
+        "run",
+        "--namespace=restward-system",
+        "--pod-name=restward-0",
+        "--sidecar-image=registry.example.com/restward-sidecar:0.1.0",
+        "--sidecar-pull-secret=restward-registry",
+    ];
+    let Command::Run(run) = Cli::try_parse_from(arguments).unwrap().command else { panic!("not run") };
+    run.sidecar
+}
+
+/// The pod as injection leaves it; panics when it is not injected.
+pub(crate) fn injected(pod: &Value) -> Value {
+    match inject::decide(pod, &policy(), &sidecar()) {
+        Decision::Inject(operations) => {
+            let mut pod = pod.clone();
+            json_patch::patch(&mut pod, &operations).expect("the patch applies");
+            pod
+        }
+        other => panic!("not injected: {other:?}"),
+    }
+}
+
+/// Requires that a second pass changes nothing.
+pub(crate) fn assert_stable(pod: &Value) {
+    assert_eq!(inject::decide(pod, &policy(), &sidecar()), Decision::Inject(Vec::new()));
+}

@@ -1,0 +1,228 @@
+//! The webhook over TLS, called as the API server calls it.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures::future::BoxFuture;
+use restward_operator::{
+    policy_source::{Candidate, PolicySource},
+    webhook,
+};
+use rustls::{
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    sign::{CertifiedKey, SingleCertAndKey},
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::support::{injected, pod, policy, sidecar};
+
+/// What this replica has heard of, and what the API server would say.
+#[derive(Clone, Default)]
+struct Source {
+    known: Vec<Candidate>,
+    stored: Option<Vec<Candidate>>,
+}
+
+impl PolicySource for Source {
+    fn policies_of(&self, namespace: &str) -> Vec<Candidate> {
+        self.known.iter().filter(|policy| policy.namespace == namespace).cloned().collect()
+    }
+
+    fn fetch_policies_of(&self, _: &str) -> BoxFuture<'_, Result<Vec<Candidate>, kube::Error>> {
+        let answer = self.stored.clone().ok_or(kube::Error::LinesCodecMaxLineLengthExceeded);
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+/// A running webhook.
+struct Webhook {
+    url: String,
+    client: reqwest::Client,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<anyhow::Result<()>>,
+    registry: prometheus_client::registry::Registry,
+}
+
+impl Webhook {
+    async fn start(source: Source) -> Self {
+        // Another test may have installed it already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = certified.cert.der().clone();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let served = CertifiedKey::from_der(vec![certificate.clone()], key, &provider).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([reqwest::Certificate::from_der(&certificate).unwrap()])
+            .resolve("localhost", listener.local_addr().unwrap())
+            .build()
+            .unwrap();
+        let mut registry = prometheus_client::registry::Registry::default();
+        let metrics = webhook::Metrics::register(&mut registry);
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(webhook::serve(
+            listener,
+            Arc::new(SingleCertAndKey::from(served)),
+            Arc::new(source),
+            sidecar(),
+            metrics,
+            async {
+                let _ = stopped.await;
+            },
+        ));
+        Self { url, client, stop, task, registry }
+    }
+
+    async fn post(&self, path: &str, body: Vec<u8>) -> (u16, Value) {
+        let answer = self.client.post(format!("{}{path}", self.url)).body(body).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
+    }
+
+    /// Asks about a pod and gives `response`.
+    async fn ask(&self, review: &Value) -> Value {
+        let path = webhook::path("atlassian", &policy().uid);
+        let (status, answer) = self.post(&path, review.to_string().into_bytes()).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(
+            (&answer["apiVersion"], &answer["kind"]),
+            (&json!("admission.k8s.io/v1"), &json!("AdmissionReview"))
+        );
+        assert_eq!(answer["response"]["uid"], review["request"]["uid"]);
+        answer["response"].clone()
+    }
+
+    fn metrics(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
+    }
+}
+
+fn review(pod: &Value) -> Value {
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "question-1",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "namespace": "atlassian",
+            "operation": "CREATE",
+            "userInfo": {"username": "system:serviceaccount:kube-system:statefulset-controller"},
+            "dryRun": false,
+            "object": pod
+        }
+    })
+}
+
+fn knowing() -> Source {
+    Source { known: vec![policy()], stored: None }
+}
+
+#[tokio::test]
+async fn a_selected_pod_is_patched() {
+    let webhook = Webhook::start(knowing()).await;
+    let pod = pod("default.yaml");
+    let response = webhook.ask(&review(&pod)).await;
+    assert_eq!((&response["allowed"], &response["patchType"]), (&json!(true), &json!("JSONPatch")));
+    let patch = STANDARD.decode(response["patch"].as_str().unwrap()).unwrap();
+    let patch: json_patch::Patch = serde_json::from_slice(&patch).unwrap();
+    let mut patched = pod.clone();
+    json_patch::patch(&mut patched, &patch).unwrap();
+    assert_eq!(patched, injected(&pod));
+
+    let again = webhook.ask(&review(&patched)).await;
+    assert_eq!((&again["allowed"], &again["patch"]), (&json!(true), &Value::Null));
+    let metrics = webhook.metrics();
+    for line in [
+        "restward_operator_injections_total{decision=\"inject\",reason=\"changed\"} 1",
+        "restward_operator_injections_total{decision=\"inject\",reason=\"unchanged\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_is_not_confluence_passes_unchanged() {
+    let webhook = Webhook::start(knowing()).await;
+    let response = webhook.ask(&review(&pod("helm-test.yaml"))).await;
+    assert_eq!((&response["allowed"], &response["patch"]), (&json!(true), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_pod_that_cannot_be_protected_is_refused_with_a_message() {
+    let webhook = Webhook::start(knowing()).await;
+    let mut pod = pod("default.yaml");
+    pod["spec"]["hostNetwork"] = json!(true);
+    let response = webhook.ask(&review(&pod)).await;
+    assert_eq!(response["allowed"], false);
+    assert_eq!(response["status"]["code"], 403);
+    let message = response["status"]["message"].as_str().unwrap();
+    assert!(message.contains("\"wiki\"") && message.contains("remove hostNetwork"), "{message}");
+}
+
+#[tokio::test]
+async fn an_unknown_policy_is_asked_for_and_never_let_through() {
+    let pod = pod("default.yaml");
+    let late = Webhook::start(Source { known: vec![], stored: Some(vec![policy()]) }).await;
+    assert!(late.ask(&review(&pod)).await["patch"].is_string());
+
+    let gone = Webhook::start(Source { known: vec![], stored: Some(vec![]) }).await;
+    let response = gone.ask(&review(&pod)).await;
+    assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(403)));
+
+    let deaf = Webhook::start(Source::default()).await;
+    let response = deaf.ask(&review(&pod)).await;
+    assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(503)));
+}
+
+#[tokio::test]
+async fn only_the_creation_of_pods_in_the_policys_namespace_is_decided() {
+    let webhook = Webhook::start(knowing()).await;
+    for (place, value) in [
+        ("/request/operation", "UPDATE"),
+        ("/request/namespace", "elsewhere"),
+        ("/request/resource/resource", "deployments"),
+        ("/request/subResource", "ephemeralcontainers"),
+    ] {
+        let mut review = review(&pod("default.yaml"));
+        let patch = json!([{"op": "add", "path": place, "value": value}]);
+        json_patch::patch(&mut review, &serde_json::from_value::<json_patch::Patch>(patch).unwrap()).unwrap();
+        assert_eq!(webhook.ask(&review).await["allowed"], false, "{place}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_answered_and_the_webhook_lives_on() {
+    let webhook = Webhook::start(knowing()).await;
+    let path = webhook::path("atlassian", &policy().uid);
+    let deep = [b"[".repeat(200_000), b"]".repeat(200_000)].concat();
+    let deep_object = format!("{{\"request\":{}", "{\"object\":".repeat(50_000)).into_bytes();
+    for body in [vec![], b"{}".to_vec(), b"[1]".to_vec(), vec![0xff; 64], deep, deep_object] {
+        assert_eq!(webhook.post(&path, body).await.0, 400);
+    }
+    let too_big = vec![b' '; (3 << 20) + 1];
+    assert_eq!(webhook.post(&path, too_big).await.0, 413);
+    assert_eq!(webhook.post("/mutate/atlassian", vec![]).await.0, 404);
+    let not_a_pod = review(&json!("pod"));
+    assert_eq!(
+        webhook.ask(&not_a_pod).await["allowed"],
+        true,
+        "it has no container, so it is not Confluence"
+    );
+    assert!(webhook.ask(&review(&pod("default.yaml"))).await["patch"].is_string());
+}
+
+#[tokio::test]
+async fn it_ends_when_told_to() {
+    let webhook = Webhook::start(knowing()).await;
+    webhook.ask(&review(&pod("default.yaml"))).await;
+    drop(webhook.client);
+    webhook.stop.send(()).unwrap();
+    webhook.task.await.unwrap().unwrap();
+}
