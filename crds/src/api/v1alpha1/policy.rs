@@ -119,7 +119,7 @@ pub struct Keycloak {
     /// `sso.example.com` or `https://sso.example.com/auth`. Without a path both `/realms` and `/auth/realms` are tried.
     /// `http://` is accepted and reported as `PlainHttp`.
     #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = ("self.matches('^(https?://)?[^/?#@\\\\s]+(/[^?#@\\\\s]*)?$')",
+    #[x_kube(validation = ("self.matches('^(https?://)?[^/?#@\\\\s]+(/[^?#@\\\\s]*)?$') && (!self.contains('://') || self.startsWith('https://') || self.startsWith('http://'))",
         "host must be a host name or a base URL such as https://sso.example.com/auth, without user name, query or fragment"))]
     pub host: String,
 
