@@ -1,0 +1,111 @@
+//! What the API server itself refuses at `kubectl apply`, and with which sentence. On a real one, as only that computes
+//! the cost of the rules and applies the schema's defaults.
+
+use kube::api::{DynamicObject, GroupVersionKind, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::support::{Cluster, policy};
+
+/// `None`: accepted; else a part of the message.
+type Row = (Value, Option<&'static str>);
+
+fn keycloak(host: &str, realm: &str) -> Value {
+    json!({"keycloak": {"host": host, "realm": realm}})
+}
+
+fn hosts() -> Vec<Row> {
+    let mut rows = vec![(json!({}), None)];
+    for host in [
+        "sso.example.com",
+        "https://sso.example.com/auth",
+        "http://localhost:8080",
+        "https://[2001:db8::1]:8443/auth/",
+    ] {
+        rows.push((keycloak(host, "r"), None));
+    }
+    for host in ["", "ftp://h", "https://u:p@h", "https://h/?q", "https://h/#f", "a b"] {
+        rows.push((keycloak(host, "r"), Some("spec.keycloak.host")));
+    }
+    for realm in ["", "a/b", "..", "a b", "a%2fb", "a;b", "a\\b"] {
+        rows.push((keycloak("h", realm), Some("spec.keycloak.realm")));
+    }
+    rows.push((keycloak("h", "my-realm_1.x"), None));
+    let back = |url: &str| json!({"keycloak": {"host": "h", "realm": "r", "backchannelURL": url}});
+    rows.push((back("https://keycloak.sso.svc:8443"), None));
+    rows.push((back("https://keycloak.sso.svc/auth"), Some("the path of host is kept")));
+    rows.push((back("keycloak.sso.svc"), Some("the path of host is kept")));
+    rows
+}
+
+fn other_fields() -> Vec<Row> {
+    let context = |path: &str| json!({"upstream": {"contextPath": path}});
+    let account = |client: &str| json!({"serviceAccounts": [{"client": client, "username": "u"}]});
+    let many = |count: usize| -> Vec<Value> {
+        (0..count).map(|i| json!({"client": format!("c{i}"), "username": "u"})).collect()
+    };
+    vec![
+        (json!({"selector": {}}), Some("selector must not be empty")),
+        (json!({"selector": {"matchLabels": {}}}), Some("selector must not be empty")),
+        (json!({"selector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}}), None),
+        (json!({"mode": "enforce"}), Some("Unsupported value")),
+        (json!({"mode": "Audit", "basicAuth": {"mode": "Deny"}}), None),
+        (json!({"basicAuth": {"mode": "Block"}}), Some("Unsupported value")),
+        (json!({"usernameAttribute": ""}), Some("spec.usernameAttribute")),
+        (account("reports"), None),
+        (account("*"), Some("serviceAccounts take no wildcards")),
+        (
+            json!({"serviceAccounts": [{"client": "c", "username": "a"}, {"client": "c", "username": "b"}]}),
+            Some("duplicate entries"),
+        ),
+        (json!({"serviceAccounts": many(128)}), None),
+        (json!({"serviceAccounts": many(129)}), Some("spec.serviceAccounts")),
+        (context(""), None),
+        (context("/confluence"), None),
+        (context("confluence"), Some("contextPath must be empty or start with a slash")),
+        (context("/confluence/"), Some("contextPath must be empty or start with a slash")),
+        (json!({"upstream": {"proxyPort": 0}}), Some("spec.upstream.proxyPort")),
+        (json!({"upstream": {"timeouts": {"request": "30s"}}}), None),
+        (json!({"upstream": {"timeouts": {"request": "30"}}}), Some("spec.upstream.timeouts.request")),
+        (json!({"upstream": {"identity": {"oauth1": {"consumerKey": "a b"}}}}), Some("consumerKey")),
+        (
+            json!({"anonymousPaths": {"paths": [{"type": "Exact", "value": "rest"}]}}),
+            Some("spec.anonymousPaths.paths[0].value"),
+        ),
+        (json!({"rollout": {"strategy": "Automatic"}}), Some("Unsupported value")),
+        (json!({"basicauth": {"mode": "Deny"}}), Some("unknown field \"spec.basicauth\"")),
+    ]
+}
+
+#[tokio::test]
+async fn the_api_server_refuses_what_makes_no_sense_and_says_why() {
+    let cluster = Cluster::new("cel").await;
+    let kind = GroupVersionKind::gvk("restward.io", "v1alpha1", "RestApiAuthPolicy");
+    let mut resource = kube::api::ApiResource::from_gvk(&kind);
+    resource.plural = "restapiauthpolicies".into();
+    let api =
+        kube::Api::<DynamicObject>::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
+    let params = PatchParams::apply("restward-tests").dry_run().validation_strict();
+    for (spec, refusal) in hosts().into_iter().chain(other_fields()) {
+        let object: DynamicObject = serde_json::from_value(policy("wiki", spec.clone())).unwrap();
+        match (api.patch("wiki", &params, &Patch::Apply(object)).await, refusal) {
+            (Ok(_), None) => {}
+            (Err(error), Some(part)) => assert!(error.to_string().contains(part), "{spec}: {error}"),
+            (Ok(_), Some(_)) => panic!("accepted: {spec}"),
+            (Err(error), None) => panic!("refused: {spec}: {error}"),
+        }
+    }
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn defaults_are_filled_in_so_that_a_policy_shows_what_holds() {
+    let cluster = Cluster::new("defaults").await;
+    let created = cluster.create("wiki", json!({})).await.unwrap();
+    let spec = serde_json::to_value(&created.spec).unwrap();
+    assert_eq!(spec["mode"], "Enforce");
+    assert_eq!(spec["basicAuth"]["mode"], "Allow");
+    assert_eq!(spec["usernameAttribute"], "preferred_username");
+    assert_eq!(spec["credentials"]["anonymous"], "Deny");
+    assert_eq!(spec["anonymousPaths"]["presets"].as_array().unwrap().len(), 6);
+    cluster.clean_up().await;
+}

@@ -1,0 +1,88 @@
+//! What goes when a policy goes, and what stays until its pods are gone.
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, ResourceExt, api::DeleteParams};
+use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
+use restward_operator::controller::sweep;
+use serde_json::json;
+
+use super::support::{Cluster, condition};
+
+async fn delete(cluster: &Cluster, policy: &str) {
+    cluster.api::<RestApiAuthPolicy>().delete(policy, &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_webhook_goes_at_once_and_the_rest_with_the_last_injected_pod() {
+    let cluster = Cluster::new("detach").await;
+    let uid = cluster
+        .create("wiki", json!({"selector": {"matchLabels": {"app": "later"}}}))
+        .await
+        .unwrap()
+        .uid()
+        .unwrap();
+    let policy = cluster.reconcile("wiki").await.unwrap();
+    assert_eq!(policy.finalizers(), [names::FINALIZER_DETACH]);
+    cluster.injected_pod("wiki-0", &uid).await;
+    delete(&cluster, "wiki").await;
+
+    let policy = cluster.reconcile("wiki").await.expect("the finalizer holds it");
+    assert!(cluster.webhooks().await.is_empty());
+    assert!(cluster.config_map("wiki").await.is_some() && cluster.keys().await.is_some());
+    assert_eq!(condition(&policy, "Injected"), "False/RestartRequired");
+
+    cluster.delete_pod("wiki-0").await;
+    assert!(cluster.reconcile("wiki").await.is_none());
+    assert!(cluster.config_map("wiki").await.is_none() && cluster.keys().await.is_none());
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn the_keys_of_the_other_policies_stay() {
+    let cluster = Cluster::new("otherkeys").await;
+    cluster.create("a", json!({"selector": {"matchLabels": {"app": "a"}}})).await.unwrap();
+    let uid =
+        cluster.create("b", json!({"selector": {"matchLabels": {"app": "b"}}})).await.unwrap().uid().unwrap();
+    cluster.reconcile("a").await.unwrap();
+    cluster.reconcile("b").await.unwrap();
+    delete(&cluster, "a").await;
+    assert!(cluster.reconcile("a").await.is_none());
+    let left = cluster.keys().await.unwrap().data.unwrap();
+    assert!(left.len() == 2 && left.keys().all(|item| item.starts_with(&uid)), "{:?}", left.keys());
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn a_policy_does_not_hold_up_the_end_of_its_namespace() {
+    let cluster = Cluster::new("ending").await;
+    let uid = cluster
+        .create("wiki", json!({"selector": {"matchLabels": {"app": "later"}}}))
+        .await
+        .unwrap()
+        .uid()
+        .unwrap();
+    cluster.reconcile("wiki").await.unwrap();
+    cluster.injected_pod("wiki-0", &uid).await;
+    let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+    delete(&cluster, "wiki").await;
+    namespaces.delete(&cluster.namespace, &DeleteParams::background()).await.unwrap();
+    assert!(cluster.reconcile("wiki").await.is_none());
+    assert!(cluster.webhooks().await.is_empty());
+}
+
+#[tokio::test]
+async fn leftovers_of_a_policy_whose_finalizer_was_torn_off_are_swept() {
+    let cluster = Cluster::new("sweep").await;
+    cluster.create("gone", json!({"selector": {"matchLabels": {"app": "a"}}})).await.unwrap();
+    cluster.create("stays", json!({"selector": {"matchLabels": {"app": "b"}}})).await.unwrap();
+    cluster.reconcile("gone").await.unwrap();
+    cluster.reconcile("stays").await.unwrap();
+    delete(&cluster, "gone").await;
+    let unheld = kube::api::Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    cluster.api::<RestApiAuthPolicy>().patch("gone", &Default::default(), &unheld).await.unwrap();
+    sweep::sweep(&cluster.client).await.unwrap();
+    assert_eq!(cluster.webhooks().await.len(), 1);
+    assert!(cluster.config_map("gone").await.is_none() && cluster.config_map("stays").await.is_some());
+    assert_eq!(cluster.keys().await.unwrap().data.unwrap().len(), 2);
+    cluster.clean_up().await;
+}
