@@ -20,7 +20,6 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use restward_crds::{
     condition::UpstreamReason,
-    reason::Reason,
     sidecar::{PodSettings, Settings, status::Report},
     text::Username,
 };
@@ -33,6 +32,7 @@ pub use verdict::oauth_problem;
 use crate::{
     identity::{Identity, Origin, Outgoing},
     loopback::{Answer, Client},
+    random,
     refusal::Deny,
     time::UnixTime,
 };
@@ -151,10 +151,12 @@ impl Calibration {
             return (Finding::NotRunning, None);
         }
         for origin in &self.shared.candidates {
-            match verdict::of_good_signature(&self.ask(origin, Signature::Good).await) {
+            match verdict::of_good_signature(self.ask(origin, Signature::Good).await.as_ref()) {
                 Finding::SignatureInvalid => {}
                 Finding::Trusted => {
-                    return match verdict::of_bad_signature(&self.ask(origin, Signature::Damaged).await) {
+                    return match verdict::of_bad_signature(
+                        self.ask(origin, Signature::Damaged).await.as_ref(),
+                    ) {
                         Finding::Trusted => (Finding::Trusted, Some(origin.clone())),
                         other => (other, None),
                     };
@@ -198,10 +200,7 @@ enum Signature {
 
 /// A user name with 128 random bits: nobody has it, and nobody can take it.
 fn impossible_user() -> Option<Username> {
-    let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes).ok()?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("restward-calibration-{digits}").parse().ok()
+    format!("restward-calibration-{}", random::hex_128()?).parse().ok()
 }
 
 #[cfg(test)]

@@ -11,9 +11,12 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 
+/// A call under way, for everybody who waits for it.
+type Flight<V> = Shared<BoxFuture<'static, Option<V>>>;
+
 /// Calls under way, by what they ask. Clones share them.
 pub struct Flights<K, V> {
-    running: Arc<Mutex<HashMap<K, Shared<BoxFuture<'static, Option<V>>>>>>,
+    running: Arc<Mutex<HashMap<K, Flight<V>>>>,
 }
 
 impl<K, V> Clone for Flights<K, V> {
@@ -43,11 +46,7 @@ where
         flight.await
     }
 
-    fn depart(
-        &self,
-        key: K,
-        call: impl Future<Output = V> + Send + 'static,
-    ) -> Shared<BoxFuture<'static, Option<V>>> {
+    fn depart(&self, key: K, call: impl Future<Output = V> + Send + 'static) -> Flight<V> {
         let landed = Landed { flights: self.clone(), key };
         let task = tokio::spawn(async move {
             let _landed = landed;

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod keys;
 pub mod loopback;
 pub mod preflight;
+pub mod random;
 pub mod refusal;
 pub mod route;
 pub mod target;

@@ -121,7 +121,7 @@ mod tests {
     async fn sends_what_it_is_given_and_reads_the_answer() {
         let confluence = Scripted::start(|request| {
             assert_eq!(request.headers["host"], "wiki.example.com");
-            (200, vec![("x-ausername", "alice")], format!("{}", request.target))
+            (200, vec![("x-ausername", "alice")], request.target.clone())
         })
         .await;
         let mut outgoing = get("/a%2fb");

@@ -46,12 +46,15 @@ pub struct UserCheck {
     flights: Flights<Subject, Result<(), Deny>>,
 }
 
+/// An answer, and until when it counts.
+type Remembered = (Result<(), Deny>, Instant);
+
 struct Shared {
     identity: Arc<Identity>,
     client: Client,
     calibration: Calibration,
     target: String,
-    answers: Mutex<Bounded<Subject, (Result<(), Deny>, Instant)>>,
+    answers: Mutex<Bounded<Subject, Remembered>>,
 }
 
 impl UserCheck {

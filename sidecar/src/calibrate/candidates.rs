@@ -31,7 +31,7 @@ pub fn origins(settings: &Settings, pod: &PodSettings) -> Vec<Origin> {
 
 /// The policy's value, the pod's value, and none.
 fn with_none<T>(policy: Option<T>, pod: Option<T>) -> impl Iterator<Item = Option<T>> {
-    [policy, pod].into_iter().filter(Option::is_some).chain([None])
+    [policy, pod].into_iter().flatten().map(Some).chain([None])
 }
 
 fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use openssl::{pkey::PKey, rsa::Rsa};
-use restward_crds::sidecar::settings::IdentitySettings;
+use restward_crds::{reason::Reason, sidecar::settings::IdentitySettings};
 use serde_json::json;
 
 use super::*;

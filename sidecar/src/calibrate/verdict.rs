@@ -71,7 +71,7 @@ pub fn says_running(status: StatusCode, body: &[u8]) -> bool {
 
 /// Reads the answer to a rightly signed call for a user that does not exist. To Confluence such a user is no error:
 /// the call goes on as anonymous, which may read (200) or not (403, 404).
-pub fn of_good_signature(answer: &Option<Answer>) -> Finding {
+pub fn of_good_signature(answer: Option<&Answer>) -> Finding {
     let Some(answer) = answer else { return Finding::NotRunning };
     if let Some(problem) = oauth_problem(&answer.headers) {
         return match problem.as_str() {
@@ -91,7 +91,7 @@ pub fn of_good_signature(answer: &Option<Answer>) -> Finding {
 }
 
 /// Reads the answer to the same call with one bit of the signature changed.
-pub fn of_bad_signature(answer: &Option<Answer>) -> Finding {
+pub fn of_bad_signature(answer: Option<&Answer>) -> Finding {
     let Some(answer) = answer else { return Finding::NotRunning };
     match oauth_problem(&answer.headers).as_deref() {
         Some("signature_invalid") => Finding::Trusted,
@@ -198,8 +198,8 @@ mod tests {
             (None, NotRunning, NotRunning),
         ];
         for (answer, good, bad) in table {
-            assert_eq!(of_good_signature(&answer), good, "{answer:?}");
-            assert_eq!(of_bad_signature(&answer), bad, "{answer:?}");
+            assert_eq!(of_good_signature(answer.as_ref()), good, "{answer:?}");
+            assert_eq!(of_bad_signature(answer.as_ref()), bad, "{answer:?}");
         }
     }
 

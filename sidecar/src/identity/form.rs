@@ -37,12 +37,12 @@ pub fn must_buffer(method: &Method, headers: &HeaderMap) -> Result<bool, Reason>
 mod tests {
     use super::*;
 
-    fn decide(method: Method, headers: &[(header::HeaderName, &str)]) -> Result<bool, Reason> {
+    fn decide(method: &Method, headers: &[(header::HeaderName, &str)]) -> Result<bool, Reason> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(name, value.parse().unwrap());
         }
-        must_buffer(&method, &map)
+        must_buffer(method, &map)
     }
 
     #[test]
@@ -71,7 +71,7 @@ mod tests {
             (Method::POST, vec![(TYPE, "text/plain"), (TYPE, FORM)], Err(Reason::MalformedRequest)),
         ];
         for (method, headers, want) in table {
-            assert_eq!(decide(method.clone(), &headers), want, "{method} {headers:?}");
+            assert_eq!(decide(&method, &headers), want, "{method} {headers:?}");
         }
     }
 }

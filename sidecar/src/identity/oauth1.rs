@@ -14,7 +14,7 @@ use super::{
     Origin, Outgoing, Signer, path,
     query::{self, Pair, encode},
 };
-use crate::{refusal::Deny, time::UnixTime};
+use crate::{random, refusal::Deny, time::UnixTime};
 
 /// The parameter that names the user.
 const REQUESTOR: &str = "xoauth_requestor_id";
@@ -54,7 +54,9 @@ impl OAuth1 {
             request.headers.remove(header::TRANSFER_ENCODING);
             parameters.extend(fields);
         }
-        let protocol = protocol_parameters(&self.consumer_key, now, &nonce()?);
+        // Never sent twice: Confluence remembers each.
+        let nonce = random::hex_128().ok_or(Reason::UpstreamRejected)?;
+        let protocol = protocol_parameters(&self.consumer_key, now, &nonce);
         let url = format!("{base_url}{}", request.path);
         parameters.extend_from_slice(&protocol);
         let base_string = signature_base_string(request.method.as_str(), &url, &parameters);
@@ -70,13 +72,6 @@ impl OAuth1 {
 /// A client's parameters without those that could name a user.
 fn clients_own(text: &[u8]) -> Vec<Pair> {
     query::parse(text).into_iter().filter(|(name, _)| !query::names_a_user(name)).collect()
-}
-
-/// 128 random bits: unique over replicas and restarts, and never used twice.
-fn nonce() -> Result<String, Deny> {
-    let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Reason::UpstreamRejected)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn protocol_parameters(consumer_key: &str, now: UnixTime, nonce: &str) -> Vec<Pair> {
@@ -103,12 +98,9 @@ pub fn signature_base_string(method: &str, url: &str, parameters: &[Pair]) -> St
 }
 
 fn authorization(protocol: &[Pair], signature: &str) -> String {
-    let mut value = String::from("OAuth realm=\"\"");
-    for (name, text) in protocol {
-        value.push_str(&format!(", {name}=\"{}\"", encode(text)));
-    }
-    value.push_str(&format!(", oauth_signature=\"{}\"", encode(signature)));
-    value
+    let fields: Vec<String> =
+        protocol.iter().map(|(name, value)| format!("{name}=\"{}\"", encode(value))).collect();
+    format!("OAuth realm=\"\", {}, oauth_signature=\"{}\"", fields.join(", "), encode(signature))
 }
 
 /// Changes one bit of the signature in an asserted request.

@@ -36,6 +36,17 @@ impl Failure {
     }
 }
 
+/// Why there is no HTTP client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// With an empty list of authorities every connection would fail, far from the cause.
+    #[error("the CA bundle holds no certificate in PEM form")]
+    NoCertificate,
+    /// A certificate cannot be read, or TLS cannot be set up.
+    #[error("the CA bundle cannot be used, or TLS cannot be set up")]
+    Tls(#[from] reqwest::Error),
+}
+
 /// The HTTP client for one configuration.
 #[derive(Clone)]
 pub struct Fetcher {
@@ -47,7 +58,7 @@ impl Fetcher {
     ///
     /// # Errors
     /// The bundle is not PEM or holds no certificate, or TLS cannot be set up.
-    pub fn new(ca_pem: Option<&[u8]>) -> Result<Self, reqwest::Error> {
+    pub fn new(ca_pem: Option<&[u8]>) -> Result<Self, ClientError> {
         let mut builder = Client::builder()
             .no_proxy()
             .redirect(Policy::none())
@@ -55,9 +66,13 @@ impl Fetcher {
             .dns_resolver(GuardedResolver)
             .user_agent(concat!("restward-sidecar/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = ca_pem {
-            builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem)?);
+            let authorities = Certificate::from_pem_bundle(pem)?;
+            if authorities.is_empty() {
+                return Err(ClientError::NoCertificate);
+            }
+            builder = builder.tls_certs_only(authorities);
         }
-        builder.build().map(|client| Self { client })
+        Ok(Self { client: builder.build()? })
     }
 
     /// Asks discovery, then the key set.
@@ -143,25 +158,29 @@ fn unexpected(url: &Url, what: &str) -> Failure {
     Failure::new(ProviderReason::UnexpectedAnswer, format!("The answer of {url} {what}."))
 }
 
-/// A certificate that is not trusted, or no connection: the chain of causes is the only place that tells.
+/// A certificate that is not trusted, or no connection.
 fn connection_failure(url: &Url, error: &reqwest::Error) -> Failure {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        let inside = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = current
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| inside.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
-        if let Some(tls) = tls {
-            let message = format!(
-                "The TLS connection to {url} failed: {tls}. If Keycloak's certificate is from a private authority, \
-                 name it in spec.keycloak.caCertificateRefs."
-            );
-            return Failure::new(ProviderReason::TlsUntrusted, message);
-        }
-        cause = current.source();
+    if let Some(tls) = tls_cause(error) {
+        let message = format!(
+            "The TLS connection to {url} failed: {tls}. If Keycloak's certificate is from a private authority, name it \
+             in spec.keycloak.caCertificateRefs."
+        );
+        return Failure::new(ProviderReason::TlsUntrusted, message);
     }
     let what = if error.is_timeout() { "did not answer within 5 s" } else { "cannot be reached" };
     Failure::new(ProviderReason::Unreachable, format!("{url} {what}. Check name, port and network policy."))
+}
+
+/// The TLS error in a chain of causes. An `io::Error` leaves what it wraps out of that chain.
+fn tls_cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls);
+    }
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match wrapped {
+        Some(inner) => tls_cause(inner),
+        None => tls_cause(error.source()?),
+    }
 }
 
 #[cfg(test)]

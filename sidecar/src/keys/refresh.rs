@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     discovery,
-    fetch::{Failure, Fetcher},
+    fetch::{ClientError, Failure, Fetcher},
     snapshot::{IssuerKeys, Snapshot, usable_keys},
 };
 
@@ -38,9 +38,9 @@ pub enum KeysError {
         "an issuer wants its own certificate authorities, but there is no CA file beside the configuration"
     )]
     CaMissing,
-    /// The bundle is no PEM, or TLS cannot be set up.
-    #[error("the CA bundle cannot be used, or TLS cannot be set up")]
-    Client(#[source] reqwest::Error),
+    /// There is no HTTP client for this configuration.
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 /// Whether the issuer could be asked for an unknown key.
@@ -80,7 +80,7 @@ impl Keys {
         let mut fetchers = Vec::new();
         for issuer in &issuers {
             let ca = if issuer.own_ca { Some(ca_pem.ok_or(KeysError::CaMissing)?) } else { None };
-            fetchers.push(Fetcher::new(ca).map_err(KeysError::Client)?);
+            fetchers.push(Fetcher::new(ca)?);
         }
         let pending =
             || Report { reason: ProviderReason::Pending, message: "Keycloak was not asked yet.".into() };

@@ -1,1 +1,152 @@
+//! When the identity provider is asked, and what is held meanwhile.
 
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+use futures::future::join_all;
+use restward_crds::sidecar::settings::Algorithm;
+use serde_json::json;
+
+use super::*;
+use crate::{auth::forge, keys::Selection, loopback::scripted::Scripted};
+
+/// A provider that publishes `k1` in phase 0, is down in phase 1, and publishes `k2` only in phase 2.
+struct Provider {
+    server: Scripted,
+    phase: Arc<AtomicU8>,
+    fetches: Arc<AtomicUsize>,
+}
+
+impl Provider {
+    async fn start() -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (phase, fetches) = (Arc::new(AtomicU8::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (now, count) = (Arc::clone(&phase), Arc::clone(&fetches));
+        let server = Scripted::start(move |asked| {
+            let base = format!("http://{}", asked.headers["host"].to_str().unwrap());
+            let kid = match now.load(Ordering::SeqCst) {
+                0 => "k1",
+                1 => return (503, vec![], String::new()),
+                _ => "k2",
+            };
+            let body = if asked.target == "/certs" {
+                count.fetch_add(1, Ordering::SeqCst);
+                json!({"keys": [forge::rsa_key().jwk(kid)]})
+            } else {
+                json!({"issuer": format!("{base}/realms/wiki"), "jwks_uri": format!("{base}/certs")})
+            };
+            (200, vec![], body.to_string())
+        })
+        .await;
+        Self { server, phase, fetches }
+    }
+
+    fn become_phase(&self, phase: u8) {
+        self.phase.store(phase, Ordering::SeqCst);
+    }
+
+    fn settings(&self) -> Settings {
+        let host = format!("http://127.0.0.1:{}", self.server.port());
+        forge::settings(json!({"issuers": [{"host": host, "realm": "wiki"}]}))
+    }
+
+    fn keys(&self) -> Keys {
+        Keys::new(&self.settings(), None).unwrap()
+    }
+}
+
+fn knows(keys: &Keys, kid: &str) -> bool {
+    matches!(keys.snapshot().select(0, Some(kid), Algorithm::Rs256), Selection::Key(_))
+}
+
+#[tokio::test]
+async fn keys_are_fetched_kept_while_the_provider_is_down_and_dropped_when_it_drops_them() {
+    let provider = Provider::start().await;
+    let keys = provider.keys();
+    assert_eq!(keys.report().reason, ProviderReason::Pending);
+    assert!(!keys.snapshot().has_keys(0));
+
+    assert_eq!(keys.ask(0, Duration::ZERO).await, Asked::Answered);
+    assert_eq!((knows(&keys, "k1"), keys.report().reason), (true, ProviderReason::Reachable));
+    provider.become_phase(1);
+    assert_eq!(keys.ask(0, Duration::ZERO).await, Asked::Failed);
+    assert_eq!((knows(&keys, "k1"), keys.report().reason), (true, ProviderReason::Degraded));
+    provider.become_phase(2);
+    assert_eq!(keys.ask(0, Duration::ZERO).await, Asked::Answered);
+    assert_eq!((knows(&keys, "k1"), knows(&keys, "k2")), (false, true));
+    assert_eq!(keys.report().reason, ProviderReason::Reachable);
+}
+
+#[tokio::test]
+async fn unknown_keys_cause_one_request_in_ten_seconds_however_many_ask() {
+    let provider = Provider::start().await;
+    let keys = provider.keys();
+    for asked in join_all((0..100).map(|_| keys.refresh_unknown_kid(0))).await {
+        assert_eq!(asked, Asked::Answered);
+    }
+    assert_eq!(provider.fetches.load(Ordering::SeqCst), 1);
+    tokio::time::pause();
+    tokio::time::advance(UNKNOWN_KEY_WINDOW).await;
+    tokio::time::resume();
+    keys.refresh_unknown_kid(0).await;
+    keys.refresh_unknown_kid(0).await;
+    assert_eq!(provider.fetches.load(Ordering::SeqCst), 2);
+    assert_eq!(keys.refresh_unknown_kid(7).await, Asked::Failed, "no such issuer");
+}
+
+#[tokio::test]
+async fn the_background_fetches_by_itself_until_shutdown() {
+    let provider = Provider::start().await;
+    let keys = provider.keys();
+    let shutdown = CancellationToken::new();
+    let task = tokio::spawn({
+        let (keys, shutdown) = (keys.clone(), shutdown.clone());
+        async move { keys.run(shutdown).await }
+    });
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while !knows(&keys, "k1") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cold_start_works_with_what_the_operator_last_saw() {
+    let provider = Provider::start().await;
+    provider.become_phase(1);
+    let base = format!("http://127.0.0.1:{}", provider.server.port());
+    let with = |issuer: &str| {
+        let jwks = json!({"keys": [forge::rsa_key().jwk("k1")]});
+        let known = json!({"issuer": issuer, "jwksUri": format!("{base}/certs"), "jwks": jwks});
+        forge::settings(json!({"issuers": [{"host": base, "realm": "wiki", "lastKnown": known}]}))
+    };
+    let keys = Keys::new(&with(&format!("{base}/realms/wiki")), None).unwrap();
+    assert!(knows(&keys, "k1"));
+    assert_eq!(keys.ask(0, Duration::ZERO).await, Asked::Failed);
+    assert_eq!((knows(&keys, "k1"), keys.report().reason), (true, ProviderReason::Degraded));
+    // What names another issuer is no seed.
+    let keys = Keys::new(&with("https://evil.example/realms/wiki"), None).unwrap();
+    assert!(!keys.snapshot().has_keys(0));
+}
+
+#[tokio::test]
+async fn keys_survive_a_reload_that_does_not_concern_them() {
+    let provider = Provider::start().await;
+    let keys = provider.keys();
+    let mut other = provider.settings();
+    other.basic_auth = restward_crds::sidecar::terms::Switch::Deny;
+    assert!(keys.fits(&other, None));
+    assert!(!keys.fits(&other, Some(b"ca")));
+    other.issuers[0].audiences = vec!["x".into()];
+    assert!(!keys.fits(&other, None));
+}
+
+#[test]
+fn own_authorities_must_be_there() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let settings = forge::settings(json!({"issuers": [{"host": "https://h", "realm": "r", "ownCa": true}]}));
+    assert!(matches!(Keys::new(&settings, None), Err(KeysError::CaMissing)));
+}
