@@ -30,7 +30,7 @@ use resolver::Resolver;
 use store::Store;
 
 /// How often the clock is looked at: often, as a machine may have slept.
-const CHECK: Duration = Duration::from_secs(60);
+const CHECK: Duration = Duration::from_mins(1);
 /// The same while there is no certificate to serve.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -86,8 +86,8 @@ pub fn start(
     let (publish, bundle) = watch::channel(None);
     let handle = Handle { bundle, resolver: Arc::clone(&resolver) };
     let keeper = Keeper {
-        store: Store::new(client, &settings.namespace, &settings.ca_secret),
         dns_names: settings.dns_names(),
+        store: Store::new(client, &settings.namespace, settings.ca_secret),
         resolver,
         publish,
     };

@@ -86,7 +86,7 @@ fn inject(
     let settings = tomcat::settings(pod, target, probes)?;
     tomcat::move_behind(&mut draft, target)?;
     let volumes = volumes::of(policy);
-    let container = container::build(sidecar, &settings)?;
+    let container = container::build(sidecar, &settings);
     let hash = marks::hash(&container, &volumes);
     container::place(&mut draft, container)?;
     volumes::place(&mut draft, volumes, &sidecar.pull_secrets)?;

@@ -22,9 +22,9 @@ use rustls::{
 use super::plan::{Authority, CA_LIFETIME};
 
 /// How long a leaf is valid.
-const LEAF_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+const LEAF_LIFETIME: Duration = Duration::from_hours(7 * 24);
 /// Certificates start a little in the past, for clients whose clock is behind.
-const BACKDATE: Duration = Duration::from_secs(3600);
+const BACKDATE: Duration = Duration::from_hours(1);
 /// Name of the authority: always the same, so that its certificate need not be read to sign with its key.
 const CA_NAME: &str = "restward-webhook-ca";
 

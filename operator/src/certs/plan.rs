@@ -8,7 +8,7 @@ use std::{
 use k8s_openapi::api::core::v1::Secret;
 
 /// How long an authority is valid.
-pub(super) const CA_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(super) const CA_LIFETIME: Duration = Duration::from_hours(365 * 24);
 /// Members of the Secret.
 pub(super) const CERTIFICATE: &str = "ca.crt";
 /// The key of [`CERTIFICATE`].
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const DAY: Duration = Duration::from_hours(24);
 
     fn secret(members: &[(&str, &str)]) -> Secret {
         let data =

@@ -18,8 +18,8 @@ pub(super) struct Store {
 
 impl Store {
     /// The Secret `name` of the namespace.
-    pub(super) fn new(client: kube::Client, namespace: &str, name: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace), name: name.to_owned() }
+    pub(super) fn new(client: kube::Client, namespace: &str, name: String) -> Self {
+        Self { api: Api::namespaced(client, namespace), name }
     }
 
     /// The API that it is read with.

@@ -41,20 +41,16 @@ pub(super) fn all(pod: &Value, target: &Target) -> Result<(), Refusal> {
     CHECKS.iter().find_map(|check| check(pod, target)).map_or(Ok(()), Err)
 }
 
-fn refuse(reason: RefusalReason, message: impl Into<String>) -> Option<Refusal> {
-    Some(Refusal::new(reason, message))
-}
-
 /// On the node's network every process of the node is a neighbour on loopback.
 fn host_network(pod: &Value, _: &Target) -> Option<Refusal> {
     if pod.pointer("/spec/hostNetwork") != Some(&Value::Bool(true)) {
         return None;
     }
-    refuse(
+    Some(Refusal::new(
         RefusalReason::HostNetwork,
         "the pod uses the node's network (hostNetwork: true), where every process of the node reaches Tomcat on \
          loopback around the sidecar; remove hostNetwork from the pod template",
-    )
+    ))
 }
 
 fn windows(pod: &Value, _: &Target) -> Option<Refusal> {
@@ -62,11 +58,11 @@ fn windows(pod: &Value, _: &Target) -> Option<Refusal> {
     if !is_windows("/spec/os/name") && !is_windows("/spec/nodeSelector/kubernetes.io~1os") {
         return None;
     }
-    refuse(
+    Some(Refusal::new(
         RefusalReason::Windows,
         "the pod is for Windows nodes, for which there is no sidecar; run Confluence on Linux nodes (nodeSelector \
          kubernetes.io/os: linux)",
-    )
+    ))
 }
 
 /// Over `/proc/<pid>/root` root in one container reads the files of the others, the sidecar's keys among them.
@@ -74,11 +70,11 @@ fn shared_processes(pod: &Value, _: &Target) -> Option<Refusal> {
     if pod.pointer("/spec/shareProcessNamespace") != Some(&Value::Bool(true)) {
         return None;
     }
-    refuse(
+    Some(Refusal::new(
         RefusalReason::SharedProcesses,
         "the pod's containers share one process namespace (shareProcessNamespace: true), so that the others could \
          read the sidecar's keys; remove shareProcessNamespace from the pod template",
-    )
+    ))
 }
 
 fn reserved_container(pod: &Value, _: &Target) -> Option<Refusal> {
@@ -89,12 +85,12 @@ fn reserved_container(pod: &Value, _: &Target) -> Option<Refusal> {
         None if own > 1 => names::SIDECAR_CONTAINER,
         None => return None,
     };
-    refuse(
+    Some(Refusal::new(
         RefusalReason::ReservedName,
         format!(
             "the pod has a container {taken:?}; names that start with {RESERVED} are Restward's: rename it"
         ),
-    )
+    ))
 }
 
 /// A volume of our name in a pod that has no sidecar yet is somebody else's.
@@ -105,10 +101,10 @@ fn reserved_volume(pod: &Value, _: &Target) -> Option<Refusal> {
         .iter()
         .map(view::name)
         .find(|name| name.starts_with(RESERVED) && !(injected && ours.contains(name)))?;
-    refuse(
+    Some(Refusal::new(
         RefusalReason::ReservedName,
         format!("the pod has a volume {taken:?}; names that start with {RESERVED} are Restward's: rename it"),
-    )
+    ))
 }
 
 /// A container that mounts our volume before it exists would be given the keys by injection.
@@ -121,12 +117,12 @@ fn foreign_mount(pod: &Value, target: &Target) -> Option<Refusal> {
             .find(|name| name.starts_with(RESERVED))?;
         Some((view::name(container), volume))
     })?;
-    refuse(
+    Some(Refusal::new(
         RefusalReason::ReservedName,
         format!(
             "container {container:?} mounts {volume:?}, which is for the sidecar only; remove that mount"
         ),
-    )
+    ))
 }
 
 fn declares(container: &Value, port: u16) -> bool {
@@ -137,7 +133,7 @@ fn http_port_taken(pod: &Value, target: &Target) -> Option<Refusal> {
     let port = target.http_port;
     let (_, other) = view::others(pod)
         .find(|(pointer, container)| *pointer != target.pointer && declares(container, port))?;
-    refuse(
+    Some(Refusal::new(
         RefusalReason::PortConflict,
         format!(
             "containers {:?} and {:?} both declare port {port}, which the sidecar takes over; give the second another \
@@ -145,7 +141,7 @@ fn http_port_taken(pod: &Value, target: &Target) -> Option<Refusal> {
             target.name,
             view::name(other)
         ),
-    )
+    ))
 }
 
 fn own_port_taken(pod: &Value, _: &Target) -> Option<Refusal> {
@@ -153,12 +149,12 @@ fn own_port_taken(pod: &Value, _: &Target) -> Option<Refusal> {
         let own = [names::UPSTREAM_PORT, names::ADMIN_PORT];
         own.into_iter().find(|port| declares(container, *port)).map(|port| (view::name(container), port))
     })?;
-    refuse(
+    Some(Refusal::new(
         RefusalReason::PortConflict,
         format!(
             "container {container:?} declares port {port}, which Restward uses in the pod; give it another port"
         ),
-    )
+    ))
 }
 
 /// What `envFrom` brings is not known here, so what must be known has to be set beside it, where it wins.
@@ -170,14 +166,14 @@ fn hidden_variables(pod: &Value, target: &Target) -> Option<Refusal> {
     let missing = [TOMCAT_PORT, tomcat::CONTEXT_PATH]
         .into_iter()
         .find(|variable| view::variable(container, variable) == view::Variable::Absent)?;
-    refuse(
+    Some(Refusal::new(
         RefusalReason::UnknownVariable,
         format!(
             "container {:?} takes variables from envFrom, which could set {missing}; set {missing} as a plain value in \
              env (confluence.additionalEnvironmentVariables of the official chart), empty if it has none",
             target.name
         ),
-    )
+    ))
 }
 
 /// Tomcat is moved by this variable, so it must be one plain number, the one that the pod declares.
@@ -193,14 +189,14 @@ fn tomcat_port(pod: &Value, target: &Target) -> Option<Refusal> {
         view::Variable::Plain(value) if moved && value == names::UPSTREAM_PORT.to_string() => return None,
         view::Variable::Plain(value) => format!("is {value:?}"),
     };
-    refuse(
+    Some(Refusal::new(
         RefusalReason::TomcatPort,
         format!(
             "{TOMCAT_PORT} of container {:?} {what}, but the sidecar can only move Tomcat when it is set once, to the \
              container's HTTP port {}; set that (confluence.ports.http of the official chart sets both)",
             target.name, target.http_port
         ),
-    )
+    ))
 }
 
 /// The second connector listens on all addresses, and its traffic would come to Confluence from loopback.
@@ -212,13 +208,13 @@ fn tunnel_connector(pod: &Value, target: &Target) -> Option<Refusal> {
     ) {
         return None;
     }
-    refuse(
+    Some(Refusal::new(
         RefusalReason::TunnelConnector,
         format!(
             "{VARIABLE} opens a second connector for application tunnels, which leads around the sidecar; remove it \
              (confluence.tunnel.additionalConnector.port of the official chart)"
         ),
-    )
+    ))
 }
 
 /// Only the `server.xml` that the image renders follows [`TOMCAT_PORT`], and only in a configuration directory that is
@@ -230,7 +226,7 @@ fn server_xml(pod: &Value, target: &Target) -> Option<Refusal> {
         .filter(|mount| **mount != tomcat::valve_mount())
         .map(|mount| view::text(mount, "/mountPath").trim_end_matches('/'))
         .find(|path| tomcat::decides_connectors(path))?;
-    refuse(
+    Some(Refusal::new(
         RefusalReason::ServerXml,
         format!(
             "a volume is mounted at {path:?}, so that Tomcat's server.xml or its contexts are not those of the image \
@@ -238,7 +234,7 @@ fn server_xml(pod: &Value, target: &Target) -> Option<Refusal> {
              false, leave confluence.tomcatConfig.customServerXml empty and set openshift.runWithRestrictedSCC: false \
              in the values of the official chart, and remove other mounts there"
         ),
-    )
+    ))
 }
 
 /// The image's entrypoint renders `server.xml` only when it runs as root (it starts Confluence as another user).
@@ -252,7 +248,7 @@ fn not_root(pod: &Value, target: &Target) -> Option<Refusal> {
         None if refuses_root => "must not run as root (runAsNonRoot: true)".to_owned(),
         None => return None,
     };
-    refuse(
+    Some(Refusal::new(
         RefusalReason::NotRoot,
         format!(
             "container {:?} {what}, but the Confluence image follows {TOMCAT_PORT} only when it starts as root, from \
@@ -260,18 +256,18 @@ fn not_root(pod: &Value, target: &Target) -> Option<Refusal> {
              and confluence.containerSecurityContext in the values of the official chart",
             target.name
         ),
-    )
+    ))
 }
 
 /// One user could signal, trace and read the processes of the other.
 fn same_user(pod: &Value, _: &Target) -> Option<Refusal> {
     let (_, container) =
         view::others(pod).find(|(_, container)| view::run_as_user(pod, container) == Some(SIDECAR_UID))?;
-    refuse(
+    Some(Refusal::new(
         RefusalReason::SameUser,
         format!(
             "container {:?} runs as user {SIDECAR_UID}, which is the sidecar's; give it another runAsUser",
             view::name(container)
         ),
-    )
+    ))
 }

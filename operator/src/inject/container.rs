@@ -13,8 +13,8 @@ const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// The container. Everything that the API server would add as a default is written out, so that the container of a
 /// second pass equals the one of the first.
-pub(super) fn build(sidecar: &Sidecar, settings: &PodSettings) -> Result<Value, Refusal> {
-    Ok(json!({
+pub(super) fn build(sidecar: &Sidecar, settings: &PodSettings) -> Value {
+    json!({
         "name": names::SIDECAR_CONTAINER,
         "image": sidecar.image,
         "imagePullPolicy": sidecar.pull_policy.as_str(),
@@ -47,7 +47,7 @@ pub(super) fn build(sidecar: &Sidecar, settings: &PodSettings) -> Result<Value, 
             // The sidecar needs no token; an empty directory here keeps the pod's away.
             {"name": names::NO_TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true}
         ]
-    }))
+    })
 }
 
 fn probe(settings: &PodSettings, path: &str, period: u32, failures: u32) -> Value {

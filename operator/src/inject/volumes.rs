@@ -8,6 +8,7 @@ use crate::policy_source::Candidate;
 
 /// Readable for every user, as the sidecar's user does not own the files. Only the sidecar mounts them.
 const READABLE: u32 = 0o444;
+const PULL_SECRETS: &str = "/spec/imagePullSecrets";
 
 /// The volumes for pods of this policy.
 pub(super) fn of(policy: &Candidate) -> Vec<Value> {
@@ -54,7 +55,6 @@ pub(super) fn place(draft: &mut Draft, volumes: Vec<Value>, pull_secrets: &[Stri
     for volume in volumes {
         draft.set_named("/spec/volumes", volume)?;
     }
-    const PULL_SECRETS: &str = "/spec/imagePullSecrets";
     for name in pull_secrets {
         let present = view::list(draft.pod(), PULL_SECRETS);
         if !present.iter().any(|secret| view::name(secret) == name) {

@@ -39,8 +39,8 @@ pub(super) struct Request {
 impl Request {
     /// Whether this is what the webhook is for: the creation of a pod.
     pub(super) fn creates_pod(&self) -> bool {
-        let Resource { group, version, resource } = &self.resource;
-        (group.as_str(), version.as_str(), resource.as_str()) == ("", "v1", "pods")
+        let Resource { group, version, plural } = &self.resource;
+        (group.as_str(), version.as_str(), plural.as_str()) == ("", "v1", "pods")
             && self.sub_resource.is_empty()
             && self.operation == "CREATE"
     }
@@ -51,7 +51,8 @@ impl Request {
 pub(super) struct Resource {
     group: String,
     version: String,
-    resource: String,
+    #[serde(rename = "resource")]
+    plural: String,
 }
 
 /// What is decided.

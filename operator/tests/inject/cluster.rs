@@ -24,13 +24,13 @@ async fn client() -> Client {
 }
 
 /// A namespace of its own with this level of Pod Security, and the ServiceAccounts that the pods name.
-struct Room {
-    client: Client,
-    name: String,
+pub(crate) struct Room {
+    pub(crate) client: Client,
+    pub(crate) name: String,
 }
 
 impl Room {
-    async fn open(name: &str, level: &str) -> Self {
+    pub(crate) async fn open(name: &str, level: &str) -> Self {
         let client = client().await;
         let name = format!("t-inject-{name}-{}", std::process::id());
         let namespace: Namespace = serde_json::from_value(json!({
@@ -62,7 +62,7 @@ impl Room {
         self.client.request(request).await
     }
 
-    async fn close(self) {
+    pub(crate) async fn close(self) {
         let namespaces = Api::<Namespace>::all(self.client);
         namespaces.delete(&self.name, &DeleteParams::default()).await.unwrap();
     }

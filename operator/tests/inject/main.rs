@@ -5,9 +5,20 @@
 //! - [`choice`]: which of several policies a pod belongs to
 //! - [`properties`]: what holds for any pod
 //! - [`webhook`]: the same over TLS, as the API server calls it
+//! - [`authority`]: the webhook's certificate authority in its Secret (feature `cluster-tests`)
 //! - [`cluster`]: whether a real API server takes injected pods (feature `cluster-tests`)
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of this crate is a test, its helpers too"
+)]
+
 mod again;
+#[cfg(feature = "cluster-tests")]
+mod authority;
 mod choice;
 #[cfg(feature = "cluster-tests")]
 mod cluster;
