@@ -6,6 +6,7 @@ pub mod calibrate;
 pub mod credential;
 pub mod decide;
 pub mod flights;
+pub mod forward;
 pub mod identity;
 pub mod keys;
 pub mod loopback;
