@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How often the leader looks for leftovers.
-const SWEEP: Duration = Duration::from_secs(600);
+const SWEEP: Duration = Duration::from_mins(10);
 
 /// Runs the operator until it is told to stop.
 ///

@@ -48,7 +48,7 @@ use validate::{Refused, Validated};
 /// How often sidecars are asked while something is not as it should be.
 const SOON: Duration = Duration::from_secs(10);
 /// The same when all is well.
-const LATER: Duration = Duration::from_secs(60);
+const LATER: Duration = Duration::from_mins(1);
 /// When to try again after the API server refused.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 

@@ -1,5 +1,7 @@
 //! The two secrets of a policy: the RSA key pair of its OAuth 1 consumer, and the key of its sidecars' status answers.
 
+use std::fmt::Write as _;
+
 use std::fmt;
 
 use aws_lc_rs::{
@@ -141,7 +143,10 @@ fn decode_status_key(hex: &str) -> Option<Vec<u8>> {
 }
 
 fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {

@@ -1,5 +1,7 @@
 //! From what was done and seen to the policy's status. Pure.
 
+use std::fmt::Write as _;
+
 use kube::ResourceExt;
 use restward_crds::{
     api::v1alpha1::{ApplicationLinkStatus, RestApiAuthPolicy, RestApiAuthPolicyStatus},
@@ -205,7 +207,7 @@ fn upstream_trusted(outcome: &Outcome<'_>) -> Finding {
     let silent = outcome.acks.iter().filter(|ack| ack.status.is_none()).count();
     let mut message = report.message;
     if silent > 0 {
-        message.push_str(&format!(" ({silent} of {} sidecars did not answer)", outcome.acks.len()));
+        let _ = write!(message, " ({silent} of {} sidecars did not answer)", outcome.acks.len());
     }
     if truth == Truth::False {
         message.push_str("; status.applicationLink.instructions has the calls and clicks");

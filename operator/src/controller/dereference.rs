@@ -268,16 +268,16 @@ async fn list_templates(
         Api::<Deployment>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
     let sets = sets.items.into_iter().filter_map(|set| {
         let spec = set.spec?;
-        template("StatefulSet", set.metadata, spec.replicas, serde_json::to_value(spec.template).ok()?)
+        template("StatefulSet", set.metadata, spec.replicas, &serde_json::to_value(spec.template).ok()?)
     });
     let deployments = deployments.items.into_iter().filter_map(|deployment| {
         let spec = deployment.spec?;
-        template("Deployment", deployment.metadata, spec.replicas, serde_json::to_value(spec.template).ok()?)
+        template("Deployment", deployment.metadata, spec.replicas, &serde_json::to_value(spec.template).ok()?)
     });
     Ok(sets.chain(deployments).filter(|template| selector::matches(selector, &template.labels)).collect())
 }
 
-fn template(kind: &str, owner: ObjectMeta, replicas: Option<i32>, template: Value) -> Option<Template> {
+fn template(kind: &str, owner: ObjectMeta, replicas: Option<i32>, template: &Value) -> Option<Template> {
     let labels = template.pointer("/metadata/labels").cloned().unwrap_or_else(|| json!({}));
     let pod = json!({
         "apiVersion": "v1",

@@ -12,7 +12,7 @@ use super::validate::Validated;
 use crate::discovery::{self, Failure, Guard};
 
 /// How long keys are handed on before they are fetched again.
-const FRESH: Duration = Duration::from_secs(300);
+const FRESH: Duration = Duration::from_mins(5);
 /// How long a failure is believed.
 const FAILED: Duration = Duration::from_secs(20);
 

@@ -247,11 +247,11 @@ fn conflict(candidate: &Candidate, observed: &Observed) -> Result<Option<String>
     if lost.is_empty() {
         return Ok(None);
     }
-    let list: Vec<String> = lost
+    let described: Vec<String> = lost
         .iter()
         .map(|(workload, winner)| format!("{} {} belongs to policy {winner}", workload.kind, workload.name))
         .collect();
-    let message = format!("an older policy selects the same pods: {}", list.join(", "));
+    let message = format!("an older policy selects the same pods: {}", described.join(", "));
     if keeps_one { Ok(Some(message)) } else { Err(Refused { reason: AcceptedReason::Conflicted, message }) }
 }
 

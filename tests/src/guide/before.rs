@@ -34,9 +34,9 @@ pub(super) async fn policy_and_restart(world: &World, table: &mut Table) -> Resu
         message.contains(&command),
     );
 
-    let arguments =
-        message.split('\'').find(|part| part.starts_with("kubectl ")).unwrap_or(&command).to_owned();
-    let arguments: Vec<&str> = arguments.split_whitespace().skip(1).collect();
+    let named = message.find("kubectl ").and_then(|at| message.get(at..)).unwrap_or(&command);
+    let arguments: Vec<&str> =
+        named.split(';').next().unwrap_or_default().split_whitespace().skip(1).collect();
     kubectl(&arguments).await.context("the command that status names")?;
     kubectl(&["rollout", "status", &format!("statefulset/{WIKI}"), "-n", WIKI_NAMESPACE, "--timeout=360s"])
         .await?;
