@@ -75,6 +75,7 @@ impl Kind {
 
 /// Everything that a request presents.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one request, not a state")]
 pub struct Presented {
     /// The kind that decides.
     pub kind: Kind,
@@ -102,7 +103,8 @@ impl Presented {
     /// decides.
     pub fn of(headers: &HeaderMap, query: Option<&str>, form: Option<&[u8]>) -> Self {
         let mut parameters = query::parse(query.unwrap_or_default().as_bytes());
-        let asks_for_challenge = parameters.iter().any(|(name, value)| name == "os_authType" && value == "basic");
+        let asks_for_challenge =
+            parameters.iter().any(|(name, value)| name == "os_authType" && value == "basic");
         parameters.extend(query::parse(form.unwrap_or_default()));
         let has = |wanted: &str| parameters.iter().any(|(name, _)| name == wanted);
 

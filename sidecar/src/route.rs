@@ -35,6 +35,7 @@ impl PathClass {
 
 /// What the decision needs to know about the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one request, not a state")]
 pub struct Route {
     /// The strictest class of all readings.
     pub class: PathClass,

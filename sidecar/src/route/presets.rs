@@ -2,7 +2,9 @@
 //! anybody has logged in. Each entry has its reason; a path without one does not belong here.
 
 use http::Method;
-use restward_crds::sidecar::terms::AnonymousPreset::{self, *};
+use restward_crds::sidecar::terms::AnonymousPreset::{
+    self, ApplicationLinks, CalendarFeeds, Companion, ConfluenceLogin, Gadgets, MobileApp,
+};
 
 /// Grows when an entry is added, changed or removed.
 pub const VERSION: u32 = 1;
