@@ -1,10 +1,8 @@
 package restward.standin;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -84,18 +82,18 @@ final class NetworkTest {
 
     @Test
     void theAdditionalConnectorListensToo() throws Exception {
-        try (StandIn wiki = StandIn.start("ATL_TOMCAT_ADDITIONAL_CONNECTOR_PORT=18093")) {
-            assertEquals(200, new RawHttp(18093, OTHER_PEER).send("GET", "/confluence/status", List.of(), null).status());
+        int port = StandIn.freePort();
+        try (StandIn wiki = StandIn.start("ATL_TOMCAT_ADDITIONAL_CONNECTOR_PORT=" + port)) {
+            assertEquals(200, new RawHttp(port, OTHER_PEER).send("GET", "/confluence/status", List.of(), null).status());
         }
     }
 
     @Test
-    void anotherContextPathIsAnotherPlace() throws Exception {
+    void nothingAnswersOutsideTheContextPathAndBigHeadersAreRefused() throws Exception {
         try (StandIn wiki = StandIn.start("ATL_TOMCAT_MAXHTTPHEADERSIZE=8192")) {
             assertEquals(404, wiki.from("127.0.0.1").send("GET", "/status", List.of(), null).status());
             // A big header is refused by Tomcat itself, as with the image's own limit.
             assertEquals(400, wiki.get("/status", "X-Big: " + "x".repeat(9000)).status());
-            assertThrows(IOException.class, () -> new RawHttp(1, "127.0.0.1").send("GET", "/", List.of(), null));
         }
     }
 }

@@ -133,6 +133,13 @@ final class PagesTest {
     }
 
     @Test
+    void formsAreReadAsUtf8WhateverCharsetTheyName() throws Exception {
+        Response echo = closed.send("POST", "/rest/standin/1.0/form", "latin1=%FC&utf8=%C3%BC",
+                "Content-Type: application/x-www-form-urlencoded; charset=ISO-8859-1");
+        assertEquals(Map.of("latin1", List.of("\uFFFD"), "utf8", List.of("ü")), echo.json().get("parameters"));
+    }
+
+    @Test
     void theLogShowsWhatArrivedButNotItsReaders() throws Exception {
         String log = "/rest/standin/1.0/requests";
         int before = (int) closed.get(log).json().get("count");

@@ -2,6 +2,7 @@ package restward.standin.auth;
 
 import java.io.IOException;
 import java.net.URI;
+import java.util.Locale;
 import javax.servlet.FilterChain;
 import javax.servlet.ServletException;
 import javax.servlet.http.HttpServletRequest;
@@ -49,7 +50,7 @@ public final class XsrfFilter extends WikiFilter {
 
     private static boolean formWithoutToken(HttpServletRequest request) {
         String type = request.getContentType();
-        String media = type == null ? "" : type.split(";")[0].trim().toLowerCase(java.util.Locale.ROOT);
+        String media = type == null ? "" : type.split(";")[0].trim().toLowerCase(Locale.ROOT);
         boolean form = switch (media) {
             case "", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain" -> true;
             default -> false;
