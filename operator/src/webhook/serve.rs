@@ -1,11 +1,12 @@
 //! The webhook's HTTP server over TLS. Any pod can call it, so everything is bounded and nothing panics.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, State},
+    extract::{DefaultBodyLimit, Path, Request, State},
     http::StatusCode,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -18,7 +19,7 @@ use hyper_util::{
 use rustls::server::ResolvesServerCert;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -33,8 +34,13 @@ use crate::{args::Sidecar, policy_source::PolicySource};
 const MAX_BODY: usize = 3 << 20;
 /// Connections at a time; the API server needs a few.
 const MAX_CONNECTIONS: usize = 256;
-/// For the TLS handshake, and for a request's headers.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// For the TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// From one request to the headers of the next. The API server keeps idle connections for 90 s; it is left to it to
+/// close them, as a request on a connection that is being closed would fail.
+const IDLE: Duration = Duration::from_secs(100);
+/// For one request, its body included: longer than the API server waits for an answer.
+const REQUEST: Duration = Duration::from_secs(10);
 /// For requests that run when the server stops: longer than the API server waits for one.
 const DRAIN: Duration = Duration::from_secs(6);
 /// After a failed accept, such as for lack of file descriptors.
@@ -59,10 +65,9 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     tokio::pin!(shutdown);
     loop {
-        let place = Arc::clone(&places).acquire_owned().await?;
-        let accepted = tokio::select! {
+        let (place, accepted) = tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &places) => accepted?,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -84,16 +89,25 @@ pub async fn serve(
     Ok(())
 }
 
+/// A connection, once there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> anyhow::Result<(OwnedSemaphorePermit, std::io::Result<(TcpStream, SocketAddr)>)> {
+    let place = Arc::clone(places).acquire_owned().await?;
+    Ok((place, listener.accept().await))
+}
+
 async fn connection(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     router: Router,
     watcher: Watcher,
 ) -> anyhow::Result<()> {
-    let stream = tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await??;
+    let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(IDLE)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     Ok(watcher.watch(connection).await?)
 }
@@ -102,7 +116,14 @@ fn router(mutator: Mutator) -> Router {
     Router::new()
         .route("/mutate/{namespace}/{uid}", post(mutate))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(limit_time))
         .with_state(Arc::new(mutator))
+}
+
+/// A client that sends its body by drops would hold its place for ever.
+async fn limit_time(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(REQUEST, next.run(request)).await;
+    answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
 }
 
 async fn mutate(
