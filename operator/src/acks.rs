@@ -76,3 +76,6 @@ impl Acks {
         (status.policy.uid == policy_uid).then_some(status)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,11 +16,15 @@ use tokio::{
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::start();
-    match run(cli).await {
+    match cli.command {
+        Command::Run(_) => telemetry::start_for_machines(),
+        Command::UninstallCheck => telemetry::start_for_people(),
+    }
+    // On the heap: the future of the whole operator is large.
+    match Box::pin(run(cli)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "restward-operator ends");
+            tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
@@ -31,7 +35,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = kube::Client::try_default().await?;
     match cli.command {
-        Command::Run(args) => app::run(client, *args, stop_on_signal()?).await,
+        Command::Run(args) => Box::pin(app::run(client, *args, stop_on_signal()?)).await,
         Command::UninstallCheck => uninstall::check(&client).await,
     }
 }

@@ -1,5 +1,7 @@
 //! Minimal objects for tests. The names differ from the product's, so that a swapped value is caught.
 
+use std::collections::BTreeMap;
+
 use restward_crds::api::v1alpha1::RestApiAuthPolicy;
 use serde_json::{Value, json};
 
@@ -44,7 +46,7 @@ pub(crate) fn pod(name: &str, more_labels: Value) -> ObservedPod {
     ObservedPod {
         name: name.into(),
         labels: serde_json::from_value(raw["metadata"]["labels"].clone()).unwrap(),
-        annotations: Default::default(),
+        annotations: BTreeMap::default(),
         workload: Workload { kind: "StatefulSet".into(), name: name.into() },
         ip: Some("10.0.0.1".into()),
         raw,

@@ -27,7 +27,8 @@ pub async fn check(client: &Client) -> anyhow::Result<()> {
         bail!(
             "Restward is not uninstalled: these policies exist, and without the operator the pods that they select could \
              not be created: {}. Delete them first (kubectl delete restapiauthpolicy NAME -n NAMESPACE) and restart their \
-             pods, then uninstall again",
+             pods, then uninstall again. To keep Restward instead, tell Helm so: helm rollback RELEASE REVISION -n \
+             NAMESPACE",
             names.join(", ")
         );
     }

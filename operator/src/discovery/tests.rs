@@ -2,7 +2,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::State, http::Uri, response::IntoResponse};
 use restward_crds::{
-    sidecar::config::{Config, Identity, Issuer, OAuth1Identity, PolicyRef, Upstream, VERSION},
+    sidecar::config::{
+        AnonymousPaths, Config, Credentials, Identity, Issuer, OAuth1Identity, PolicyRef, Timeouts, Upstream,
+        VERSION,
+    },
     sidecar::terms::{Mode, Switch},
 };
 use serde_json::json;
@@ -66,14 +69,14 @@ fn issuer(host: &str, backchannel: Option<String>, accepted: &[&str]) -> IssuerS
         username_attribute: "preferred_username".into(),
         service_accounts: Vec::new(),
         basic_auth: Switch::Allow,
-        credentials: Default::default(),
-        anonymous_paths: Default::default(),
+        credentials: Credentials::default(),
+        anonymous_paths: AnonymousPaths::default(),
         upstream: Upstream {
             scheme: None,
             proxy_name: None,
             proxy_port: None,
             context_path: None,
-            timeouts: Default::default(),
+            timeouts: Timeouts::default(),
             identity: Identity::Oauth1(OAuth1Identity { consumer_key: "c".into() }),
         },
     };
@@ -145,10 +148,11 @@ async fn the_back_channel_replaces_the_address_of_discovery_and_keys() {
     assert!(ask(&inside, None, Guard::AllowLoopback).await.is_ok());
 }
 
+type Case = (fn(SocketAddr, &str) -> Option<(u16, String)>, ProviderReason);
+
 #[tokio::test]
 async fn every_wrong_answer_has_its_reason() {
     let good = |address: SocketAddr| document(address, &format!("http://{address}/realms/staff"));
-    type Case = (fn(SocketAddr, &str) -> Option<(u16, String)>, ProviderReason);
     let table: [Case; 6] = [
         (|_, _| Some((404, String::new())), ProviderReason::RealmNotFound),
         (|_, _| Some((302, String::new())), ProviderReason::UnexpectedAnswer),

@@ -1,7 +1,10 @@
 //! What goes when a policy goes, and what stays until its pods are gone.
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, ResourceExt, api::DeleteParams};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 use restward_operator::controller::sweep;
 use serde_json::json;
@@ -78,8 +81,8 @@ async fn leftovers_of_a_policy_whose_finalizer_was_torn_off_are_swept() {
     cluster.reconcile("gone").await.unwrap();
     cluster.reconcile("stays").await.unwrap();
     delete(&cluster, "gone").await;
-    let unheld = kube::api::Patch::Merge(json!({"metadata": {"finalizers": null}}));
-    cluster.api::<RestApiAuthPolicy>().patch("gone", &Default::default(), &unheld).await.unwrap();
+    let unheld = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    cluster.api::<RestApiAuthPolicy>().patch("gone", &PatchParams::default(), &unheld).await.unwrap();
     sweep::sweep(&cluster.client).await.unwrap();
     assert_eq!(cluster.webhooks().await.len(), 1);
     assert!(cluster.config_map("gone").await.is_none() && cluster.config_map("stays").await.is_some());

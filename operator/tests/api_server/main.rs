@@ -5,6 +5,14 @@
 //! cluster is touched. The chart `restward-crds` must be installed, but no operator may run
 //! meanwhile: both would write the same objects.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panic"
+)]
+
 mod cel;
 mod deletion;
 mod programming;

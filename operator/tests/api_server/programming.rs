@@ -1,7 +1,10 @@
 //! What a policy makes in the cluster, in which order, and what it never does.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret};
-use kube::{Resource, ResourceExt, api::ListParams};
+use kube::{
+    Resource, ResourceExt,
+    api::{DeleteParams, ListParams, PostParams},
+};
 use restward_crds::{names, sidecar::parse};
 use restward_operator::keys::{PolicyKeys, sha256_hex};
 use serde_json::json;
@@ -93,7 +96,7 @@ async fn a_config_map_of_somebody_else_is_left_alone() {
     let foreign: ConfigMap =
         serde_json::from_value(json!({"metadata": {"name": "restward-wiki"}, "data": {"mine": "1"}}))
             .unwrap();
-    cluster.api().create(&Default::default(), &foreign).await.unwrap();
+    cluster.api().create(&PostParams::default(), &foreign).await.unwrap();
     cluster.create("wiki", json!({})).await.unwrap();
     assert_eq!(condition(&cluster.reconcile("wiki").await.unwrap(), "Accepted"), "False/Invalid");
     assert_eq!(cluster.config_map("wiki").await.unwrap().data, foreign.data);
@@ -144,7 +147,7 @@ async fn a_key_that_pods_use_is_never_silently_replaced() {
     cluster.delete_pod("wiki-0").await;
     assert_eq!(condition(&cluster.reconcile("wiki").await.unwrap(), "Programmed"), "True/Programmed");
     let made = cluster.keys().await.unwrap().data;
-    secrets.delete(names::KEYS_SECRET, &Default::default()).await.unwrap();
+    secrets.delete(names::KEYS_SECRET, &DeleteParams::default()).await.unwrap();
     cluster.reconcile("wiki").await.unwrap();
     assert_ne!(cluster.keys().await.unwrap().data, made);
     cluster.clean_up().await;

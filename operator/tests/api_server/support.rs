@@ -34,7 +34,7 @@ use restward_operator::{
 use serde_json::{Value, json};
 
 /// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A namespace, the controller, and the way to both.
 pub(crate) struct Cluster {

@@ -1,0 +1,92 @@
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use axum::{Router, extract::Query, http::HeaderMap, routing::get};
+use restward_crds::{
+    condition::{ProviderReason, UpstreamReason},
+    sidecar::{
+        config::PolicyRef,
+        status::{Report, mac_input},
+    },
+};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+
+use super::*;
+
+const UID: &str = "u-1";
+
+#[derive(Deserialize)]
+struct Asked {
+    nonce: String,
+}
+
+fn status(uid: &str) -> String {
+    let status = SidecarStatus {
+        sidecar_version: "1".into(),
+        policy: PolicyRef { namespace: "n".into(), name: "p".into(), uid: uid.into(), generation: 1 },
+        config_hash: "h".into(),
+        config_rejected: None,
+        identity_provider: Report { reason: ProviderReason::Reachable, message: String::new() },
+        upstream: Report { reason: UpstreamReason::Trusted, message: String::new() },
+    };
+    serde_json::to_string(&status).unwrap()
+}
+
+/// A sidecar on loopback that answers `body`, with the MAC that `sign` makes of nonce and body.
+async fn sidecar(body: String, sign: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Acks {
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sign = Arc::new(sign);
+    let answer = async move |Query(asked): Query<Asked>| {
+        let mut headers = HeaderMap::new();
+        headers.insert(names::HEADER_STATUS_MAC, sign(&asked.nonce, &body).parse().unwrap());
+        (headers, body.clone())
+    };
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/status", get(answer))).await });
+    Acks::new(port).unwrap()
+}
+
+fn mac(keys: &PolicyKeys, nonce: &str, body: &str) -> String {
+    let key = keys.status_key_hex();
+    let key: Vec<u8> =
+        (0..key.len()).step_by(2).map(|at| u8::from_str_radix(&key[at..at + 2], 16).unwrap()).collect();
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), &mac_input(nonce, body.as_bytes()));
+    tag.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+async fn ask(acks: &Acks, keys: &PolicyKeys) -> Option<SidecarStatus> {
+    let pods = [("wiki-0".to_owned(), "127.0.0.1".to_owned())];
+    acks.poll(&pods, UID, keys).await.remove(0).status
+}
+
+#[tokio::test]
+async fn a_sidecar_that_proves_itself_is_believed() {
+    let keys = PolicyKeys::generate().unwrap();
+    let own = keys.clone();
+    let acks = sidecar(status(UID), move |nonce, body| mac(&own, nonce, body)).await;
+    assert_eq!(ask(&acks, &keys).await.unwrap().upstream.reason, UpstreamReason::Trusted);
+}
+
+#[tokio::test]
+async fn nobody_else_can_speak_for_it() {
+    let keys = PolicyKeys::generate().unwrap();
+    let other = PolicyKeys::generate().unwrap();
+    let with_another_key = sidecar(status(UID), move |nonce, body| mac(&other, nonce, body)).await;
+    assert!(ask(&with_another_key, &keys).await.is_none());
+
+    let own = keys.clone();
+    let replayed =
+        sidecar(status(UID), move |_, body| mac(&own, "00112233445566778899aabbccddeeff", body)).await;
+    assert!(ask(&replayed, &keys).await.is_none());
+
+    let own = keys.clone();
+    let of_another_policy = sidecar(status("u-2"), move |nonce, body| mac(&own, nonce, body)).await;
+    assert!(ask(&of_another_policy, &keys).await.is_none());
+
+    let own = keys.clone();
+    let endless =
+        sidecar(" ".repeat(MAX_BODY + 1) + &status(UID), move |nonce, body| mac(&own, nonce, body)).await;
+    assert!(ask(&endless, &keys).await.is_none());
+}
