@@ -128,6 +128,8 @@ reasons! {
         "Confluence does not answer. It may be starting.";
     UpstreamTimeout = 504 "upstream_timeout" None,
         "Confluence did not answer in time.";
+    NotConfigured = 503 "not_configured" None,
+        "The sidecar has no valid configuration yet, so nothing is let through. The policy's status says why.";
     KeysUnavailable = 503 "keys_unavailable" None,
         "The identity provider's keys could not be fetched, so the token cannot be checked now.";
     LinkMissing = 503 "link_missing" None,

@@ -1,5 +1,6 @@
 //! The auth sidecar: one module per phase of a request.
 
+pub mod audit;
 pub mod auth;
 pub mod bounded;
 pub mod calibrate;
@@ -10,10 +11,13 @@ pub mod forward;
 pub mod identity;
 pub mod keys;
 pub mod loopback;
+pub mod metrics;
 pub mod preflight;
 pub mod random;
 pub mod refusal;
+pub mod respond;
 pub mod route;
 pub mod target;
+pub mod telemetry;
 pub mod time;
 pub mod user;

@@ -1,0 +1,136 @@
+//! Numbers for Prometheus. All labels are words from closed sets.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use restward_crds::reason::Reason;
+
+use crate::audit::Record;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    path_class: &'static str,
+    credential: &'static str,
+    decision: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+/// What the gauges show at the moment of a scrape.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct State {
+    /// The newest configuration file is in force.
+    pub config_is_current: bool,
+    /// Keycloak answered when it was last asked.
+    pub provider_is_reachable: bool,
+    /// Tokens can be checked.
+    pub keys_are_usable: bool,
+    /// Confluence accepts assertions.
+    pub upstream_is_trusted: bool,
+}
+
+/// All metrics of the sidecar.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    auth_duration: Histogram,
+    config_reloads: Family<ResultLabel, Counter>,
+    rejected_assertions: Counter,
+    config_is_current: Gauge,
+    provider_is_reachable: Gauge,
+    keys_are_usable: Gauge,
+    upstream_is_trusted: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut this = Self {
+            registry: Registry::with_prefix("restward_sidecar"),
+            requests: Family::default(),
+            // A cached verdict takes microseconds, a signature half a millisecond, a fetch of keys seconds.
+            auth_duration: Histogram::new([0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0]),
+            config_reloads: Family::default(),
+            rejected_assertions: Counter::default(),
+            config_is_current: Gauge::default(),
+            provider_is_reachable: Gauge::default(),
+            keys_are_usable: Gauge::default(),
+            upstream_is_trusted: Gauge::default(),
+        };
+        let registry = &mut this.registry;
+        registry.register("requests", "Requests by what was decided about them and why", this.requests.clone());
+        registry.register(
+            "auth_duration_seconds",
+            "From the request's head to the decision",
+            this.auth_duration.clone(),
+        );
+        registry.register("config_reload", "Configurations read, by result", this.config_reloads.clone());
+        registry.register(
+            "rejected_assertions",
+            "Answers in which Confluence did not accept how the user was asserted",
+            this.rejected_assertions.clone(),
+        );
+        registry.register("config_current", "1: the newest configuration is in force", this.config_is_current.clone());
+        registry.register(
+            "identity_provider_reachable",
+            "1: the identity provider answered when last asked",
+            this.provider_is_reachable.clone(),
+        );
+        registry.register("keys_usable", "1: tokens can be checked", this.keys_are_usable.clone());
+        registry.register("upstream_trusted", "1: Confluence accepts assertions", this.upstream_is_trusted.clone());
+        this
+    }
+}
+
+impl Metrics {
+    /// Counts a finished request.
+    pub fn count(&self, record: &Record) {
+        let labels = RequestLabels {
+            path_class: record.class_word(),
+            credential: record.credential.as_str(),
+            decision: record.outcome.as_str(),
+            reason: record.reason.map_or("none", Reason::code),
+        };
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Notes how long a decision took.
+    pub fn decided_in(&self, duration: Duration) {
+        self.auth_duration.observe(duration.as_secs_f64());
+    }
+
+    /// Counts a configuration that was read.
+    pub fn config_read(&self, is_accepted: bool) {
+        let result = if is_accepted { "accepted" } else { "rejected" };
+        self.config_reloads.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Counts an assertion that Confluence did not accept.
+    pub fn assertion_rejected(&self) {
+        self.rejected_assertions.inc();
+    }
+
+    /// The OpenMetrics text.
+    pub fn encode(&self, state: State) -> String {
+        for (gauge, value) in [
+            (&self.config_is_current, state.config_is_current),
+            (&self.provider_is_reachable, state.provider_is_reachable),
+            (&self.keys_are_usable, state.keys_are_usable),
+            (&self.upstream_is_trusted, state.upstream_is_trusted),
+        ] {
+            gauge.set(i64::from(value));
+        }
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,121 @@
+//! From a refusal to the answer: the only place where one is written.
+
+use http::{HeaderValue, Response, StatusCode, header};
+use restward_crds::{names, reason::Reason};
+use serde::Serialize;
+
+use crate::{
+    forward::{Body, full},
+    refusal::Deny,
+};
+
+/// What the error dialogs and libraries of Atlassian's clients show, and the words of RFC 6750 for all others.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Content<'a> {
+    status_code: u16,
+    message: &'a str,
+    error_messages: [&'a str; 1],
+    error: &'a str,
+    reason: &'a str,
+    request_id: &'a str,
+}
+
+/// The answer to a refused request. `has_body`: the request's body was not read, so the connection cannot go on.
+pub fn refusal(deny: &Deny, realm: &str, request_id: &str, has_body: bool) -> Response<Body> {
+    let explained = deny.reason.explain();
+    let message = match &deny.detail {
+        Some(detail) => format!("{} {detail}", explained.message),
+        None => explained.message.to_owned(),
+    };
+    let content = Content {
+        status_code: explained.status,
+        message: &message,
+        error_messages: [&message],
+        error: explained.bearer_error.unwrap_or(explained.code),
+        reason: explained.code,
+        request_id,
+    };
+    let json = serde_json::to_vec(&content).unwrap_or_default();
+    let mut response = Response::new(full(json));
+    *response.status_mut() = StatusCode::from_u16(explained.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(names::HEADER_REQUEST_ID, id);
+    }
+    if explained.status == 401 || explained.bearer_error.is_some() {
+        headers.insert(header::WWW_AUTHENTICATE, challenge(realm, Some(deny.reason)));
+    }
+    if explained.status == 503 {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+    }
+    if explained.status == 405 {
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
+    }
+    if has_body || explained.status == 405 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The challenge of RFC 6750 section 3. The error attributes are there only when a token was sent.
+pub fn challenge(realm: &str, reason: Option<Reason>) -> HeaderValue {
+    let mut text = format!("Bearer realm=\"{}\"", quotable(realm));
+    if let Some((error, explained)) = reason.map(Reason::explain).and_then(|it| it.bearer_error.map(|error| (error, it))) {
+        text.push_str(&format!(", error=\"{error}\", error_description=\"{}\"", quotable(explained.message)));
+    }
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
+}
+
+/// The characters that RFC 6750 allows inside the quotes.
+fn quotable(text: &str) -> String {
+    text.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    async fn body(response: Response<Body>) -> serde_json::Value {
+        serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_is_challenged_with_its_error() {
+        let response = refusal(&Reason::TokenExpired.into(), "atl\"as\u{e9}", "id-1", false);
+        assert_eq!(response.status(), 401);
+        assert_eq!(
+            response.headers()[header::WWW_AUTHENTICATE],
+            "Bearer realm=\"atlas\", error=\"invalid_token\", error_description=\"The token has expired. Get a new one.\""
+        );
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        assert_eq!(response.headers()["x-request-id"], "id-1");
+        assert!(!response.headers().contains_key(header::CONNECTION));
+        let body = body(response).await;
+        assert_eq!(body["statusCode"], 401);
+        assert_eq!(body["reason"], "token_expired");
+        assert_eq!(body["error"], "invalid_token");
+        assert_eq!(body["requestId"], "id-1");
+        assert_eq!(body["errorMessages"][0], body["message"]);
+    }
+
+    #[tokio::test]
+    async fn no_token_is_challenged_without_an_error() {
+        let response = refusal(&Reason::CredentialMissing.into(), "r", "i", true);
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer realm=\"r\"");
+        assert_eq!(response.headers()[header::CONNECTION], "close");
+    }
+
+    #[tokio::test]
+    async fn details_are_for_the_body_and_503_is_worth_a_retry() {
+        let deny = Deny::with_detail(Reason::LinkMissing, "Ask the administrator.");
+        let response = refusal(&deny, "r", "i", false);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "10");
+        assert!(!response.headers().contains_key(header::WWW_AUTHENTICATE));
+        assert!(body(response).await["message"].as_str().unwrap().ends_with("Ask the administrator."));
+    }
+}
