@@ -1,0 +1,169 @@
+//! A Confluence stand-in of this test's own: real Tomcat, real net.oauth.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use http::{HeaderValue, Method, header};
+use openssl::{pkey::PKey, rsa::Rsa};
+use restward_crds::sidecar::{Config, PodSettings, Settings, settings::IdentitySettings};
+use restward_sidecar::{
+    calibrate::Calibration,
+    identity::{Identity, Origin, Outgoing},
+    loopback::{Answer, Client},
+    preflight::UserCheck,
+    random,
+    time::UnixTime,
+};
+use serde_json::{Value, json};
+
+const CONTEXT: &str = "/confluence";
+const ADMIN_PAT: &str = "Bearer MDAwMDAwMDAwMDAxOnJlc3R3YXJkLXN0YW5kaW4tcGF0";
+const CONSUMER: &str = "restward";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The running stand-in; it ends when dropped.
+pub struct Wiki {
+    home: PathBuf,
+    pub client: Client,
+    /// The key whose public half the application link gets.
+    pub key_pem: Vec<u8>,
+    public_pem: String,
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/standins/confluence/run")
+}
+
+impl Wiki {
+    /// Starts one with these `ATL_*` and `STANDIN_*` variables, on a free port.
+    pub fn start(variables: &[(&str, &str)]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let home = std::env::temp_dir().join(format!("restward-standin-{}", random::hex_128().unwrap()));
+        fs::create_dir(&home).unwrap();
+        let status = Command::new(script())
+            .args(["--port", &port.to_string(), "--home"])
+            .arg(&home)
+            .arg("--background")
+            .envs(variables.iter().copied())
+            .status()
+            .unwrap();
+        assert!(status.success(), "the stand-in did not start: {}", home.display());
+        let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+        Self {
+            home,
+            client: Client::new(port),
+            key_pem: key.private_key_to_pem_pkcs8().unwrap(),
+            public_pem: String::from_utf8(key.public_key_to_pem().unwrap()).unwrap(),
+        }
+    }
+
+    /// Sends as it is.
+    pub async fn send(&self, request: Outgoing) -> Answer {
+        self.client.send(request, PATIENCE).await.unwrap()
+    }
+
+    pub fn request(&self, method: Method, path: &str, query: Option<&str>) -> Outgoing {
+        let host = HeaderValue::try_from(format!("127.0.0.1:{}", self.client.port())).unwrap();
+        let mut request = Outgoing::get(format!("{CONTEXT}{path}"), host);
+        request.method = method;
+        request.query = query.map(ToOwned::to_owned);
+        request
+    }
+
+    async fn admin(&self, method: Method, path: &str, body: Value) -> Answer {
+        let mut request = self.request(method, path, None);
+        request.headers.insert(header::AUTHORIZATION, HeaderValue::from_static(ADMIN_PAT));
+        request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request.form = Some(body.to_string().into_bytes());
+        let answer = self.send(request).await;
+        assert!(answer.status.is_success(), "{path}: {} {:?}", answer.status, answer.body);
+        answer
+    }
+
+    /// The first two of the three calls that make the application link. Gives its id.
+    pub async fn make_link(&self) -> String {
+        let url = "https://restward.invalid";
+        let link =
+            json!({"id": null, "name": "restward", "rpcUrl": url, "displayUrl": url, "typeId": "generic"});
+        let answer = self.admin(Method::PUT, "/rest/applinks/3.0/applicationlink", link).await;
+        let made: Value = serde_json::from_slice(&answer.body).unwrap();
+        let href = made["resources-created"][0]["href"].as_str().unwrap();
+        let id = href.rsplit('/').next().unwrap().to_owned();
+        let consumer = json!({
+            "key": CONSUMER, "name": "restward", "description": null, "sharedSecret": null, "publicKey": self.public_pem,
+            "outgoing": false, "twoLOAllowed": true, "executingTwoLOUser": null, "twoLOImpersonationAllowed": true,
+        });
+        let path = format!("/rest/applinks-oauth/1.0/applicationlink/{id}/authentication/consumer");
+        self.admin(Method::PUT, &path, consumer).await;
+        id
+    }
+
+    /// The third call.
+    pub async fn allow_impersonation(&self, id: &str) {
+        let status = json!({
+            "incoming": {"enabled": true, "twoLoEnabled": true, "twoLoImpersonationEnabled": true},
+            "outgoing": {"enabled": false, "twoLoEnabled": false, "twoLoImpersonationEnabled": false},
+        });
+        self.admin(Method::PUT, &format!("/rest/applinks/3.0/status/{id}/oauth"), status).await;
+    }
+
+    /// A sidecar's view of this wiki, with a key of its own unless told otherwise.
+    pub fn sidecar(&self, key_pem: &[u8], pod: Value) -> Sidecar {
+        let identity = IdentitySettings::OAuth1 { consumer_key: CONSUMER.into() };
+        let identity = Arc::new(Identity::new(&identity, key_pem).unwrap());
+        let mut variable =
+            json!({"listenPort": 1, "upstreamPort": self.client.port(), "contextPath": CONTEXT});
+        for (name, value) in pod.as_object().unwrap() {
+            variable[name] = value.clone();
+        }
+        let pod = PodSettings::from_json(&variable.to_string()).unwrap();
+        let calibration = Calibration::new(Arc::clone(&identity), self.client.clone(), &settings(), &pod);
+        let users = UserCheck::new(Arc::clone(&identity), self.client.clone(), calibration.clone(), CONTEXT);
+        Sidecar { identity, calibration, users }
+    }
+}
+
+impl Drop for Wiki {
+    fn drop(&mut self) {
+        let _ = Command::new(script()).arg("--home").arg(&self.home).arg("--stop").status();
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+fn settings() -> Settings {
+    let config = json!({
+        "version": 1, "mode": "Enforce", "usernameAttribute": "preferred_username", "basicAuth": "Allow",
+        "policy": {"namespace": "n", "name": "wiki", "uid": "u", "generation": 1},
+        "issuers": [{"host": "https://sso.example.com", "realm": "wiki"}], "credentials": {},
+        "upstream": {"identity": {"oauth1": {"consumerKey": CONSUMER}}},
+    });
+    serde_json::from_value::<Config>(config).unwrap().parse().unwrap()
+}
+
+/// What a sidecar would use.
+pub struct Sidecar {
+    pub identity: Arc<Identity>,
+    pub calibration: Calibration,
+    pub users: UserCheck,
+}
+
+impl Sidecar {
+    pub async fn trusted(&self) -> Origin {
+        self.calibration.calibrate().await;
+        match self.calibration.origin() {
+            Ok(origin) => origin,
+            Err(_) => panic!("{:?}", self.calibration.report()),
+        }
+    }
+
+    pub fn assert(&self, origin: &Origin, user: &str, mut request: Outgoing) -> Outgoing {
+        self.identity.assert(origin, &user.parse().unwrap(), UnixTime::now(), &mut request).unwrap();
+        request
+    }
+}
