@@ -164,13 +164,13 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn answer(status: u16, challenge: &str) -> Option<Answer> {
+    fn answer(status: u16, challenge: &str) -> Answer {
         let mut headers = HeaderMap::new();
         if !challenge.is_empty() {
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"x\""));
             headers.append(header::WWW_AUTHENTICATE, challenge.parse().unwrap());
         }
-        Some(Answer { status: status.try_into().unwrap(), headers, body: Vec::new().into() })
+        Answer { status: status.try_into().unwrap(), headers, body: Vec::new().into() }
     }
 
     #[test]
@@ -182,19 +182,23 @@ mod tests {
         let problem = |word: &str| format!("OAuth realm=\"http%3A%2F%2Fx\", oauth_problem=\"{word}\"");
         let bad = |what: &str| odd(&format!("the OAuth problem '{what}' to a bad signature"));
         let table = [
-            (answer(200, ""), Trusted, NotEvaluated),
-            (answer(403, ""), Trusted, NotEvaluated),
-            (answer(404, ""), Trusted, NotEvaluated),
-            (answer(401, "OAuth realm=\"x\""), ImpersonationOff, NotEvaluated),
-            (answer(401, &problem("signature_invalid")), SignatureInvalid, Trusted),
-            (answer(401, "OAuth oauth_problem=signature_invalid,x=1"), SignatureInvalid, Trusted),
-            (answer(401, &problem("consumer_key_unknown")), LinkMissing, bad("consumer_key_unknown")),
-            (answer(401, &problem("permission_denied")), ImpersonationOff, bad("permission_denied")),
-            (answer(400, &problem("timestamp_refused")), ClockSkew, bad("timestamp_refused")),
-            (answer(401, &problem("nonce_used")), odd("the OAuth problem 'nonce_used'"), bad("nonce_used")),
-            (answer(503, ""), NotRunning, NotRunning),
-            (answer(429, ""), NotRunning, NotRunning),
-            (answer(302, ""), odd("status 302"), NotEvaluated),
+            (Some(answer(200, "")), Trusted, NotEvaluated),
+            (Some(answer(403, "")), Trusted, NotEvaluated),
+            (Some(answer(404, "")), Trusted, NotEvaluated),
+            (Some(answer(401, "OAuth realm=\"x\"")), ImpersonationOff, NotEvaluated),
+            (Some(answer(401, &problem("signature_invalid"))), SignatureInvalid, Trusted),
+            (Some(answer(401, "OAuth oauth_problem=signature_invalid,x=1")), SignatureInvalid, Trusted),
+            (Some(answer(401, &problem("consumer_key_unknown"))), LinkMissing, bad("consumer_key_unknown")),
+            (Some(answer(401, &problem("permission_denied"))), ImpersonationOff, bad("permission_denied")),
+            (Some(answer(400, &problem("timestamp_refused"))), ClockSkew, bad("timestamp_refused")),
+            (
+                Some(answer(401, &problem("nonce_used"))),
+                odd("the OAuth problem 'nonce_used'"),
+                bad("nonce_used"),
+            ),
+            (Some(answer(503, "")), NotRunning, NotRunning),
+            (Some(answer(429, "")), NotRunning, NotRunning),
+            (Some(answer(302, "")), odd("status 302"), NotEvaluated),
             (None, NotRunning, NotRunning),
         ];
         for (answer, good, bad) in table {

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn reads_as_tomcat_does() {
-        let table: &[(&[u8], &[(&str, &str)])] = &[
+        type Row = (&'static [u8], &'static [(&'static str, &'static str)]);
+        let table: &[Row] = &[
             (b"", &[]),
             (b"a=1&b=2", &[("a", "1"), ("b", "2")]),
             (b"k&k=", &[("k", ""), ("k", "")]),

@@ -1,7 +1,7 @@
 //! Asserted requests seen from Tomcat's side: a second, independent reading of them (`url`'s form parser, its own
 //! encoder, the public key) decides who the user is and whether the signature holds.
 
-use std::sync::LazyLock;
+use std::{fmt::Write as _, sync::LazyLock};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use openssl::{
@@ -57,7 +57,7 @@ fn see(request: &Outgoing) -> Seen {
             if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~') {
                 out.push(b as char);
             } else {
-                out += &format!("%{b:02X}");
+                write!(out, "%{b:02X}").unwrap();
             }
             out
         })
