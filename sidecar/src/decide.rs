@@ -150,8 +150,7 @@ fn protected(switches: Switches<'_>, facts: &Facts<'_>) -> Decision {
 
 /// Confluence's filter goes on as anonymous when a parameter is missing, and never runs for some clients and paths.
 fn oauth1(switches: Switches<'_>, facts: &Facts<'_>) -> Decision {
-    let is_looked_at =
-        facts.presented.oauth1_is_complete && !facts.skips_oauth1 && !facts.route.skips_oauth1;
+    let is_looked_at = facts.presented.oauth1_is_complete && !facts.skips_oauth1 && !facts.route.skips_oauth1;
     if is_looked_at || switches.others.application_link.denies() {
         switched(switches.others.application_link, Reason::ApplicationLinkDenied, Action::Pass)
     } else {

@@ -87,7 +87,11 @@ impl Upstream {
     ///
     /// # Errors
     /// There is no answer, or none in time.
-    pub async fn send(&self, mut request: Request<Body>, limits: Limits) -> Result<Response<Incoming>, Reason> {
+    pub async fn send(
+        &self,
+        mut request: Request<Body>,
+        limits: Limits,
+    ) -> Result<Response<Incoming>, Reason> {
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         let uri = format!("http://127.0.0.1:{}{target}", self.port);
         *request.uri_mut() = uri.parse().map_err(|_| Reason::AmbiguousTarget)?;

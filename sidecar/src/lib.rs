@@ -1,9 +1,13 @@
 //! The auth sidecar: one module per phase of a request.
 
+pub mod admin;
+pub mod app;
+pub mod args;
 pub mod audit;
 pub mod auth;
 pub mod bounded;
 pub mod calibrate;
+pub mod config;
 pub mod credential;
 pub mod decide;
 pub mod flights;
@@ -14,9 +18,13 @@ pub mod loopback;
 pub mod metrics;
 pub mod preflight;
 pub mod random;
+pub mod probes;
 pub mod refusal;
+pub mod request;
 pub mod respond;
 pub mod route;
+pub mod server;
+pub mod status;
 pub mod target;
 pub mod telemetry;
 pub mod time;

@@ -1,2 +1,49 @@
-//! Entry point.
-fn main() {}
+//! Entry point: arguments, signals, exit codes.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use restward_crds::sidecar::PodSettings;
+use restward_sidecar::{
+    app::{self, Listeners, Options},
+    args::Args,
+    audit::Audit,
+    telemetry,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    telemetry::start(&args.log);
+    match run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(reason = format!("{error:#}"), "the sidecar cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
+    let pod = PodSettings::from_json(&args.pod).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let listeners = Listeners::bind(&pod).await.map_err(|error| anyhow::anyhow!("a port cannot be bound: {error}"))?;
+    let options = Options { pod, config_dir: args.config_dir, audit: Audit::stdout() };
+    let mut running = app::start(options, listeners)?;
+    tracing::info!(data = %running.data, admin = %running.admin, version = env!("CARGO_PKG_VERSION"), "listening");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = running.failed() => anyhow::bail!("a part of the sidecar ended"),
+    }
+    tracing::info!("draining");
+    if !running.drain(app::DRAIN).await {
+        tracing::warn!("requests were still in flight at the deadline");
+    }
+    Ok(())
+}

@@ -21,7 +21,8 @@ impl AuthType {
             Self::Cookie => "cookie",
             Self::Basic => "basic",
         };
-        let others = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !names_auth_type(pair));
+        let others =
+            query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !names_auth_type(pair));
         others.chain([format!("{AUTH_TYPE}={value}").as_str()]).collect::<Vec<_>>().join("&")
     }
 }

@@ -85,7 +85,10 @@ fn a_consumer_key_is_seen_in_every_place_and_spelling() {
         (None, "", "a=b&oauth_consumer_key=sidecar"),
         (Some("Bearer a.b.c"), "oauth_consumer_key=sidecar", ""),
     ] {
-        assert!(present(authorization, false, query, form).uses_consumer("sidecar"), "{authorization:?} {query} {form}");
+        assert!(
+            present(authorization, false, query, form).uses_consumer("sidecar"),
+            "{authorization:?} {query} {form}"
+        );
     }
     let mut two = HeaderMap::new();
     two.append(header::AUTHORIZATION, HeaderValue::from_static("Basic x"));
@@ -105,5 +108,7 @@ fn completeness_counts_parameters_of_all_places() {
 
 #[test]
 fn nothing_presented_is_shown() {
-    assert!(!format!("{:?}", present(Some("Bearer sec.re.t"), true, "os_password=hunter2", "")).contains("re.t"));
+    assert!(
+        !format!("{:?}", present(Some("Bearer sec.re.t"), true, "os_password=hunter2", "")).contains("re.t")
+    );
 }

@@ -108,7 +108,11 @@ fn every_switch_refuses_its_kind_and_only_records_on_audit() {
     let table: [(Kind, Change, Reason); 7] = [
         (Kind::Basic, |s, to| s.basic_auth = to, Reason::BasicDenied),
         (Kind::PasswordParameters, |s, to| s.basic_auth = to, Reason::BasicDenied),
-        (Kind::PersonalAccessToken, |s, to| s.credentials.personal_access_token = to, Reason::PersonalAccessTokenDenied),
+        (
+            Kind::PersonalAccessToken,
+            |s, to| s.credentials.personal_access_token = to,
+            Reason::PersonalAccessTokenDenied,
+        ),
         (Kind::ConfluenceOAuth2, |s, to| s.credentials.confluence_oauth2 = to, Reason::OAuth2Denied),
         (Kind::OAuth1, |s, to| s.credentials.application_link = to, Reason::ApplicationLinkDenied),
         (Kind::Session, |s, to| s.credentials.session = to, Reason::SessionDenied),
@@ -174,10 +178,18 @@ fn remote_calls_without_authorization_count_as_basic() {
 #[test]
 fn a_password_in_parameters_does_not_hide_behind_another_credential() {
     let no_basic = settings(|s| s.basic_auth = Switch::Deny);
-    for authorization in ["OAuth oauth_consumer_key=\"j\"", "Bearer MTIzNDU2Nzg5MDEyOpCkS1lTq0f3Z1h9Qm5wX2tZcFdu", "Negotiate x"] {
+    for authorization in [
+        "OAuth oauth_consumer_key=\"j\"",
+        "Bearer MTIzNDU2Nzg5MDEyOpCkS1lTq0f3Z1h9Qm5wX2tZcFdu",
+        "Negotiate x",
+    ] {
         let presented = of(Some(authorization), true, "os_username=a&os_password=b");
         for class in [PathClass::Content, PathClass::Protected] {
-            assert_eq!(decide(&no_basic, &facts(class, &presented)), refuse(Reason::BasicDenied), "{authorization}");
+            assert_eq!(
+                decide(&no_basic, &facts(class, &presented)),
+                refuse(Reason::BasicDenied),
+                "{authorization}"
+            );
         }
     }
     let token = of(Some("Bearer a.b.c"), false, "os_username=a");

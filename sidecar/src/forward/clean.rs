@@ -18,7 +18,9 @@ pub fn check_asserted(
     status: StatusCode,
     headers: &HeaderMap,
 ) -> Result<Checked, Reason> {
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST) && oauth_problem(headers).is_some() {
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST)
+        && oauth_problem(headers).is_some()
+    {
         return Err(Reason::UpstreamRejected);
     }
     match headers.get(AUSERNAME) {
@@ -48,10 +50,11 @@ fn is_user(value: &HeaderValue, user: &Username) -> bool {
 pub fn asserted(headers: &mut HeaderMap) {
     headers.remove(header::SET_COOKIE);
     headers.remove(header::WWW_AUTHENTICATE);
-    let is_private = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        let value = value.to_ascii_lowercase();
-        (value.contains("no-store") || value.contains("private")) && !value.contains("public")
-    });
+    let is_private =
+        headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+            let value = value.to_ascii_lowercase();
+            (value.contains("no-store") || value.contains("private")) && !value.contains("public")
+        });
     if !is_private {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
     }
@@ -80,8 +83,20 @@ mod tests {
             (Method::GET, 200, "x-other", b"", Ok(Checked::AsUser)),
             (Method::GET, 200, "x-ausername", b"admin", Err(Reason::IdentityMismatch)),
             (Method::POST, 200, "x-ausername", b"admin", Ok(Checked::WroteAsAnother)),
-            (Method::GET, 401, "www-authenticate", b"OAuth realm=\"x\", oauth_problem=\"signature_invalid\"", Err(Reason::UpstreamRejected)),
-            (Method::GET, 400, "www-authenticate", b"OAuth oauth_problem=\"timestamp_refused\"", Err(Reason::UpstreamRejected)),
+            (
+                Method::GET,
+                401,
+                "www-authenticate",
+                b"OAuth realm=\"x\", oauth_problem=\"signature_invalid\"",
+                Err(Reason::UpstreamRejected),
+            ),
+            (
+                Method::GET,
+                400,
+                "www-authenticate",
+                b"OAuth oauth_problem=\"timestamp_refused\"",
+                Err(Reason::UpstreamRejected),
+            ),
             (Method::GET, 401, "www-authenticate", b"OAuth realm=\"http://wiki\"", Ok(Checked::AsUser)),
         ] {
             assert_eq!(check(&method, status, name, value), want, "{method} {status} {name}");
@@ -99,7 +114,8 @@ mod tests {
         assert!(!headers.contains_key(header::SET_COOKIE));
         assert_eq!(headers[header::CACHE_CONTROL], "private");
         assert_eq!(headers.get_all(header::VARY).iter().count(), 2);
-        let mut strict = HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
+        let mut strict =
+            HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
         asserted(&mut strict);
         assert_eq!(strict[header::CACHE_CONTROL], "no-store");
     }

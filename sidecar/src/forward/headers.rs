@@ -124,7 +124,12 @@ mod tests {
     fn only_a_plain_id_of_the_client_is_kept() {
         let mut map = headers(&[("X-Request-Id", "abc-1")]);
         assert_eq!(request_id(&mut map), "abc-1");
-        for bad in [vec![("x-request-id", "a b")], vec![("x-request-id", "\"")], vec![("x-request-id", "a"), ("x-request-id", "b")], vec![]] {
+        for bad in [
+            vec![("x-request-id", "a b")],
+            vec![("x-request-id", "\"")],
+            vec![("x-request-id", "a"), ("x-request-id", "b")],
+            vec![],
+        ] {
             let mut map = headers(&bad);
             let id = request_id(&mut map);
             assert_eq!(id.len(), 32, "{bad:?}");

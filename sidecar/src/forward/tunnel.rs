@@ -13,7 +13,10 @@ pub struct Wish {
 pub fn wish(request: &mut Request<Incoming>) -> Option<Wish> {
     let asks = request.method() == Method::GET
         && lists(request.headers(), &header::CONNECTION, "upgrade")
-        && request.headers().get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+        && request
+            .headers()
+            .get(header::UPGRADE)
+            .is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
     asks.then(|| Wish { client: hyper::upgrade::on(request) })
 }
 

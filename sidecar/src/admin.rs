@@ -1,0 +1,114 @@
+//! The admin port: probes of the sidecar, probes of the pod, metrics, status. It is no way to Confluence.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use restward_crds::{
+    names,
+    sidecar::status::is_nonce,
+};
+
+use crate::{
+    config::Store,
+    forward::{Body, full},
+    metrics::{Metrics, State},
+    probes, status,
+};
+
+const PROBES: &str = "/app-health/";
+
+/// What the admin port shows.
+pub struct Admin {
+    /// The configuration in force.
+    pub store: Arc<Store>,
+    /// The numbers.
+    pub metrics: Arc<Metrics>,
+    /// Port of Tomcat on loopback.
+    pub upstream_port: u16,
+}
+
+impl Admin {
+    /// Answers one request.
+    pub async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
+        }
+        match request.uri().path() {
+            "/livez" => self.started("alive"),
+            "/readyz" => self.started("ready"),
+            "/metrics" => self.metrics(),
+            "/status" => self.status(request.uri().query().unwrap_or_default()),
+            path => match path.strip_prefix(PROBES) {
+                Some(name) => self.probe(name).await,
+                None => text(StatusCode::NOT_FOUND, "not found\n"),
+            },
+        }
+    }
+
+    /// Started is ready: configuration parsed, ports bound. Neither Keycloak nor the application link nor the clock
+    /// may take the wiki's pages down. Later configurations do not matter here: the last good one stays.
+    fn started(&self, word: &str) -> Response<Body> {
+        match (self.store.active(), self.store.rejected()) {
+            (Some(_), None) => text(StatusCode::OK, format!("{word}\n")),
+            (Some(_), Some(why)) => text(StatusCode::OK, format!("{word}; config_rejected: {why}\n")),
+            (None, why) => {
+                let why = why.map_or_else(String::new, |why| why.as_ref().clone());
+                text(StatusCode::SERVICE_UNAVAILABLE, format!("not started; config_rejected: {why}\n"))
+            }
+        }
+    }
+
+    fn metrics(&self) -> Response<Body> {
+        let active = self.store.active();
+        let provider = active.as_ref().map(|active| active.keys.report().reason);
+        let state = State {
+            config_is_current: active.is_some() && self.store.rejected().is_none(),
+            provider_is_reachable: provider == Some(restward_crds::condition::ProviderReason::Reachable),
+            keys_are_usable: active.as_ref().is_some_and(|active| active.keys.snapshot().has_keys(0)),
+            upstream_is_trusted: active.is_some_and(|active| active.calibration().origin().is_ok()),
+        };
+        let mut response = text(StatusCode::OK, self.metrics.encode(state));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        );
+        response
+    }
+
+    fn status(&self, query: &str) -> Response<Body> {
+        let Some(nonce) = query.strip_prefix("nonce=").filter(|nonce| is_nonce(nonce)) else {
+            return text(StatusCode::BAD_REQUEST, "ask for /status?nonce=<16 to 128 lower-case hexadecimal digits>\n");
+        };
+        let (Some(status), Some(active)) = (status::of(&self.store), self.store.active()) else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "not started\n");
+        };
+        let body = serde_json::to_vec(&status).unwrap_or_default();
+        let mac = active.status_key.mac(nonce, &body);
+        let mut response = Response::new(full(body));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Ok(mac) = HeaderValue::from_str(&mac) {
+            headers.insert(names::HEADER_STATUS_MAC, mac);
+        }
+        response
+    }
+
+    async fn probe(&self, name: &str) -> Response<Body> {
+        match self.store.pod().probes.iter().find(|probe| probe.name == name) {
+            Some(probe) => {
+                let (status, said) = probes::answer(probe, self.upstream_port).await;
+                text(status, format!("{said}\n"))
+            }
+            None => text(StatusCode::NOT_FOUND, "the pod has no such probe\n"),
+        }
+    }
+}
+
+fn text(status: StatusCode, content: impl Into<bytes::Bytes>) -> Response<Body> {
+    let mut response = Response::new(full(content));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

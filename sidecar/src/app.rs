@@ -1,0 +1,106 @@
+//! Puts the parts together: bind first, so that nothing half-started is ever "started", then serve until told to stop.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use restward_crds::sidecar::PodSettings;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::Admin, audit::Audit, config::Store, forward::Upstream, metrics::Metrics, request::Gate, server,
+};
+
+/// How long requests in flight may take after the signal to stop; below the 25 s that the official chart grants.
+pub const DRAIN: Duration = Duration::from_secs(20);
+
+/// What the sidecar is started with.
+pub struct Options {
+    /// What it needs to know about its pod.
+    pub pod: PodSettings,
+    /// Directory of its configuration.
+    pub config_dir: PathBuf,
+    /// Where audit lines go.
+    pub audit: Audit,
+}
+
+/// The bound ports.
+pub struct Listeners {
+    data: TcpListener,
+    admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds the pod's HTTP port and the admin port on all addresses.
+    ///
+    /// # Errors
+    /// A port is taken: by a Tomcat that was not moved, for example. Then nothing is exposed.
+    pub async fn bind(pod: &PodSettings) -> io::Result<Self> {
+        Ok(Self { data: server::bind(pod.listen_port).await?, admin: server::bind(pod.admin_port).await? })
+    }
+
+    /// Binds free ports on loopback.
+    ///
+    /// # Errors
+    /// There is no free port.
+    pub async fn on_loopback() -> io::Result<Self> {
+        let bind = || TcpListener::bind(("127.0.0.1", 0));
+        Ok(Self { data: bind().await?, admin: bind().await? })
+    }
+}
+
+/// A running sidecar.
+pub struct Running {
+    /// Address of the data port.
+    pub data: SocketAddr,
+    /// Address of the admin port.
+    pub admin: SocketAddr,
+    shutdown: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+/// Starts everything on bound ports.
+///
+/// # Errors
+/// A listener has no address.
+pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
+    let Options { pod, config_dir, audit } = options;
+    let metrics = Arc::new(Metrics::default());
+    let upstream_port = pod.upstream_port;
+    let store = Arc::new(Store::new(config_dir, pod, Arc::clone(&metrics)));
+    let gate = Arc::new(Gate {
+        store: Arc::clone(&store),
+        upstream: Upstream::new(upstream_port),
+        audit,
+        metrics: Arc::clone(&metrics),
+    });
+    let admin = Arc::new(Admin { store: Arc::clone(&store), metrics, upstream_port });
+    let (data_address, admin_address) = (listeners.data.local_addr()?, listeners.admin.local_addr()?);
+
+    let shutdown = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let token = shutdown.clone();
+    tasks.spawn(async move { store.watch(token).await });
+    tasks.spawn(server::serve(listeners.data, shutdown.clone(), move |request, peer| {
+        let gate = Arc::clone(&gate);
+        async move { gate.handle(request, peer).await }
+    }));
+    tasks.spawn(server::serve(listeners.admin, shutdown.clone(), move |request, _| {
+        let admin = Arc::clone(&admin);
+        async move { admin.handle(request).await }
+    }));
+    Ok(Running { data: data_address, admin: admin_address, shutdown, tasks })
+}
+
+impl Running {
+    /// Stops accepting and waits for what is in flight. `false`: something was still in flight at the deadline.
+    pub async fn drain(mut self, deadline: Duration) -> bool {
+        self.shutdown.cancel();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        tokio::time::timeout(deadline, all).await.is_ok()
+    }
+
+    /// Waits for a task to end although nobody asked for it, which none should.
+    pub async fn failed(&mut self) {
+        self.tasks.join_next().await;
+    }
+}

@@ -1,0 +1,134 @@
+//! A configuration in force: settings and everything that lives as long as they do.
+
+use std::{future::Future, sync::Arc};
+
+use restward_crds::sidecar::{PodSettings, Settings, parse};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::files::Files;
+use crate::{
+    auth::{Authenticator, authenticator::sha256},
+    calibrate::{Calibration, context_path},
+    identity::Identity,
+    keys::Keys,
+    loopback,
+    preflight::UserCheck,
+    status::StatusKey,
+};
+
+/// A background task that ends when nobody holds it any more.
+type Task = Arc<DropGuard>;
+
+fn spawn<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(CancellationToken) -> F) -> Task {
+    let token = CancellationToken::new();
+    tokio::spawn(run(token.clone()));
+    Arc::new(token.drop_guard())
+}
+
+/// How Confluence is told who the user is. Survives configurations that change nothing about it, and with it what was
+/// found out by calibration and the users that Confluence is known to know.
+#[derive(Clone)]
+struct Assertion {
+    identity: Arc<Identity>,
+    calibration: Calibration,
+    user_check: UserCheck,
+    key_hash: [u8; 32],
+    _task: Task,
+}
+
+/// Everything that a request needs.
+pub struct Active {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// SHA-256 of the configuration file.
+    pub hash: String,
+    /// Context path of Confluence.
+    pub context_path: String,
+    /// Judges tokens.
+    pub authenticator: Authenticator,
+    /// Keys of the identity provider.
+    pub keys: Keys,
+    /// Key of the status endpoint.
+    pub status_key: StatusKey,
+    assertion: Assertion,
+    keys_task: Task,
+}
+
+impl Active {
+    /// Makes everything from the files, and keeps of `previous` what they do not change.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong, without any secret.
+    pub fn build(files: &Files, pod: &PodSettings, previous: Option<&Self>) -> Result<Self, String> {
+        let settings = parse::from_json(&files.config).map_err(|errors| {
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        })?;
+        let status_key = StatusKey::from_hex(&files.status_key)?;
+        let (keys, keys_task) = keys(&settings, files.ca.as_deref(), previous)?;
+        let assertion = assertion(&settings, pod, &files.consumer_key, previous)?;
+        let settings = Arc::new(settings);
+        Ok(Self {
+            context_path: context_path(&settings, pod).to_owned(),
+            authenticator: Authenticator::new(Arc::clone(&settings), keys.clone()),
+            hash: files.config_hash(),
+            settings,
+            keys,
+            status_key,
+            assertion,
+            keys_task,
+        })
+    }
+
+    /// Names users to Confluence.
+    pub fn identity(&self) -> &Identity {
+        &self.assertion.identity
+    }
+
+    /// Whether and as what Confluence accepts assertions.
+    pub fn calibration(&self) -> &Calibration {
+        &self.assertion.calibration
+    }
+
+    /// Asks Confluence whom it knows.
+    pub fn user_check(&self) -> &UserCheck {
+        &self.assertion.user_check
+    }
+
+    /// The realm in challenges.
+    pub fn realm(&self) -> &str {
+        self.settings.issuers.first().map_or("restward", |issuer| &issuer.realm)
+    }
+}
+
+fn keys(settings: &Settings, ca: Option<&[u8]>, previous: Option<&Active>) -> Result<(Keys, Task), String> {
+    if let Some(previous) = previous.filter(|previous| previous.keys.fits(settings, ca)) {
+        return Ok((previous.keys.clone(), Arc::clone(&previous.keys_task)));
+    }
+    let keys = Keys::new(settings, ca).map_err(|error| error.to_string())?;
+    let running = keys.clone();
+    Ok((keys, spawn(|token| async move { running.run(token).await })))
+}
+
+fn assertion(
+    settings: &Settings,
+    pod: &PodSettings,
+    key_pem: &[u8],
+    previous: Option<&Active>,
+) -> Result<Assertion, String> {
+    let key_hash = sha256(key_pem);
+    let fits = |previous: &&Active| {
+        previous.assertion.key_hash == key_hash && previous.settings.upstream == settings.upstream
+    };
+    if let Some(previous) = previous.filter(fits) {
+        return Ok(previous.assertion.clone());
+    }
+    let identity = Identity::new(&settings.upstream.identity, key_pem).map_err(|error| error.to_string())?;
+    let identity = Arc::new(identity);
+    let client = loopback::Client::new(pod.upstream_port);
+    let calibration = Calibration::new(Arc::clone(&identity), client.clone(), settings, pod);
+    let user_check =
+        UserCheck::new(Arc::clone(&identity), client, calibration.clone(), context_path(settings, pod));
+    let running = calibration.clone();
+    let task = spawn(|token| async move { running.run(token).await });
+    Ok(Assertion { identity, calibration, user_check, key_hash, _task: task })
+}

@@ -1,0 +1,68 @@
+//! The mounted directory: read as one, so that configuration and keys fit together.
+
+use std::{fmt, io, path::Path};
+
+use restward_crds::names;
+
+use crate::auth::authenticator::sha256;
+
+/// The link that the kubelet moves when everything in a projected volume changes at once.
+const CURRENT: &str = "..data";
+
+/// The files' contents.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Files {
+    /// The configuration.
+    pub config: Vec<u8>,
+    /// The consumer's private key.
+    pub consumer_key: Vec<u8>,
+    /// The key of the status endpoint.
+    pub status_key: Vec<u8>,
+    /// Certificate authorities for the identity provider.
+    pub ca: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Files(..)")
+    }
+}
+
+/// A file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{file} cannot be read: {source}")]
+pub struct ReadError {
+    file: &'static str,
+    source: io::Error,
+}
+
+impl Files {
+    /// Reads all files.
+    ///
+    /// # Errors
+    /// One that must be there cannot be read.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the mounted directory")]
+    pub fn read(directory: &Path) -> Result<Self, ReadError> {
+        // Followed once: between two reads the kubelet may move the link to another generation.
+        let directory = std::fs::canonicalize(directory.join(CURRENT)).unwrap_or_else(|_| directory.to_owned());
+        let read = |file: &'static str| {
+            std::fs::read(directory.join(file)).map_err(|source| ReadError { file, source })
+        };
+        let ca = match read(names::FILE_CA) {
+            Ok(pem) => Some(pem),
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            config: read(names::FILE_CONFIG)?,
+            consumer_key: read(names::FILE_CONSUMER_KEY)?,
+            status_key: read(names::FILE_STATUS_KEY)?,
+            ca,
+        })
+    }
+
+    /// Lower-case hexadecimal SHA-256 of the configuration file.
+    pub fn config_hash(&self) -> String {
+        sha256(&self.config).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,87 @@
+//! The status that the operator asks for, authenticated so that no other pod can speak for a sidecar. Pure.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use restward_crds::{
+    condition::{ProviderReason, UpstreamReason},
+    sidecar::{
+        config::PolicyRef,
+        status::{Report, SidecarStatus, mac_input},
+    },
+};
+
+use crate::config::Store;
+
+/// The policy's key for status answers.
+pub struct StatusKey(hmac::Key);
+
+impl fmt::Debug for StatusKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StatusKey(..)")
+    }
+}
+
+impl StatusKey {
+    /// From 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn from_hex(text: &[u8]) -> Result<Self, String> {
+        let text = text.trim_ascii();
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digits: Option<Vec<u8>> = text.iter().map(digit).collect();
+        match digits {
+            Some(digits) if digits.len() == 64 => {
+                let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
+                Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+            }
+            _ => Err("status-key must be 64 hexadecimal digits".to_owned()),
+        }
+    }
+
+    /// Lower-case hexadecimal MAC over nonce and body.
+    pub fn mac(&self, nonce: &str, body: &[u8]) -> String {
+        let tag = hmac::sign(&self.0, &mac_input(nonce, body));
+        tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// What the sidecar says about itself; `None` without a configuration, since then it has no key to say it with.
+pub fn of(store: &Store) -> Option<SidecarStatus> {
+    let active = store.active()?;
+    let policy: PolicyRef = active.settings.policy.clone();
+    let identity_provider: Report<ProviderReason> = active.keys.report();
+    let upstream: Report<UpstreamReason> = active.calibration().report();
+    Some(SidecarStatus {
+        sidecar_version: env!("CARGO_PKG_VERSION").to_owned(),
+        policy,
+        config_hash: active.hash.clone(),
+        config_rejected: store.rejected().map(|message| message.as_ref().clone()),
+        identity_provider,
+        upstream,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mac_is_that_of_others() {
+        // printf 'restward-status-v1\n00112233445566778899aabbccddeeff\n{}' | openssl dgst -sha256 -mac HMAC -macopt hexkey:00…00
+        let key = StatusKey::from_hex(format!("{}\n", "00".repeat(32)).as_bytes()).unwrap();
+        assert_eq!(
+            key.mac("00112233445566778899aabbccddeeff", b"{}"),
+            "a4c16e7e8c9b173415c674f7694f60ef5c2ec07b04f97cd2a4bc38551df54b9e"
+        );
+    }
+
+    #[test]
+    fn a_key_has_64_digits() {
+        for text in ["", "00", &"0".repeat(63), &"g".repeat(64), &"0".repeat(66)] {
+            assert!(StatusKey::from_hex(text.as_bytes()).is_err(), "{text}");
+        }
+        assert_eq!(format!("{:?}", StatusKey::from_hex("ab".repeat(32).as_bytes()).unwrap()), "StatusKey(..)");
+    }
+}
