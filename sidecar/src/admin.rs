@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use restward_crds::{
-    names,
-    sidecar::status::is_nonce,
-};
+use restward_crds::{names, sidecar::status::is_nonce};
 
 use crate::{
     config::Store,
@@ -78,7 +75,10 @@ impl Admin {
 
     fn status(&self, query: &str) -> Response<Body> {
         let Some(nonce) = query.strip_prefix("nonce=").filter(|nonce| is_nonce(nonce)) else {
-            return text(StatusCode::BAD_REQUEST, "ask for /status?nonce=<16 to 128 lower-case hexadecimal digits>\n");
+            return text(
+                StatusCode::BAD_REQUEST,
+                "ask for /status?nonce=<16 to 128 lower-case hexadecimal digits>\n",
+            );
         };
         let (Some(status), Some(active)) = (status::of(&self.store), self.store.active()) else {
             return text(StatusCode::SERVICE_UNAVAILABLE, "not started\n");
@@ -109,6 +109,8 @@ impl Admin {
 fn text(status: StatusCode, content: impl Into<bytes::Bytes>) -> Response<Body> {
     let mut response = Response::new(full(content));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }

@@ -7,11 +7,7 @@
 pub mod active;
 pub mod files;
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use restward_crds::sidecar::PodSettings;

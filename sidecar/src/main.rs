@@ -32,7 +32,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let pod = PodSettings::from_json(&args.pod).map_err(|error| anyhow::anyhow!("{error}"))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listeners = Listeners::bind(&pod).await.map_err(|error| anyhow::anyhow!("a port cannot be bound: {error}"))?;
+    let listeners =
+        Listeners::bind(&pod).await.map_err(|error| anyhow::anyhow!("a port cannot be bound: {error}"))?;
     let options = Options { pod, config_dir: args.config_dir, audit: Audit::stdout() };
     let mut running = app::start(options, listeners)?;
     tracing::info!(data = %running.data, admin = %running.admin, version = env!("CARGO_PKG_VERSION"), "listening");

@@ -26,6 +26,7 @@ struct ResultLabel {
 
 /// What the gauges show at the moment of a scrape.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one gauge each")]
 pub struct State {
     /// The newest configuration file is in force.
     pub config_is_current: bool,
@@ -57,7 +58,9 @@ impl Default for Metrics {
             registry: Registry::with_prefix("restward_sidecar"),
             requests: Family::default(),
             // A cached verdict takes microseconds, a signature half a millisecond, a fetch of keys seconds.
-            auth_duration: Histogram::new([0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0]),
+            auth_duration: Histogram::new([
+                0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0,
+            ]),
             config_reloads: Family::default(),
             rejected_assertions: Counter::default(),
             config_is_current: Gauge::default(),
@@ -66,7 +69,11 @@ impl Default for Metrics {
             upstream_is_trusted: Gauge::default(),
         };
         let registry = &mut this.registry;
-        registry.register("requests", "Requests by what was decided about them and why", this.requests.clone());
+        registry.register(
+            "requests",
+            "Requests by what was decided about them and why",
+            this.requests.clone(),
+        );
         registry.register(
             "auth_duration_seconds",
             "From the request's head to the decision",
@@ -78,14 +85,22 @@ impl Default for Metrics {
             "Answers in which Confluence did not accept how the user was asserted",
             this.rejected_assertions.clone(),
         );
-        registry.register("config_current", "1: the newest configuration is in force", this.config_is_current.clone());
+        registry.register(
+            "config_current",
+            "1: the newest configuration is in force",
+            this.config_is_current.clone(),
+        );
         registry.register(
             "identity_provider_reachable",
             "1: the identity provider answered when last asked",
             this.provider_is_reachable.clone(),
         );
         registry.register("keys_usable", "1: tokens can be checked", this.keys_are_usable.clone());
-        registry.register("upstream_trusted", "1: Confluence accepts assertions", this.upstream_is_trusted.clone());
+        registry.register(
+            "upstream_trusted",
+            "1: Confluence accepts assertions",
+            this.upstream_is_trusted.clone(),
+        );
         this
     }
 }

@@ -15,17 +15,21 @@ pub async fn answer(probe: &AppProbe, port: u16) -> (StatusCode, String) {
     let limit = Duration::from_secs(u64::from(probe.timeout_seconds.max(1)));
     let outcome = tokio::time::timeout(limit, ask(probe, port)).await;
     match outcome {
-        Ok(Ok(status)) if status.is_success() || status.is_redirection() => (StatusCode::OK, format!("ok: {status}")),
+        Ok(Ok(status)) if status.is_success() || status.is_redirection() => {
+            (StatusCode::OK, format!("ok: {status}"))
+        }
         Ok(Ok(status)) => (StatusCode::SERVICE_UNAVAILABLE, format!("Confluence answers {status}")),
         Ok(Err(problem)) => (StatusCode::SERVICE_UNAVAILABLE, problem),
-        Err(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("Confluence did not answer within {} s", limit.as_secs()))
-        }
+        Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("Confluence did not answer within {} s", limit.as_secs()),
+        ),
     }
 }
 
 async fn ask(probe: &AppProbe, port: u16) -> Result<StatusCode, String> {
-    let connection = TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| format!("no connection: {error}"))?;
+    let connection =
+        TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| format!("no connection: {error}"))?;
     match &probe.action {
         ProbeAction::TcpSocket {} => Ok(StatusCode::OK),
         ProbeAction::HttpGet { path, headers } => get(connection, path, headers, port).await,
@@ -33,13 +37,20 @@ async fn ask(probe: &AppProbe, port: u16) -> Result<StatusCode, String> {
 }
 
 /// One request on a connection of its own, so that a probe says something about accepting connections too.
-async fn get(connection: TcpStream, path: &str, headers: &[(String, String)], port: u16) -> Result<StatusCode, String> {
+async fn get(
+    connection: TcpStream,
+    path: &str,
+    headers: &[(String, String)],
+    port: u16,
+) -> Result<StatusCode, String> {
     let failed = |error: hyper::Error| format!("no answer: {error}");
     let (mut sender, driver) =
         hyper::client::conn::http1::handshake(TokioIo::new(connection)).await.map_err(failed)?;
     let driver = tokio::spawn(driver);
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    let mut request = Request::get(path).body(Empty::<Bytes>::new()).map_err(|_| "the probe's path is not valid".to_owned())?;
+    let mut request = Request::get(path)
+        .body(Empty::<Bytes>::new())
+        .map_err(|_| "the probe's path is not valid".to_owned())?;
     let map = request.headers_mut();
     map.insert(header::USER_AGENT, HeaderValue::from_static("kube-probe/restward"));
     map.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -49,7 +60,10 @@ async fn get(connection: TcpStream, path: &str, headers: &[(String, String)], po
         }
     }
     if !map.contains_key(header::HOST) {
-        map.insert(header::HOST, HeaderValue::try_from(format!("127.0.0.1:{port}")).map_err(|error| error.to_string())?);
+        map.insert(
+            header::HOST,
+            HeaderValue::try_from(format!("127.0.0.1:{port}")).map_err(|error| error.to_string())?,
+        );
     }
     let answer = sender.send_request(request).await.map_err(failed);
     driver.abort();

@@ -65,7 +65,8 @@ impl Gate {
         let peer = peer.ip().to_canonical();
         let has_body = !request.body().is_end_stream();
         let active = self.store.active();
-        let limits = active.as_ref().map(|active| Limits::from(&active.settings.upstream)).unwrap_or_default();
+        let limits =
+            active.as_ref().map(|active| Limits::from(&active.settings.upstream)).unwrap_or_default();
         let (mut exchange, request_id) = Exchange::new(request, peer, limits);
         let mut record = Record {
             request_id,
@@ -130,13 +131,13 @@ impl Gate {
     ) -> Result<Treatment, Deny> {
         let settings = &active.settings;
         let head = &exchange.head;
-        let checked = head.check().and(head.target.as_ref().map_err(|reason| *reason));
-        let route = checked.map(|target| {
-            Route::of(&head.method, target, &active.context_path, &settings.anonymous_paths)
-        });
+        let checked = head.check().and_then(|()| head.target.as_ref().map_err(|reason| *reason));
+        let route = checked
+            .map(|target| Route::of(&head.method, target, &active.context_path, &settings.anonymous_paths));
         record.class = route.as_ref().ok().map(|route| route.class);
         let is_protected = route.as_ref().is_ok_and(|route| route.class == PathClass::Protected);
-        let form = if is_protected && settings.mode != Mode::Off { exchange.read_form().await } else { Ok(()) };
+        let form =
+            if is_protected && settings.mode != Mode::Off { exchange.read_form().await } else { Ok(()) };
 
         let presented = exchange.presented();
         record.credential = presented.kind;
@@ -226,7 +227,9 @@ impl Gate {
             || active.settings.mode == Mode::Audit;
         let is_protected = record.class == Some(PathClass::Protected);
         let is_asserted = matches!(treatment, Treatment::AsUser { .. });
-        if status == StatusCode::UNAUTHORIZED && (is_asserted || (is_protected && !is_partner && !keeps_challenge)) {
+        if status == StatusCode::UNAUTHORIZED
+            && (is_asserted || (is_protected && !is_partner && !keeps_challenge))
+        {
             clean::challenge(answer.headers_mut(), respond::challenge(active.realm(), None));
         }
         Ok(())

@@ -38,7 +38,8 @@ pub fn refusal(deny: &Deny, realm: &str, request_id: &str, has_body: bool) -> Re
     };
     let json = serde_json::to_vec(&content).unwrap_or_default();
     let mut response = Response::new(full(json));
-    *response.status_mut() = StatusCode::from_u16(explained.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(explained.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -52,7 +53,8 @@ pub fn refusal(deny: &Deny, realm: &str, request_id: &str, has_body: bool) -> Re
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
     }
     if explained.status == 405 {
-        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
+        headers
+            .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
     }
     if has_body || explained.status == 405 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -63,7 +65,9 @@ pub fn refusal(deny: &Deny, realm: &str, request_id: &str, has_body: bool) -> Re
 /// The challenge of RFC 6750 section 3. The error attributes are there only when a token was sent.
 pub fn challenge(realm: &str, reason: Option<Reason>) -> HeaderValue {
     let mut text = format!("Bearer realm=\"{}\"", quotable(realm));
-    if let Some((error, explained)) = reason.map(Reason::explain).and_then(|it| it.bearer_error.map(|error| (error, it))) {
+    if let Some((error, explained)) =
+        reason.map(Reason::explain).and_then(|it| it.bearer_error.map(|error| (error, it)))
+    {
         text.push_str(&format!(", error=\"{error}\", error_description=\"{}\"", quotable(explained.message)));
     }
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))

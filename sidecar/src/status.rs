@@ -33,7 +33,10 @@ impl StatusKey {
         let digits: Option<Vec<u8>> = text.iter().map(digit).collect();
         match digits {
             Some(digits) if digits.len() == 64 => {
-                let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
+                let bytes: Vec<u8> = digits
+                    .chunks_exact(2)
+                    .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+                    .collect();
                 Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
             }
             _ => Err("status-key must be 64 hexadecimal digits".to_owned()),
@@ -82,6 +85,9 @@ mod tests {
         for text in ["", "00", &"0".repeat(63), &"g".repeat(64), &"0".repeat(66)] {
             assert!(StatusKey::from_hex(text.as_bytes()).is_err(), "{text}");
         }
-        assert_eq!(format!("{:?}", StatusKey::from_hex("ab".repeat(32).as_bytes()).unwrap()), "StatusKey(..)");
+        assert_eq!(
+            format!("{:?}", StatusKey::from_hex("ab".repeat(32).as_bytes()).unwrap()),
+            "StatusKey(..)"
+        );
     }
 }

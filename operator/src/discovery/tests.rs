@@ -1,6 +1,12 @@
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::State, http::Uri, response::IntoResponse};
+use axum::{
+    Router,
+    extract::State,
+    http::Uri,
+    response::{IntoResponse, Redirect},
+    routing::get,
+};
 use restward_crds::{
     sidecar::config::{
         AnonymousPaths, Config, Credentials, Identity, Issuer, OAuth1Identity, PolicyRef, Timeouts, Upstream,
@@ -188,4 +194,22 @@ async fn nobody_there_is_unreachable_and_loopback_is_never_asked_in_a_cluster() 
             failure.message
         );
     }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let host = format!("http://{address}");
+    let (body, (_, keys)) = (document(address, &format!("{host}/auth/realms/staff")).1, keys());
+    let router = Router::new()
+        .route("/elsewhere", get(async || body))
+        .route("/keys", get(async || keys))
+        .fallback(async || Redirect::temporary("/elsewhere"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let failure =
+        ask(&issuer(&format!("{host}/auth"), None, &[]), None, Guard::AllowLoopback).await.unwrap_err();
+    assert_eq!(failure.reason, ProviderReason::UnexpectedAnswer);
+    assert!(failure.message.contains("307"), "{}", failure.message);
 }

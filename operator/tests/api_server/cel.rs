@@ -72,7 +72,7 @@ fn other_fields() -> Vec<Row> {
             Some("spec.anonymousPaths.paths[0].value"),
         ),
         (json!({"rollout": {"strategy": "Automatic"}}), Some("Unsupported value")),
-        (json!({"basicauth": {"mode": "Deny"}}), Some("unknown field \"spec.basicauth\"")),
+        (json!({"basicauth": {"mode": "Deny"}}), Some(".spec.basicauth: field not declared in schema")),
     ]
 }
 

@@ -60,9 +60,8 @@ impl Active {
     /// # Errors
     /// A sentence that says what is wrong, without any secret.
     pub fn build(files: &Files, pod: &PodSettings, previous: Option<&Self>) -> Result<Self, String> {
-        let settings = parse::from_json(&files.config).map_err(|errors| {
-            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        })?;
+        let settings = parse::from_json(&files.config)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let status_key = StatusKey::from_hex(&files.status_key)?;
         let (keys, keys_task) = keys(&settings, files.ca.as_deref(), previous)?;
         let assertion = assertion(&settings, pod, &files.consumer_key, previous)?;

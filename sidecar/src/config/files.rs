@@ -41,10 +41,10 @@ impl Files {
     ///
     /// # Errors
     /// One that must be there cannot be read.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the mounted directory")]
     pub fn read(directory: &Path) -> Result<Self, ReadError> {
         // Followed once: between two reads the kubelet may move the link to another generation.
-        let directory = std::fs::canonicalize(directory.join(CURRENT)).unwrap_or_else(|_| directory.to_owned());
+        let directory =
+            std::fs::canonicalize(directory.join(CURRENT)).unwrap_or_else(|_| directory.to_owned());
         let read = |file: &'static str| {
             std::fs::read(directory.join(file)).map_err(|source| ReadError { file, source })
         };

@@ -74,7 +74,9 @@ fn is_host(value: &[u8]) -> bool {
     };
     let is_address = value.starts_with(b"[");
     let host_ok = !host.is_empty()
-        && host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte) || (is_address && *byte == b':'));
+        && host.iter().all(|byte| {
+            byte.is_ascii_alphanumeric() || b"-._~".contains(byte) || (is_address && *byte == b':')
+        });
     let port_ok = match port {
         [] => true,
         [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
@@ -99,10 +101,24 @@ mod tests {
 
     #[test]
     fn one_valid_host() {
-        for host in ["wiki", "wiki.example.com:8090", "10.0.0.1", "[::1]:8090", "[2001:db8::1]", "wiki:", "my_host"] {
+        for host in
+            ["wiki", "wiki.example.com:8090", "10.0.0.1", "[::1]:8090", "[2001:db8::1]", "wiki:", "my_host"]
+        {
             assert_eq!(head(&[("host", host)]).check(), Ok(()), "{host}");
         }
-        for host in ["", "a b", "user@wiki", "wiki:x", "wiki:123456", "wiki/x", "a,b", "[::1", "[::1]x", "wiki:80:80", ":80"] {
+        for host in [
+            "",
+            "a b",
+            "user@wiki",
+            "wiki:x",
+            "wiki:123456",
+            "wiki/x",
+            "a,b",
+            "[::1",
+            "[::1]x",
+            "wiki:80:80",
+            ":80",
+        ] {
             assert_eq!(head(&[("host", host)]).check(), Err(Reason::MalformedRequest), "{host}");
         }
         assert_eq!(head(&[]).check(), Err(Reason::MalformedRequest));

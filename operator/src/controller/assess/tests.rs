@@ -176,6 +176,15 @@ fn one_sidecar_that_is_not_trusted_decides_and_status_shows_the_way() {
 }
 
 #[test]
+fn one_sidecar_that_cannot_reach_the_provider_decides() {
+    let (well, away) = (ProviderReason::Reachable, ProviderReason::Degraded);
+    for order in [[well, away], [away, well]] {
+        let acks = order.map(|reason| ack(reason, UpstreamReason::Trusted)).into();
+        assert_eq!(Case { acks, ..Case::all_is_well() }.ready(), (Truth::True, "Degraded"));
+    }
+}
+
+#[test]
 fn silence_is_no_trust() {
     let case = Case { acks: vec![Ack { pod: "wiki-0".into(), status: None }], ..Case::all_is_well() };
     let trusted = case.finding(ConditionType::UpstreamTrusted);
