@@ -1,0 +1,79 @@
+//! The admin port.
+
+use openssl::{hash::MessageDigest, pkey::PKey, sign::Signer};
+use restward_crds::sidecar::pod::{AppProbe, ProbeAction};
+use restward_sidecar::{
+    app::{self, Listeners, Options},
+    audit::Audit,
+};
+
+use crate::support::{Captured, STATUS_KEY, World, exchange, logs, request};
+
+#[tokio::test]
+async fn status_is_authenticated_by_the_policys_key() {
+    let world = World::new().await;
+    let nonce = "ffeeddccbbaa99887766554433221100";
+    let reply = world.admin(&format!("/status?nonce={nonce}")).await;
+    assert_eq!(reply.status, 200);
+    let key: Vec<u8> = (0..64).step_by(2).map(|at| u8::from_str_radix(&STATUS_KEY[at..at + 2], 16).unwrap()).collect();
+    let key = PKey::hmac(&key).unwrap();
+    let mut signer = Signer::new(MessageDigest::sha256(), &key).unwrap();
+    signer.update(format!("restward-status-v1\n{nonce}\n").as_bytes()).unwrap();
+    signer.update(&reply.body).unwrap();
+    let mac: String = signer.sign_to_vec().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(reply.header("x-restward-mac"), Some(mac.as_str()));
+    let status = reply.json();
+    assert_eq!((&status["policy"]["name"], &status["upstream"]["reason"]), (&"wiki".into(), &"Trusted".into()));
+    for bad in ["/status", "/status?nonce=", "/status?nonce=00&x", "/status?nonce=zz112233445566778899aabbccddeeff"] {
+        assert_eq!(world.admin(bad).await.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn probes_of_the_pod_really_ask_tomcat() {
+    let http = |path: &str| ProbeAction::HttpGet { path: path.into(), headers: vec![("X-Probe".into(), "1".into())] };
+    let probe = |name: &str, action| AppProbe { name: name.into(), action, timeout_seconds: 1 };
+    let world = World::start(
+        |_| {},
+        |pod| {
+            pod.probes = vec![
+                probe("confluence/readinessProbe", http("/rest/probe?x=1")),
+                probe("confluence/startupProbe", http("/rest/slow")),
+                probe("confluence/livenessProbe", ProbeAction::TcpSocket {}),
+            ];
+        },
+        |_, wiki| wiki.behave(|wiki| wiki.is_silent = true),
+    )
+    .await;
+    assert_eq!(world.admin("/app-health/confluence/readinessProbe").await.status, 200);
+    let arrived = world.wiki.last();
+    assert_eq!((arrived.target.as_str(), arrived.header("x-probe")), ("/rest/probe?x=1", Some("1")));
+    assert_eq!(world.admin("/app-health/confluence/livenessProbe").await.status, 200);
+    assert_eq!(world.admin("/app-health/confluence/startupProbe").await.status, 503);
+    for unknown in ["/app-health/", "/app-health/x", "/app-health/../status", "/rest/api/content", "/"] {
+        assert_eq!(world.admin(unknown).await.status, 404, "{unknown}");
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_configuration_nothing_passes_and_the_probes_say_why() {
+    logs::capture();
+    let pod = restward_crds::sidecar::PodSettings::from_json(r#"{"listenPort": 8090}"#).unwrap();
+    let options = Options { pod, config_dir: "/nonexistent/restward".into(), audit: Audit::to(Captured::default()) };
+    let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
+    for path in ["/readyz", "/livez"] {
+        let reply = exchange(running.admin, &request("GET", path, &[], "")).await;
+        assert!(reply.status == 503 && reply.text().contains("config_rejected"), "{path} {}", reply.text());
+    }
+    for path in ["/rest/api", "/display/x", "/status"] {
+        let reply = exchange(running.data, &request("GET", path, &[], "")).await;
+        assert_eq!((reply.status, reply.reason().as_str()), (503, "not_configured"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_status_of_a_started_sidecar_needs_no_identity_provider() {
+    let world = World::start(|_| {}, |_| {}, |idp, _| idp.set_down(true)).await;
+    assert_eq!(world.admin("/livez").await.status, 200);
+    assert_eq!(world.admin("/readyz").await.status, 200);
+}

@@ -1,0 +1,185 @@
+//! Everything that is not a token of the identity provider.
+
+use serde_json::json;
+
+use crate::support::{
+    CONSUMER, World,
+    wiki::{BASIC_ALICE, PAT},
+};
+
+#[tokio::test]
+async fn basic_is_refused_and_allowed_by_the_policy_without_a_restart() {
+    let mut world = World::new().await;
+    let basic = [("Authorization", BASIC_ALICE)];
+    let reply = world.get("/rest/api/content?os_authType=none&a=b", &basic).await;
+    assert_eq!((reply.status, reply.text().as_str()), (200, r#"{"user":"alice"}"#));
+    assert_eq!(world.wiki.last().target, "/rest/api/content?a=b&os_authType=basic");
+    let wrong = world.get("/rest/api/content", &[("Authorization", "Basic eDp5")]).await;
+    assert_eq!(wrong.status, 401);
+    assert_eq!(wrong.header("www-authenticate"), Some("Bearer realm=\"wiki\""));
+
+    world.reconfigure(|config| config["basicAuth"] = json!("Deny")).await;
+    let before = world.wiki.arrived().len();
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    for (method, target, headers, body) in [
+        ("GET", "/rest/api/content", vec![("Authorization", BASIC_ALICE)], ""),
+        ("GET", "/rest/api/content", vec![("authorization", "bASIC YWxpY2U6c2VjcmV0LW9mLWFsaWNl")], ""),
+        ("GET", "/rest/api/content", vec![("Authorization", BASIC_ALICE), ("Cookie", "JSESSIONID=good")], ""),
+        ("GET", "/rest/api/content?os_username=alice&os_password=x", vec![], ""),
+        ("GET", "/rest/api/content?os%5fusername=alice&os_password=x", vec![("Cookie", "JSESSIONID=good")], ""),
+        ("POST", "/rest/api/content", vec![form], "a=b&os_username=alice&os_password=x"),
+        ("POST", "/rest/api/content", vec![form], "a=b&%6fs_username=alice&os_password=x"),
+        ("POST", "/rpc/xmlrpc", vec![("Content-Type", "text/xml")], "<methodCall/>"),
+        ("POST", "/plugins/servlet/soap-axis1/x", vec![("Content-Type", "text/xml")], "<x/>"),
+        ("GET", "/download/attachments/1/a.pdf", vec![("Authorization", BASIC_ALICE)], ""),
+        ("GET", "/plugins/servlet/confluence/default", vec![("Authorization", BASIC_ALICE)], ""),
+    ] {
+        let reply = world.send(method, target, &headers, body).await;
+        assert_eq!((reply.status, reply.reason().as_str()), (401, "basic_denied"), "{method} {target} {headers:?}");
+    }
+    assert_eq!(world.wiki.arrived().len(), before);
+    // The login page itself goes on working.
+    let login = world.send("POST", "/dologin.action", &[form], "os_username=alice&os_password=x").await;
+    assert_eq!(login.status, 200);
+    assert_eq!(world.wiki.last().body, b"os_username=alice&os_password=x");
+
+    world.reconfigure(|config| config["basicAuth"] = json!("Audit")).await;
+    assert_eq!(world.get("/rest/api/content", &basic).await.status, 200);
+    assert_eq!(world.last_audit()["decision"], "would_refuse");
+    assert_eq!(world.last_audit()["reason"], "basic_denied");
+}
+
+#[tokio::test]
+async fn a_session_must_be_real() {
+    let world = World::new().await;
+    let reply = world.get("/rest/api/content?os_authType=none", &[("Cookie", "JSESSIONID=good")]).await;
+    assert_eq!((reply.status, reply.text().as_str()), (200, r#"{"user":"bob"}"#));
+    assert!(reply.header("set-cookie").is_some());
+    assert_eq!(world.wiki.last().target, "/rest/api/content?os_authType=cookie");
+    let reply = world.get("/rest/api/content", &[("Cookie", "JSESSIONID=made-up")]).await;
+    assert_eq!(reply.status, 401);
+    assert_eq!(reply.header("www-authenticate"), Some("Bearer realm=\"wiki\""));
+    let page = world.get("/display/DS/Home", &[("Cookie", "JSESSIONID=made-up")]).await;
+    assert_eq!((page.status, world.wiki.last().target.as_str()), (200, "/display/DS/Home"));
+}
+
+#[tokio::test]
+async fn personal_access_tokens_must_be_confluences() {
+    let mut world = World::new().await;
+    let good = format!("Bearer {PAT}");
+    assert_eq!(world.get("/rest/api/content", &[("Authorization", &good)]).await.text(), r#"{"user":"bob"}"#);
+    assert_eq!(world.wiki.last().header("authorization"), Some(good.as_str()));
+    let wrong = good.replace("pYWd", "pYWx").replace("cFdu", "cFdv");
+    let reply = world.get("/rest/api/content", &[("Authorization", &wrong)]).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (401, "credential_not_accepted"));
+    world.reconfigure(|config| config["credentials"] = json!({"personalAccessToken": "Deny"})).await;
+    let reply = world.get("/rest/api/content", &[("Authorization", &good)]).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (401, "personal_access_token_denied"));
+    assert_eq!(world.wiki.arrived().len(), 1);
+}
+
+const LINK: &str = "OAuth oauth_consumer_key=\"jira\", oauth_token=\"\", oauth_signature_method=\"RSA-SHA1\", \
+                    oauth_signature=\"x%3D\", oauth_timestamp=\"1\", oauth_nonce=\"n\"";
+
+#[tokio::test]
+async fn application_links_pass_as_they_came() {
+    let world = World::new().await;
+    let target = "/rest/api/content?a=%7e&os_authType=none&xoauth_requestor_id=bob";
+    let headers = [("Authorization", LINK), ("X-Forwarded-Proto", "https"), ("Host", "Wiki.example.com:8443")];
+    let reply = world.get(target, &headers).await;
+    // The signature is made up, so Confluence refuses it, and its partner may read why.
+    assert_eq!(reply.status, 401);
+    assert!(reply.header("www-authenticate").unwrap().contains("oauth_problem"));
+    let arrived = world.wiki.last();
+    assert_eq!(arrived.target, target);
+    assert_eq!(arrived.header("authorization"), Some(LINK));
+    assert_eq!(arrived.header("host"), Some("Wiki.example.com:8443"));
+    assert_eq!(arrived.header("x-forwarded-proto"), Some("https"));
+}
+
+#[tokio::test]
+async fn oauth_that_confluence_would_skip_is_refused() {
+    let world = World::new().await;
+    let incomplete = LINK.replace("oauth_token=\"\", ", "");
+    for headers in [
+        vec![("Authorization", incomplete.as_str())],
+        vec![("Authorization", LINK), ("User-Agent", "Microsoft-WebDAV-MiniRedir/10.0")],
+    ] {
+        let reply = world.get("/rest/api/content", &headers).await;
+        assert_eq!((reply.status, reply.reason().as_str()), (401, "oauth1_incomplete"), "{headers:?}");
+    }
+    // A Connection header must not take the credential off on the way.
+    let hop = [("Authorization", LINK), ("Connection", "close, authorization")];
+    assert_eq!(world.get("/rest/api/content", &hop).await.reason(), "credential_missing");
+    assert!(world.wiki.arrived().is_empty());
+}
+
+#[tokio::test]
+async fn our_own_consumer_key_works_on_loopback_only() {
+    let world = World::new().await;
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let own = LINK.replace("\"jira\"", &format!("\"{CONSUMER}\""));
+    let escaped = LINK.replace("oauth_consumer_key=\"jira\"", "oauth%5Fconsumer%5fkey=\"restward%2dtest\"");
+    let query = format!("oauth_consumer_key={CONSUMER}&oauth_signature=x");
+    let large = format!("{}&oauth_consumer_key={CONSUMER}", "a=b&".repeat(700_000));
+    for path in ["/rest/api/content", "/display/DS/Home", "/login.action", "/status"] {
+        for (target, headers, body) in [
+            (path.to_owned(), vec![("Authorization", own.as_str())], String::new()),
+            (path.to_owned(), vec![("Authorization", escaped.as_str())], String::new()),
+            (format!("{path}?{query}"), vec![], String::new()),
+            (path.to_owned(), vec![form], format!("a=b&{query}")),
+        ] {
+            let method = if body.is_empty() { "GET" } else { "POST" };
+            let reply = world.send(method, &target, &headers, &body).await;
+            assert_eq!((reply.status, reply.reason().as_str()), (401, "reserved_consumer"), "{target} {headers:?} {body}");
+        }
+    }
+    let reply = world.send("POST", "/display/DS/Home", &[form], &large).await;
+    assert_eq!(reply.reason(), "reserved_consumer");
+    assert!(world.wiki.arrived().is_empty(), "{:?}", world.wiki.arrived());
+}
+
+#[tokio::test]
+async fn other_schemes_are_no_credential() {
+    let world = World::new().await;
+    for value in ["Negotiate abc", "Digest x", "JWT a.b.c", "DPoP a.b.c", "x"] {
+        let reply = world.get("/rest/api/content", &[("Authorization", value), ("Cookie", "JSESSIONID=made-up")]).await;
+        assert_eq!(reply.status, 401, "{value}");
+    }
+    let reply = world.get("/rest/api/content?jwt=a.b.c", &[]).await;
+    assert_eq!(reply.reason(), "scheme_unsupported");
+    let reply = world.get("/rest/api/content?access_token=a.b.c", &[]).await;
+    assert_eq!(reply.reason(), "credential_missing");
+}
+
+#[tokio::test]
+async fn preflights_and_listed_paths_need_no_credential() {
+    let world = World::new().await;
+    let cors = [("Origin", "https://app.example"), ("Access-Control-Request-Method", "GET")];
+    assert_eq!(world.send("OPTIONS", "/rest/api/content", &cors, "").await.status, 200);
+    assert_eq!(world.send("OPTIONS", "/rest/api/content", &cors[..1], "").await.status, 401);
+    assert_eq!(world.send("GET", "/rest/api/content", &cors, "").await.status, 401);
+    let json = [("Content-Type", "application/json"), ("Cookie", "JSESSIONID=stale")];
+    let login = "/rest/tsv/1.0/authenticate?os_authType=none";
+    assert_eq!(world.send("POST", login, &json, "{}").await.status, 200);
+    assert_eq!(world.wiki.last().target, login);
+    assert_eq!(world.get("/rest/applinks/3.0/manifest", &[]).await.status, 200);
+    assert_eq!(world.get("/rest/applinks/3.0/manifest/x", &[]).await.status, 401);
+}
+
+#[tokio::test]
+async fn clients_that_wait_for_a_basic_challenge_get_it_while_they_may_log_in() {
+    let mut world = World::new().await;
+    let reply = world.get("/rest/api/content?os_authType=basic", &[]).await;
+    assert_eq!((reply.status, reply.header("www-authenticate")), (401, Some("Basic realm=\"protected-area\"")));
+    world.reconfigure(|config| config["basicAuth"] = json!("Deny")).await;
+    let reply = world.get("/rest/api/content?os_authType=basic", &[]).await;
+    assert_eq!(reply.reason(), "credential_missing");
+}
+
+#[tokio::test]
+async fn a_public_wiki_may_say_so() {
+    let world = World::with(|config| config["credentials"] = json!({"anonymous": "Allow"})).await;
+    assert_eq!(world.get("/rest/api/content", &[]).await.text(), r#"{"user":"anonymous"}"#);
+    assert_eq!(world.get_as("/rest/api/content", "a.b.c").await.status, 401);
+}

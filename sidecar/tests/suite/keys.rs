@@ -1,0 +1,56 @@
+//! The identity provider's keys: absent, stale, unknown.
+
+use crate::support::{World, keys};
+
+#[tokio::test]
+async fn without_keys_tokens_wait_and_the_wiki_stays_up() {
+    let world = World::start(|_| {}, |_| {}, |idp, _| idp.set_down(true)).await;
+    let accepted = world.get_as("/rest/api/content", &world.idp.token("alice")).await;
+    assert_eq!(world.get("/rest/api/content", &[]).await.status, 401);
+    // Without discovery not even the issuer's name is known.
+    assert!(matches!(accepted.status, 401 | 503), "{}", accepted.status);
+    assert_eq!(world.get("/display/DS/Home", &[]).await.status, 200);
+    assert_eq!(world.admin("/readyz").await.status, 200);
+    assert!(world.wiki.arrived().iter().all(|arrived| !arrived.target.starts_with("/rest")));
+}
+
+#[tokio::test]
+async fn known_issuer_without_keys_is_503() {
+    let world = World::start(
+        |config| {
+            let base = config["issuers"][0]["host"].as_str().unwrap().to_owned();
+            config["issuers"][0]["acceptedIssuers"] = serde_json::json!([format!("{base}/realms/wiki")]);
+        },
+        |_| {},
+        |idp, _| idp.set_down(true),
+    )
+    .await;
+    let reply = world.get_as("/rest/api/content", &world.idp.token("alice")).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (503, "keys_unavailable"));
+    assert!(reply.header("retry-after").is_some());
+    assert!(world.wiki.arrived().is_empty());
+}
+
+#[tokio::test]
+async fn known_keys_serve_while_the_provider_is_down() {
+    let world = World::new().await;
+    world.idp.set_down(true);
+    assert_eq!(world.get_as("/rest/api/content", &world.idp.token("alice")).await.status, 200);
+    let unknown = keys::sign(keys::other(), "k2", &world.idp.claims("alice"));
+    let reply = world.get_as("/rest/api/content", &unknown).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (503, "keys_unavailable"));
+}
+
+#[tokio::test]
+async fn unknown_keys_ask_at_most_once_in_a_window() {
+    let world = World::new().await;
+    let before = world.idp.fetches();
+    let tokens: Vec<String> =
+        (0..20).map(|i| keys::sign(keys::other(), &format!("unknown-{i}"), &world.idp.claims("alice"))).collect();
+    let asked = tokens.iter().map(|token| world.get_as("/rest/api/content", token));
+    for reply in futures::future::join_all(asked).await {
+        assert_eq!((reply.status, reply.reason().as_str()), (401, "key_unknown"));
+    }
+    assert!(world.idp.fetches() - before <= 1, "{} fetches", world.idp.fetches() - before);
+    assert_eq!(world.get_as("/rest/api/content", &world.idp.token("alice")).await.status, 200);
+}

@@ -1,0 +1,66 @@
+//! Audit and Off.
+
+use serde_json::json;
+
+use crate::support::{CONSUMER, World, wiki::BASIC_ALICE};
+
+#[tokio::test]
+async fn audit_lets_all_pass_as_without_the_sidecar_and_says_what_it_would_refuse() {
+    let world = World::with(|config| {
+        config["mode"] = json!("Audit");
+        config["basicAuth"] = json!("Deny");
+    })
+    .await;
+    let two = [("Authorization", "Basic a"), ("Authorization", "Basic b")];
+    for (target, headers, reason) in [
+        ("/rest/api/content", &[][..], "credential_missing"),
+        ("/rest/api/content", &[("Authorization", BASIC_ALICE)][..], "basic_denied"),
+        ("/rest/api/content", &[("Authorization", "Bearer a.b.c")][..], "token_malformed"),
+        ("/rest/api/content", &[("Authorization", "Negotiate x")][..], "scheme_unsupported"),
+        ("/x/..;/rest", &[][..], "ambiguous_target"),
+        ("/rest/api/content", &two[..], "multiple_authorization"),
+    ] {
+        world.get(target, headers).await;
+        let arrived = world.wiki.last();
+        assert_eq!(arrived.target, target);
+        assert_eq!(arrived.all("authorization").len(), headers.len(), "{headers:?}");
+        let audit = world.last_audit();
+        assert_eq!((&audit["decision"], &audit["reason"]), (&json!("would_refuse"), &json!(reason)));
+    }
+    world.get("/rest/api/content", &[("Cookie", "JSESSIONID=made-up"), ("X-Forwarded-User", "admin")]).await;
+    assert_eq!(world.wiki.last().target, "/rest/api/content");
+    assert_eq!(world.wiki.last().header("x-forwarded-user"), None);
+    assert_eq!(world.get_as("/rest/api/content", &world.idp.token("alice")).await.text(), r#"{"user":"alice"}"#);
+    let large = "a=".to_owned() + &"x".repeat(2 * 1024 * 1024 + 1);
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    assert_eq!(world.send("POST", "/rest/api/content", &[form], &large).await.status, 200);
+    assert_eq!(world.wiki.last().body.len(), large.len());
+    let metrics = world.metrics().await;
+    assert!(metrics.contains(r#"decision="would_refuse",reason="credential_missing"#), "{metrics}");
+}
+
+#[tokio::test]
+async fn off_decides_nothing() {
+    let world = World::with(|config| {
+        config["mode"] = json!("Off");
+        config["basicAuth"] = json!("Deny");
+    })
+    .await;
+    assert_eq!(world.get("/rest/api/content", &[]).await.text(), r#"{"user":"anonymous"}"#);
+    assert_eq!(world.get("/rest/api/content", &[("Authorization", BASIC_ALICE)]).await.text(), r#"{"user":"alice"}"#);
+    world.get_as("/rest/api/content", "a.b.c").await;
+    assert_eq!(world.wiki.last().header("authorization"), Some("Bearer a.b.c"));
+}
+
+#[tokio::test]
+async fn in_no_mode_is_our_key_of_use_outside() {
+    for mode in ["Audit", "Off"] {
+        let world = World::with(|config| config["mode"] = json!(mode)).await;
+        let query = format!("/rest/api/content?oauth_consumer_key={CONSUMER}");
+        assert_eq!(world.get(&query, &[]).await.reason(), "reserved_consumer", "{mode}");
+        let form = ("Content-Type", "application/x-www-form-urlencoded");
+        let body = format!("oauth_consumer_key={CONSUMER}");
+        assert_eq!(world.send("POST", "/rest/api/x", &[form], &body).await.reason(), "reserved_consumer", "{mode}");
+        assert!(world.wiki.arrived().is_empty());
+    }
+}

@@ -1,0 +1,212 @@
+//! The world around the sidecar, and what tests ask of it.
+
+pub mod http;
+pub mod idp;
+pub mod keys;
+pub mod logs;
+pub mod wiki;
+
+use std::{
+    future::Future,
+    io::Write,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use restward_crds::{names, sidecar::PodSettings};
+use restward_sidecar::{
+    app::{self, Listeners, Options, Running},
+    audit::Audit,
+};
+use serde_json::{Value, json};
+
+pub use self::http::{Reply, exchange, request};
+use idp::Idp;
+use wiki::Wiki;
+
+pub const CONSUMER: &str = "restward-test";
+pub const STATUS_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+/// Longest that anything awaited may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks until `is_so`; fails when it is not in reasonable time.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+    let asked = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, asked).await.is_ok(), "not in time: {what}");
+}
+
+/// What the sidecar writes to its standard output.
+#[derive(Clone, Default)]
+pub struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(data)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Captured {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// Identity provider, Confluence and the sidecar between them.
+pub struct World {
+    pub idp: Idp,
+    pub wiki: Wiki,
+    pub audit: Captured,
+    pub running: Running,
+    directory: Directory,
+    config: Value,
+}
+
+impl World {
+    /// With the smallest policy, ready and trusted.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With another policy, ready and trusted.
+    pub async fn with(change: impl FnOnce(&mut Value)) -> Self {
+        let world = Self::start(change, |_| {}, |_, _| {}).await;
+        world.is_trusted().await;
+        world
+    }
+
+    /// With another policy, pod, identity provider or Confluence; ready, perhaps not trusted.
+    pub async fn start(
+        change: impl FnOnce(&mut Value),
+        change_pod: impl FnOnce(&mut PodSettings),
+        prepare: impl FnOnce(&Idp, &Wiki),
+    ) -> Self {
+        logs::capture();
+        let (idp, wiki) = (Idp::start().await, Wiki::start().await);
+        prepare(&idp, &wiki);
+        let mut config = json!({
+            "version": 1,
+            "policy": {"namespace": "atlassian", "name": "wiki", "uid": "u-1", "generation": 1},
+            "mode": "Enforce",
+            "issuers": [{"host": idp.base(), "realm": "wiki"}],
+            "usernameAttribute": "preferred_username",
+            "serviceAccounts": [{"client": "reports", "username": "svc-reports"}],
+            "basicAuth": "Allow",
+            "credentials": {},
+            "upstream": {"identity": {"oauth1": {"consumerKey": CONSUMER}}}
+        });
+        change(&mut config);
+        let directory = Directory::new();
+        directory.write(&config.to_string());
+        let mut pod = PodSettings::from_json(r#"{"listenPort": 8090}"#).unwrap();
+        pod.upstream_port = wiki.port();
+        change_pod(&mut pod);
+        let audit = Captured::default();
+        let options = Options { pod, config_dir: directory.path.clone(), audit: Audit::to(audit.clone()) };
+        let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
+        let world = Self { idp, wiki, audit, running, directory, config };
+        eventually("the sidecar is ready", || async { world.admin("/readyz").await.status == 200 }).await;
+        world
+    }
+
+    /// Waits until tokens can be checked and Confluence accepts assertions.
+    pub async fn is_trusted(&self) {
+        self.has_metric("restward_sidecar_keys_usable 1").await;
+        self.has_metric("restward_sidecar_upstream_trusted 1").await;
+    }
+
+    pub async fn has_metric(&self, line: &str) {
+        eventually(line, || async { self.metrics().await.contains(line) }).await;
+    }
+
+    /// Changes the policy and waits until it is in force.
+    pub async fn reconfigure(&mut self, change: impl FnOnce(&mut Value)) {
+        change(&mut self.config);
+        let generation = self.config["policy"]["generation"].as_i64().unwrap() + 1;
+        self.config["policy"]["generation"] = generation.into();
+        self.directory.write(&self.config.to_string());
+        let in_force = || async { self.status().await["policy"]["generation"] == generation };
+        eventually("the new configuration is in force", in_force).await;
+    }
+
+    /// Writes another configuration file, whatever is in it.
+    pub fn write_config(&self, text: &str) {
+        self.directory.write(text);
+    }
+
+    /// Sends a request to the data port.
+    pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        exchange(self.running.data, &request(method, target, headers, body)).await
+    }
+
+    pub async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Reply {
+        self.send("GET", target, headers, "").await
+    }
+
+    /// GET with a bearer token.
+    pub async fn get_as(&self, target: &str, token: &str) -> Reply {
+        self.get(target, &[("Authorization", &format!("Bearer {token}"))]).await
+    }
+
+    pub async fn admin(&self, target: &str) -> Reply {
+        exchange(self.running.admin, &request("GET", target, &[], "")).await
+    }
+
+    pub async fn metrics(&self) -> String {
+        self.admin("/metrics").await.text()
+    }
+
+    pub async fn status(&self) -> Value {
+        self.admin("/status?nonce=00112233445566778899aabbccddeeff").await.json()
+    }
+
+    /// The last audit line.
+    pub fn last_audit(&self) -> Value {
+        serde_json::from_str(self.audit.text().lines().last().unwrap()).unwrap()
+    }
+}
+
+/// A directory that is replaced as the kubelet does it.
+struct Directory {
+    path: PathBuf,
+    generation: AtomicUsize,
+}
+
+impl Directory {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("restward-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self { path, generation: AtomicUsize::new(0) }
+    }
+
+    fn write(&self, config: &str) {
+        let generation = format!("..gen-{}", self.generation.fetch_add(1, Ordering::Relaxed));
+        let directory = self.path.join(&generation);
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join(names::FILE_CONFIG), config).unwrap();
+        std::fs::write(directory.join(names::FILE_CONSUMER_KEY), keys::consumer_pem()).unwrap();
+        std::fs::write(directory.join(names::FILE_STATUS_KEY), STATUS_KEY).unwrap();
+        let link = self.path.join("..data_tmp");
+        std::os::unix::fs::symlink(&generation, &link).unwrap();
+        std::fs::rename(&link, self.path.join("..data")).unwrap();
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}

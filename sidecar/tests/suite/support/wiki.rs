@@ -1,0 +1,196 @@
+//! Confluence as far as the sidecar can see it: sessions, passwords, personal access tokens, OAuth 1.0a signatures that
+//! are really checked, and anonymous for everything else. Records every request as it arrived.
+
+mod oauth;
+mod serve;
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use tokio::net::TcpListener;
+
+pub const PAT: &str = "MTIzNDU2Nzg5MDEyOpCkS1lTq0f3Z1h9Qm5wX2tZcFdu";
+
+/// A request as it arrived.
+#[derive(Debug, Clone, Default)]
+pub struct Arrived {
+    pub method: String,
+    pub target: String,
+    pub version: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// The user that it ran as.
+    pub user: Option<String>,
+}
+
+impl Arrived {
+    /// All values of this header.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.all(name).first().copied()
+    }
+
+    fn path(&self) -> &str {
+        self.target.split('?').next().unwrap()
+    }
+
+    fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+}
+
+/// What can be changed about it.
+#[derive(Debug, Clone, Default)]
+pub struct Behaviour {
+    /// There is no application link.
+    pub has_no_link: bool,
+    /// `X-AUSERNAME` of every answer to a call of the API.
+    pub claims_to_be: Option<String>,
+    /// It refuses asserted calls other than those for the current user.
+    pub refuses_assertions: bool,
+    /// It answers no call of the API until told otherwise.
+    pub is_silent: bool,
+}
+
+#[derive(Clone)]
+pub struct Wiki {
+    port: u16,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    arrived: Mutex<Vec<Arrived>>,
+    behaviour: Mutex<Behaviour>,
+    nonces: Mutex<HashSet<String>>,
+}
+
+/// Status, further headers, body.
+struct Answer(u16, Vec<(&'static str, String)>, Vec<u8>);
+
+impl Wiki {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(State::default());
+        tokio::spawn(serve::run(listener, Arc::clone(&state)));
+        Self { port, state }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
+        change(&mut self.state.behaviour.lock().unwrap());
+    }
+
+    /// What arrived from clients: without the sidecar's own calls.
+    pub fn arrived(&self) -> Vec<Arrived> {
+        let is_own = |arrived: &Arrived| {
+            arrived.path() == "/status" || arrived.path().ends_with("/rest/api/user/current")
+        };
+        self.state.arrived.lock().unwrap().iter().filter(|arrived| !is_own(arrived)).cloned().collect()
+    }
+
+    /// The last request that arrived from a client.
+    pub fn last(&self) -> Arrived {
+        self.arrived().pop().expect("nothing arrived")
+    }
+
+    /// How often the sidecar has asked who this is.
+    pub fn checks_of(&self, user: &str) -> usize {
+        let asked = format!("xoauth_requestor_id={user}");
+        let arrived = self.state.arrived.lock().unwrap();
+        arrived.iter().filter(|it| it.path().ends_with("/user/current") && it.query().contains(&asked)).count()
+    }
+}
+
+const USERS: [&str; 4] = ["alice", "bob", "svc-reports", "jürgen"];
+
+impl State {
+    fn answer(&self, arrived: &mut Arrived) -> Answer {
+        let behaviour = self.behaviour.lock().unwrap().clone();
+        if arrived.path() == "/status" {
+            return Answer(200, vec![], br#"{"state":"RUNNING"}"#.to_vec());
+        }
+        let user = match self.authenticate(arrived, &behaviour) {
+            Ok(user) => user,
+            Err(answer) => return answer,
+        };
+        arrived.user.clone_from(&user);
+        if arrived.path().ends_with("/rest/api/user/current") {
+            let body = user.as_ref().map_or_else(
+                || r#"{"type":"anonymous"}"#.to_owned(),
+                |user| format!(r#"{{"type":"known","username":"{user}"}}"#),
+            );
+            return Answer(200, vec![], body.into_bytes());
+        }
+        let mut headers = vec![("Set-Cookie", "JSESSIONID=new; HttpOnly".to_owned()), ("Cache-Control", "public, max-age=60".to_owned())];
+        if let Some(name) = behaviour.claims_to_be.as_ref().or(user.as_ref()) {
+            headers.push(("X-AUSERNAME", name.clone()));
+        }
+        let body = match arrived.path() {
+            "/rest/big" => vec![b'x'; 32 * 1024 * 1024],
+            _ => format!(r#"{{"user":"{}"}}"#, user.unwrap_or_else(|| "anonymous".into())).into_bytes(),
+        };
+        Answer(200, headers, body)
+    }
+
+    fn authenticate(&self, arrived: &Arrived, behaviour: &Behaviour) -> Result<Option<String>, Answer> {
+        let query = oauth::decode_pairs(arrived.query().as_bytes());
+        let auth_type = query.iter().find(|(name, _)| name == "os_authType").map(|(_, value)| value.as_str());
+        let user = match arrived.header("authorization").unwrap_or_default() {
+            oauth if oauth.starts_with("OAuth ") => return self.oauth(arrived, behaviour),
+            basic if basic.to_ascii_lowercase().starts_with("basic ") => {
+                if basic[6..] != BASIC_ALICE[6..] {
+                    return Err(unauthorized("Basic realm=\"protected-area\""));
+                }
+                Some("alice".to_owned())
+            }
+            bearer if bearer == format!("Bearer {PAT}") => Some("bob".to_owned()),
+            _ if arrived.header("cookie").is_some_and(|cookie| cookie.contains("JSESSIONID=good")) => Some("bob".to_owned()),
+            _ => None,
+        };
+        match (auth_type, &user) {
+            (Some("cookie"), None) => Err(unauthorized("OAuth realm=\"http://wiki\"")),
+            (Some("basic"), None) => Err(unauthorized("Basic realm=\"protected-area\"")),
+            _ => Ok(user),
+        }
+    }
+
+    fn oauth(&self, arrived: &Arrived, behaviour: &Behaviour) -> Result<Option<String>, Answer> {
+        let problem = |word: &str| unauthorized(&format!("OAuth realm=\"http://wiki\", oauth_problem=\"{word}\""));
+        if behaviour.has_no_link {
+            return Err(problem("consumer_key_unknown"));
+        }
+        let is_own_check = arrived.path().ends_with("/user/current");
+        if behaviour.refuses_assertions && !is_own_check {
+            return Err(problem("signature_invalid"));
+        }
+        let verified = oauth::verify(arrived).ok_or_else(|| problem("signature_invalid"))?;
+        if !self.nonces.lock().unwrap().insert(verified.nonce) {
+            return Err(problem("nonce_used"));
+        }
+        // An unknown user goes on as anonymous.
+        Ok(Some(verified.user).filter(|user| USERS.contains(&user.to_lowercase().as_str())))
+    }
+}
+
+/// `alice:secret-of-alice`.
+pub const BASIC_ALICE: &str = "Basic YWxpY2U6c2VjcmV0LW9mLWFsaWNl";
+
+fn unauthorized(challenge: &str) -> Answer {
+    Answer(401, vec![("WWW-Authenticate", challenge.to_owned())], b"login".to_vec())
+}
+
+#[test]
+fn the_password_is_what_it_says() {
+    assert_eq!(BASE64_STANDARD.encode("alice:secret-of-alice"), BASIC_ALICE[6..]);
+}

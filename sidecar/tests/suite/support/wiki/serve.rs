@@ -1,0 +1,88 @@
+//! Reads requests from the wire and writes answers.
+
+use std::sync::Arc;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+use super::{Answer, Arrived, State};
+use crate::support::http::{find, unchunk};
+
+pub async fn run(listener: TcpListener, state: Arc<State>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(connection(stream, Arc::clone(&state)));
+    }
+}
+
+async fn connection(mut stream: TcpStream, state: Arc<State>) {
+    let mut buffer = Vec::new();
+    while let Some(mut arrived) = read(&mut stream, &mut buffer).await {
+        if arrived.header("upgrade").is_some() && arrived.target.starts_with("/synchrony-proxy") {
+            state.arrived.lock().unwrap().push(arrived);
+            return echo(stream).await;
+        }
+        while state.behaviour.lock().unwrap().is_silent && arrived.target.starts_with("/rest/slow") {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let Answer(status, headers, body) = state.answer(&mut arrived);
+        let is_head = arrived.method == "HEAD";
+        state.arrived.lock().unwrap().push(arrived);
+        let mut head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n", body.len());
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        if stream.write_all(head.as_bytes()).await.is_err() || (!is_head && stream.write_all(&body).await.is_err()) {
+            return;
+        }
+    }
+}
+
+/// After a 101 everything comes back.
+async fn echo(mut stream: TcpStream) {
+    let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let _ = stream.write_all(head.as_bytes()).await;
+    let (mut reader, mut writer) = stream.split();
+    let _ = tokio::io::copy(&mut reader, &mut writer).await;
+}
+
+/// One request; what follows it stays in `buffer`.
+async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Arrived> {
+    let end = loop {
+        if let Some(end) = find(buffer, b"\r\n\r\n") {
+            break end;
+        }
+        if stream.read_buf(buffer).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
+    buffer.drain(..end + 4);
+    let mut lines = head.split("\r\n");
+    let mut first = lines.next()?.split(' ').map(str::to_owned);
+    let mut arrived = Arrived { method: first.next()?, target: first.next()?, version: first.next()?, ..Arrived::default() };
+    arrived.headers =
+        lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.into(), value.into())).collect();
+    if arrived.header("transfer-encoding").is_some() {
+        let end = loop {
+            if let Some(end) = find(buffer, b"0\r\n\r\n") {
+                break end + 5;
+            }
+            if stream.read_buf(buffer).await.ok()? == 0 {
+                return None;
+            }
+        };
+        arrived.body = unchunk(&buffer[..end]);
+        buffer.drain(..end);
+    } else if let Some(length) = arrived.header("content-length").and_then(|length| length.parse::<usize>().ok()) {
+        while buffer.len() < length {
+            if stream.read_buf(buffer).await.ok()? == 0 {
+                return None;
+            }
+        }
+        arrived.body = buffer.drain(..length).collect();
+    }
+    Some(arrived)
+}
