@@ -166,7 +166,7 @@ async fn every_wrong_answer_has_its_reason() {
         (|_, path| (path == "/keys").then(|| (500, String::new())), ProviderReason::UnexpectedAnswer),
         (|_, path| (path == "/keys").then(|| (200, r#"{"keys": []}"#.into())), ProviderReason::NoUsableKeys),
         (
-            |_, path| (path == "/keys").then(|| (200, " ".repeat(MAX_BODY + 1))),
+            |_, path| (path == "/keys").then(|| (200, " ".repeat(MAX_BODY) + &keys().1)),
             ProviderReason::UnexpectedAnswer,
         ),
     ];
