@@ -162,6 +162,29 @@ fn repeated_members_are_refused_even_when_signed() {
     assert_eq!(reason(judge(&rsa_key().token(header, &claims(json!({}))))), Reason::TokenMalformed);
 }
 
+#[test]
+fn every_check_is_in_the_list() {
+    let issuer = json!({"host": "https://sso.example.com", "realm": "wiki", "audiences": ["wiki"], "authorizedParties": ["app"]});
+    let settings = settings(json!({ "issuers": [issuer] }));
+    let judge = |changes: serde_json::Value| {
+        let claims = claims(forge::laid_over(json!({"aud": "wiki"}), changes));
+        authenticate(&settings, &snapshot(), &rsa_key().token(&header(), &claims), NOW)
+    };
+    assert!(judge(json!({})).is_ok());
+    let table = [
+        (json!({"iss": "https://sso.example.com/realms/wiki/"}), Reason::IssuerMismatch),
+        (json!({"typ": "ID"}), Reason::NotAnAccessToken),
+        (json!({"cnf": {"jkt": "x"}}), Reason::ProofRequired),
+        (json!({"exp": NOW.secs() - 30}), Reason::TokenExpired),
+        (json!({"aud": "account"}), Reason::AudienceMismatch),
+        (json!({"azp": "other"}), Reason::PartyMismatch),
+    ];
+    assert_eq!(table.len(), checks::CHECKS.len());
+    for (changes, want) in table {
+        assert_eq!(reason(judge(changes.clone())), want, "{changes}");
+    }
+}
+
 proptest! {
     /// Whatever is done to one character of a good token, it is no good token any more.
     #[test]

@@ -98,6 +98,12 @@ fn see(request: &Outgoing) -> Seen {
     Seen { parameters, signature_is_good }
 }
 
+/// Written down a second time, so that the list under test does not judge itself.
+fn could_name_a_user(name: &str) -> bool {
+    const PREFIXES: [&str; 2] = ["oauth_", "os_"];
+    name == "xoauth_requestor_id" || name == "jwt" || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 #[test]
 fn a_minimal_request_has_the_wire_format_that_confluence_takes() {
     let request = asserted("alice", request(Method::GET, "/confluence/rest/api/user/current", None, None));
@@ -139,7 +145,7 @@ fn hostile_requests_stay_the_tokens_users() {
         let seen = see(&request);
         assert!(seen.signature_is_good, "{query}");
         assert_eq!(seen.first("xoauth_requestor_id"), Some("alice"), "{query}");
-        let named: Vec<_> = seen.parameters.iter().filter(|(name, _)| query::names_a_user(name)).collect();
+        let named: Vec<_> = seen.parameters.iter().filter(|(name, _)| could_name_a_user(name)).collect();
         assert_eq!(named.len(), 1, "{query}: {named:?}");
         assert_eq!(request.path, "/rest/api/x");
     }
@@ -265,7 +271,7 @@ proptest! {
         let seen = see(&asserted(&user, request(Method::POST, &path, Some(&query), form.as_deref().map(str::as_bytes))));
         prop_assert!(seen.signature_is_good);
         prop_assert_eq!(seen.first("xoauth_requestor_id"), Some(user.as_str()));
-        let named = seen.parameters.iter().filter(|(name, _)| query::names_a_user(name)).count();
+        let named = seen.parameters.iter().filter(|(name, _)| could_name_a_user(name)).count();
         prop_assert_eq!(named, 1);
     }
 }

@@ -1,6 +1,13 @@
 //! The signer against an implementation that is not ours: net.oauth on real Tomcat. Run by `cargo test -p
 //! restward-sidecar --test standin`; not part of the plain test run, because it needs a JDK and starts Tomcats.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test program: its helpers are not inside #[test] functions, but fail a test all the same"
+)]
+
 mod wiki;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -34,7 +41,7 @@ fn form(wiki: &Wiki, path: &str, query: Option<&str>, body: &[u8]) -> Outgoing {
     request
 }
 
-async fn linked(variables: &[(&str, &str)], pod: Value) -> (Wiki, Sidecar, Origin) {
+async fn linked(variables: &[(&str, &str)], pod: &Value) -> (Wiki, Sidecar, Origin) {
     let wiki = Wiki::start(variables);
     let id = wiki.make_link().await;
     wiki.allow_impersonation(&id).await;
@@ -46,7 +53,7 @@ async fn linked(variables: &[(&str, &str)], pod: Value) -> (Wiki, Sidecar, Origi
 #[tokio::test]
 async fn calibration_says_what_is_missing() {
     let wiki = Wiki::start(&[]);
-    let sidecar = wiki.sidecar(&wiki.key_pem, json!({}));
+    let sidecar = wiki.sidecar(&wiki.key_pem, &json!({}));
     let reason = async || {
         sidecar.calibration.calibrate().await;
         sidecar.calibration.report().reason
@@ -59,7 +66,7 @@ async fn calibration_says_what_is_missing() {
     assert_eq!(reason().await, UpstreamReason::Trusted);
 
     let other_key = openssl::pkey::PKey::from_rsa(openssl::rsa::Rsa::generate(2048).unwrap()).unwrap();
-    let stranger = wiki.sidecar(&other_key.private_key_to_pem_pkcs8().unwrap(), json!({}));
+    let stranger = wiki.sidecar(&other_key.private_key_to_pem_pkcs8().unwrap(), &json!({}));
     stranger.calibration.calibrate().await;
     assert_eq!(stranger.calibration.report().reason, UpstreamReason::SignatureInvalid);
     assert_eq!(stranger.calibration.origin(), Err(Reason::UpstreamRejected.into()));
@@ -67,7 +74,7 @@ async fn calibration_says_what_is_missing() {
 
 #[tokio::test]
 async fn users_are_confirmed_and_requests_run_as_them() {
-    let (wiki, sidecar, origin) = linked(&[("STANDIN_ANONYMOUS", "true")], json!({})).await;
+    let (wiki, sidecar, origin) = linked(&[("STANDIN_ANONYMOUS", "true")], &json!({})).await;
     for user in ["alice", "ALICE", "Alice.Smith", "alice.smith", "jürgen", "łukasz"] {
         assert_eq!(sidecar.users.confirm_user(&user.parse().unwrap()).await, Ok(()), "{user}");
         let request = wiki.request(Method::GET, "/rest/standin/1.0/echo", None);
@@ -82,7 +89,7 @@ async fn users_are_confirmed_and_requests_run_as_them() {
 
 #[tokio::test]
 async fn tokens_of_the_wikis_own_are_told_from_invented_ones() {
-    let (wiki, sidecar, origin) = linked(&[("STANDIN_ANONYMOUS", "true")], json!({})).await;
+    let (wiki, sidecar, origin) = linked(&[("STANDIN_ANONYMOUS", "true")], &json!({})).await;
     let request = wiki.request(Method::GET, "/rest/standin/1.0/oauth2-token", None);
     let token = echo(&wiki, sidecar.assert(&origin, "alice", request)).await["access_token"].clone();
     let oauth2 = format!("Bearer {}", token.as_str().unwrap());
@@ -105,7 +112,7 @@ async fn tokens_of_the_wikis_own_are_told_from_invented_ones() {
 /// Requests that try to be somebody else, or that two parsers could read differently.
 #[tokio::test]
 async fn hostile_requests_run_as_the_tokens_user() {
-    let (wiki, sidecar, origin) = linked(&[], json!({})).await;
+    let (wiki, sidecar, origin) = linked(&[], &json!({})).await;
     let path = "/rest/standin/1.0/echo";
     for query in [
         "xoauth_requestor_id=admin",
@@ -127,8 +134,10 @@ async fn hostile_requests_run_as_the_tokens_user() {
             assert_eq!(seen["user"], "alice", "{query}");
             let parameters = seen["parameters"].as_object().unwrap();
             assert_eq!(parameters["xoauth_requestor_id"], json!(["alice"]), "{query}");
-            let named = parameters.keys().filter(|name| query::names_a_user(name)).count();
-            assert_eq!(named, 1, "{query}: {parameters:?}");
+            for name in parameters.keys() {
+                let named = ["oauth_", "os_", "jwt"].iter().any(|start| name.starts_with(start));
+                assert!(!named, "{query}: {name}");
+            }
         }
     }
 }
@@ -136,7 +145,7 @@ async fn hostile_requests_run_as_the_tokens_user() {
 #[tokio::test]
 async fn paths_and_headers_do_not_break_the_signature() {
     let (wiki, sidecar, origin) =
-        linked(&[("ATL_TOMCAT_PROXY_INTERNAL_IPS", "127\\.0\\.0\\.1")], json!({})).await;
+        linked(&[("ATL_TOMCAT_PROXY_INTERNAL_IPS", "127\\.0\\.0\\.1")], &json!({})).await;
     for path in [
         "/~x",
         "/%7Ex",
@@ -170,7 +179,7 @@ async fn paths_and_headers_do_not_break_the_signature() {
 
 #[tokio::test]
 async fn a_body_that_is_no_form_is_not_signed_and_a_replay_is_refused() {
-    let (wiki, sidecar, origin) = linked(&[], json!({})).await;
+    let (wiki, sidecar, origin) = linked(&[], &json!({})).await;
     let mut request = wiki.request(Method::POST, "/rest/standin/1.0/echo", None);
     request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let mut signed = sidecar.assert(&origin, "alice", request);
@@ -206,7 +215,7 @@ async fn every_connector_is_found() {
         ),
     ];
     for (name, variables, pod, want) in table {
-        let (wiki, sidecar, origin) = linked(variables, pod).await;
+        let (wiki, sidecar, origin) = linked(variables, &pod).await;
         assert_eq!(origin.describe(), want, "{name}");
         // A client's Host takes part in the signature where no proxyName is set.
         for host in ["wiki.example.com", "WIKI.example.com:443", "wiki.example.com:80", "[::1]:8090", "a.b."]
@@ -224,7 +233,7 @@ async fn every_connector_is_found() {
 #[test]
 fn tomcat_reads_parameters_as_we_do() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let (wiki, sidecar, origin) = runtime.block_on(linked(&[], json!({})));
+    let (wiki, sidecar, origin) = runtime.block_on(linked(&[], &json!({})));
     let text = || {
         let part = prop_oneof![
             "[a-z0-9%+;=*~'()!,.:@/?-]{0,8}",
@@ -289,7 +298,7 @@ fn tomcat_reads_raw_queries_as_we_do() {
 
 #[tokio::test]
 async fn without_the_assertion_the_same_request_is_nobodys() {
-    let (wiki, sidecar, origin) = linked(&[], json!({})).await;
+    let (wiki, sidecar, origin) = linked(&[], &json!({})).await;
     let signed = sidecar.assert(&origin, "alice", wiki.request(Method::GET, "/rest/standin/1.0/echo", None));
     let mut unsigned = signed.clone();
     unsigned.headers = HeaderMap::from_iter([(header::HOST, signed.headers[header::HOST].clone())]);

@@ -28,11 +28,11 @@ const CONSUMER: &str = "restward";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The running stand-in; it ends when dropped.
-pub struct Wiki {
+pub(crate) struct Wiki {
     home: PathBuf,
-    pub client: Client,
+    pub(crate) client: Client,
     /// The key whose public half the application link gets.
-    pub key_pem: Vec<u8>,
+    pub(crate) key_pem: Vec<u8>,
     public_pem: String,
 }
 
@@ -42,7 +42,7 @@ fn script() -> PathBuf {
 
 impl Wiki {
     /// Starts one with these `ATL_*` and `STANDIN_*` variables, on a free port.
-    pub fn start(variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let home = std::env::temp_dir().join(format!("restward-standin-{}", random::hex_128().unwrap()));
         fs::create_dir(&home).unwrap();
@@ -64,11 +64,11 @@ impl Wiki {
     }
 
     /// Sends as it is.
-    pub async fn send(&self, request: Outgoing) -> Answer {
+    pub(crate) async fn send(&self, request: Outgoing) -> Answer {
         self.client.send(request, PATIENCE).await.unwrap()
     }
 
-    pub fn request(&self, method: Method, path: &str, query: Option<&str>) -> Outgoing {
+    pub(crate) fn request(&self, method: Method, path: &str, query: Option<&str>) -> Outgoing {
         let host = HeaderValue::try_from(format!("127.0.0.1:{}", self.client.port())).unwrap();
         let mut request = Outgoing::get(format!("{CONTEXT}{path}"), host);
         request.method = method;
@@ -87,7 +87,7 @@ impl Wiki {
     }
 
     /// The first two of the three calls that make the application link. Gives its id.
-    pub async fn make_link(&self) -> String {
+    pub(crate) async fn make_link(&self) -> String {
         let url = "https://restward.invalid";
         let link =
             json!({"id": null, "name": "restward", "rpcUrl": url, "displayUrl": url, "typeId": "generic"});
@@ -105,7 +105,7 @@ impl Wiki {
     }
 
     /// The third call.
-    pub async fn allow_impersonation(&self, id: &str) {
+    pub(crate) async fn allow_impersonation(&self, id: &str) {
         let status = json!({
             "incoming": {"enabled": true, "twoLoEnabled": true, "twoLoImpersonationEnabled": true},
             "outgoing": {"enabled": false, "twoLoEnabled": false, "twoLoImpersonationEnabled": false},
@@ -114,7 +114,7 @@ impl Wiki {
     }
 
     /// A sidecar's view of this wiki, with a key of its own unless told otherwise.
-    pub fn sidecar(&self, key_pem: &[u8], pod: Value) -> Sidecar {
+    pub(crate) fn sidecar(&self, key_pem: &[u8], pod: &Value) -> Sidecar {
         let identity = IdentitySettings::OAuth1 { consumer_key: CONSUMER.into() };
         let identity = Arc::new(Identity::new(&identity, key_pem).unwrap());
         let mut variable =
@@ -147,22 +147,22 @@ fn settings() -> Settings {
 }
 
 /// What a sidecar would use.
-pub struct Sidecar {
-    pub identity: Arc<Identity>,
-    pub calibration: Calibration,
-    pub users: UserCheck,
+pub(crate) struct Sidecar {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) calibration: Calibration,
+    pub(crate) users: UserCheck,
 }
 
 impl Sidecar {
-    pub async fn trusted(&self) -> Origin {
+    pub(crate) async fn trusted(&self) -> Origin {
         self.calibration.calibrate().await;
         match self.calibration.origin() {
             Ok(origin) => origin,
-            Err(_) => panic!("{:?}", self.calibration.report()),
+            Err(deny) => panic!("{deny:?}: {:?}", self.calibration.report()),
         }
     }
 
-    pub fn assert(&self, origin: &Origin, user: &str, mut request: Outgoing) -> Outgoing {
+    pub(crate) fn assert(&self, origin: &Origin, user: &str, mut request: Outgoing) -> Outgoing {
         self.identity.assert(origin, &user.parse().unwrap(), UnixTime::now(), &mut request).unwrap();
         request
     }
