@@ -15,7 +15,8 @@ async fn status_is_authenticated_by_the_policys_key() {
     let nonce = "ffeeddccbbaa99887766554433221100";
     let reply = world.admin(&format!("/status?nonce={nonce}")).await;
     assert_eq!(reply.status, 200);
-    let key: Vec<u8> = (0..64).step_by(2).map(|at| u8::from_str_radix(&STATUS_KEY[at..at + 2], 16).unwrap()).collect();
+    let key: Vec<u8> =
+        (0..64).step_by(2).map(|at| u8::from_str_radix(&STATUS_KEY[at..at + 2], 16).unwrap()).collect();
     let key = PKey::hmac(&key).unwrap();
     let mut signer = Signer::new(MessageDigest::sha256(), &key).unwrap();
     signer.update(format!("restward-status-v1\n{nonce}\n").as_bytes()).unwrap();
@@ -23,15 +24,23 @@ async fn status_is_authenticated_by_the_policys_key() {
     let mac: String = signer.sign_to_vec().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(reply.header("x-restward-mac"), Some(mac.as_str()));
     let status = reply.json();
-    assert_eq!((&status["policy"]["name"], &status["upstream"]["reason"]), (&"wiki".into(), &"Trusted".into()));
-    for bad in ["/status", "/status?nonce=", "/status?nonce=00&x", "/status?nonce=zz112233445566778899aabbccddeeff"] {
+    assert_eq!(
+        (&status["policy"]["name"], &status["upstream"]["reason"]),
+        (&"wiki".into(), &"Trusted".into())
+    );
+    for bad in
+        ["/status", "/status?nonce=", "/status?nonce=00&x", "/status?nonce=zz112233445566778899aabbccddeeff"]
+    {
         assert_eq!(world.admin(bad).await.status, 400, "{bad}");
     }
 }
 
 #[tokio::test]
 async fn probes_of_the_pod_really_ask_tomcat() {
-    let http = |path: &str| ProbeAction::HttpGet { path: path.into(), headers: vec![("X-Probe".into(), "1".into())] };
+    let http = |path: &str| ProbeAction::HttpGet {
+        path: path.into(),
+        headers: vec![("X-Probe".into(), "1".into())],
+    };
     let probe = |name: &str, action| AppProbe { name: name.into(), action, timeout_seconds: 1 };
     let world = World::start(
         |_| {},
@@ -59,7 +68,8 @@ async fn probes_of_the_pod_really_ask_tomcat() {
 async fn before_the_first_configuration_nothing_passes_and_the_probes_say_why() {
     logs::capture();
     let pod = restward_crds::sidecar::PodSettings::from_json(r#"{"listenPort": 8090}"#).unwrap();
-    let options = Options { pod, config_dir: "/nonexistent/restward".into(), audit: Audit::to(Captured::default()) };
+    let options =
+        Options { pod, config_dir: "/nonexistent/restward".into(), audit: Audit::to(Captured::default()) };
     let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
     for path in ["/readyz", "/livez"] {
         let reply = exchange(running.admin, &request("GET", path, &[], "")).await;

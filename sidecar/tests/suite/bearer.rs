@@ -15,7 +15,10 @@ async fn a_valid_token_reaches_confluence_as_its_user() {
     assert!(arrived.target.starts_with("/rest/api/content?xoauth_requestor_id=alice&"), "{}", arrived.target);
     assert!(arrived.all("authorization").iter().all(|value| value.starts_with("OAuth ")));
     let audit = world.last_audit();
-    assert_eq!((&audit["decision"], &audit["user"], &audit["path_class"]), (&json!("as_user"), &json!("alice"), &json!("protected")));
+    assert_eq!(
+        (&audit["decision"], &audit["user"], &audit["path_class"]),
+        (&json!("as_user"), &json!("alice"), &json!("protected"))
+    );
     assert_eq!(audit["token"]["client"], "scripts");
 }
 
@@ -33,7 +36,10 @@ async fn no_or_a_bad_token_is_401_with_its_reason_and_nothing_is_forwarded() {
         (Some(format!("{head}.{flipped}{}", &signature[1..])), "signature_invalid"),
         (Some(world.idp.token_with(json!({"exp": now - 60}))), "token_expired"),
         (Some(world.idp.token_with(json!({"nbf": now + 120}))), "token_not_yet_valid"),
-        (Some(world.idp.token_with(json!({"iss": "https://sso.example.com/realms/other"}))), "issuer_mismatch"),
+        (
+            Some(world.idp.token_with(json!({"iss": "https://sso.example.com/realms/other"}))),
+            "issuer_mismatch",
+        ),
         (Some(world.idp.token_with(json!({"typ": "ID"}))), "not_an_access_token"),
         (Some(world.idp.token_with(json!({"typ": "Refresh"}))), "not_an_access_token"),
         (Some(world.idp.token_with(json!({"exp": null}))), "claims_malformed"),
@@ -114,7 +120,15 @@ async fn the_client_cannot_name_another_user_beside_its_token() {
     assert_eq!((reply.status, reply.text().as_str()), (200, r#"{"user":"alice"}"#));
     let arrived = world.wiki.last();
     assert_eq!(arrived.target, "/rest/api/content?xoauth_requestor_id=alice");
-    for name in ["cookie", "x-forwarded-user", "x_forwarded_user", "remote.user", "x-seraph-trusted-app-id", "x-forwarded-proto", "x-forwarded-host"] {
+    for name in [
+        "cookie",
+        "x-forwarded-user",
+        "x_forwarded_user",
+        "remote.user",
+        "x-seraph-trusted-app-id",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+    ] {
         assert_eq!(arrived.header(name), None, "{name}");
     }
     assert!(!arrived.header("user-agent").unwrap().contains("WebDAV"));
@@ -130,9 +144,15 @@ async fn a_form_is_cleaned_and_signed_with_its_parameters() {
     let reply = world.send("POST", "/rest/api/content", &headers, body).await;
     assert_eq!((reply.status, reply.text().as_str()), (200, r#"{"user":"alice"}"#));
     let arrived = String::from_utf8(world.wiki.last().body).unwrap();
-    assert!(arrived.starts_with("title=") && !arrived.contains("bob") && !arrived.contains("os_"), "{arrived}");
+    assert!(
+        arrived.starts_with("title=") && !arrived.contains("bob") && !arrived.contains("os_"),
+        "{arrived}"
+    );
 
-    let latin = [("Authorization", token.as_str()), ("Content-Type", "application/x-www-form-urlencoded; charset=utf-16")];
+    let latin = [
+        ("Authorization", token.as_str()),
+        ("Content-Type", "application/x-www-form-urlencoded; charset=utf-16"),
+    ];
     assert_eq!(world.send("POST", "/rest/api/content", &latin, "a=b").await.status, 415);
     let large = "a=".to_owned() + &"x".repeat(2 * 1024 * 1024 + 1);
     assert_eq!(world.send("POST", "/rest/api/content", &headers, &large).await.status, 413);

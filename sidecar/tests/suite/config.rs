@@ -10,9 +10,15 @@ async fn what_cannot_be_used_is_reported_and_changes_nothing() {
     let hash = world.status().await["configHash"].clone();
     for bad in ["{", r#"{"version": 99}"#, r#"{"unknown": true}"#] {
         world.write_config(bad);
-        eventually("the rejection is reported", || async { !world.status().await["configRejected"].is_null() }).await;
+        eventually("the rejection is reported", || async {
+            !world.status().await["configRejected"].is_null()
+        })
+        .await;
         assert_eq!(world.status().await["configHash"], hash);
-        assert_eq!(world.get("/rest/api/content", &[("Authorization", "Basic eDp5")]).await.reason(), "basic_denied");
+        assert_eq!(
+            world.get("/rest/api/content", &[("Authorization", "Basic eDp5")]).await.reason(),
+            "basic_denied"
+        );
         let ready = world.admin("/readyz").await;
         assert!(ready.status == 200 && ready.text().contains("config_rejected"), "{}", ready.text());
         world.has_metric("restward_sidecar_config_current 0").await;

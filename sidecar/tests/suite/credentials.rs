@@ -26,7 +26,12 @@ async fn basic_is_refused_and_allowed_by_the_policy_without_a_restart() {
         ("GET", "/rest/api/content", vec![("authorization", "bASIC YWxpY2U6c2VjcmV0LW9mLWFsaWNl")], ""),
         ("GET", "/rest/api/content", vec![("Authorization", BASIC_ALICE), ("Cookie", "JSESSIONID=good")], ""),
         ("GET", "/rest/api/content?os_username=alice&os_password=x", vec![], ""),
-        ("GET", "/rest/api/content?os%5fusername=alice&os_password=x", vec![("Cookie", "JSESSIONID=good")], ""),
+        (
+            "GET",
+            "/rest/api/content?os%5fusername=alice&os_password=x",
+            vec![("Cookie", "JSESSIONID=good")],
+            "",
+        ),
         ("POST", "/rest/api/content", vec![form], "a=b&os_username=alice&os_password=x"),
         ("POST", "/rest/api/content", vec![form], "a=b&%6fs_username=alice&os_password=x"),
         ("POST", "/rpc/xmlrpc", vec![("Content-Type", "text/xml")], "<methodCall/>"),
@@ -35,7 +40,11 @@ async fn basic_is_refused_and_allowed_by_the_policy_without_a_restart() {
         ("GET", "/plugins/servlet/confluence/default", vec![("Authorization", BASIC_ALICE)], ""),
     ] {
         let reply = world.send(method, target, &headers, body).await;
-        assert_eq!((reply.status, reply.reason().as_str()), (401, "basic_denied"), "{method} {target} {headers:?}");
+        assert_eq!(
+            (reply.status, reply.reason().as_str()),
+            (401, "basic_denied"),
+            "{method} {target} {headers:?}"
+        );
     }
     assert_eq!(world.wiki.arrived().len(), before);
     // The login page itself goes on working.
@@ -85,7 +94,8 @@ const LINK: &str = "OAuth oauth_consumer_key=\"jira\", oauth_token=\"\", oauth_s
 async fn application_links_pass_as_they_came() {
     let world = World::new().await;
     let target = "/rest/api/content?a=%7e&os_authType=none&xoauth_requestor_id=bob";
-    let headers = [("Authorization", LINK), ("X-Forwarded-Proto", "https"), ("Host", "Wiki.example.com:8443")];
+    let headers =
+        [("Authorization", LINK), ("X-Forwarded-Proto", "https"), ("Host", "Wiki.example.com:8443")];
     let reply = world.get(target, &headers).await;
     // The signature is made up, so Confluence refuses it, and its partner may read why.
     assert_eq!(reply.status, 401);
@@ -131,7 +141,11 @@ async fn our_own_consumer_key_works_on_loopback_only() {
         ] {
             let method = if body.is_empty() { "GET" } else { "POST" };
             let reply = world.send(method, &target, &headers, &body).await;
-            assert_eq!((reply.status, reply.reason().as_str()), (401, "reserved_consumer"), "{target} {headers:?} {body}");
+            assert_eq!(
+                (reply.status, reply.reason().as_str()),
+                (401, "reserved_consumer"),
+                "{target} {headers:?} {body}"
+            );
         }
     }
     let reply = world.send("POST", "/display/DS/Home", &[form], &large).await;
@@ -143,7 +157,9 @@ async fn our_own_consumer_key_works_on_loopback_only() {
 async fn other_schemes_are_no_credential() {
     let world = World::new().await;
     for value in ["Negotiate abc", "Digest x", "JWT a.b.c", "DPoP a.b.c", "x"] {
-        let reply = world.get("/rest/api/content", &[("Authorization", value), ("Cookie", "JSESSIONID=made-up")]).await;
+        let reply = world
+            .get("/rest/api/content", &[("Authorization", value), ("Cookie", "JSESSIONID=made-up")])
+            .await;
         assert_eq!(reply.status, 401, "{value}");
     }
     let reply = world.get("/rest/api/content?jwt=a.b.c", &[]).await;
@@ -171,7 +187,10 @@ async fn preflights_and_listed_paths_need_no_credential() {
 async fn clients_that_wait_for_a_basic_challenge_get_it_while_they_may_log_in() {
     let mut world = World::new().await;
     let reply = world.get("/rest/api/content?os_authType=basic", &[]).await;
-    assert_eq!((reply.status, reply.header("www-authenticate")), (401, Some("Basic realm=\"protected-area\"")));
+    assert_eq!(
+        (reply.status, reply.header("www-authenticate")),
+        (401, Some("Basic realm=\"protected-area\""))
+    );
     world.reconfigure(|config| config["basicAuth"] = json!("Deny")).await;
     let reply = world.get("/rest/api/content?os_authType=basic", &[]).await;
     assert_eq!(reply.reason(), "credential_missing");

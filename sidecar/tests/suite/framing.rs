@@ -11,14 +11,26 @@ async fn nothing_is_smuggled() {
     let world = World::new().await;
     let smuggled_len = SMUGGLED.len();
     let heads = [
-        format!("POST /display/x HTTP/1.1\r\nHost: wiki\r\nContent-Length: {smuggled_len}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"),
-        format!("POST /display/x HTTP/1.0\r\nHost: wiki\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"),
-        format!("POST /display/x HTTP/1.1\r\nHost: wiki\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd{SMUGGLED}"),
+        format!(
+            "POST /display/x HTTP/1.1\r\nHost: wiki\r\nContent-Length: {smuggled_len}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"
+        ),
+        format!(
+            "POST /display/x HTTP/1.0\r\nHost: wiki\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"
+        ),
+        format!(
+            "POST /display/x HTTP/1.1\r\nHost: wiki\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd{SMUGGLED}"
+        ),
         format!("POST /display/x HTTP/1.1\r\nHost: wiki\r\nContent-Length: +3\r\n\r\nabc{SMUGGLED}"),
         format!("POST /display/x HTTP/1.1\r\nHost: wiki\r\nContent-Length: 3, 3\r\n\r\nabc{SMUGGLED}"),
-        format!("POST /display/x HTTP/1.1\r\nHost: wiki\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"),
-        format!("POST /display/x HTTP/1.1\r\nHost: wiki\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{SMUGGLED}"),
-        format!("POST /display/x HTTP/1.1\r\nHost: wiki\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"),
+        format!(
+            "POST /display/x HTTP/1.1\r\nHost: wiki\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"
+        ),
+        format!(
+            "POST /display/x HTTP/1.1\r\nHost: wiki\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{SMUGGLED}"
+        ),
+        format!(
+            "POST /display/x HTTP/1.1\r\nHost: wiki\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"
+        ),
         format!("GET /display/x HTTP/1.1\r\nHost: wiki\r\nX: a\r\n b\r\n\r\n{SMUGGLED}"),
         format!("GET /display/x HTTP/1.1\r\nHost: wiki\r\nX: a\nAuthorization: Basic x\r\n\r\n{SMUGGLED}"),
         format!("GET /display/x HTTP/0.9\r\nHost: wiki\r\n\r\n{SMUGGLED}"),
@@ -56,8 +68,14 @@ async fn chunks_are_framed_anew_without_extensions_and_trailers() {
 async fn a_broken_body_never_arrives_as_a_whole_one() {
     let world = World::new().await;
     let token = world.idp.token("alice");
-    for body in ["Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n", "Content-Length: 10\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n"] {
-        let text = format!("PUT /rest/api/content/1 HTTP/1.1\r\nHost: wiki\r\nAuthorization: Bearer {token}\r\n{body}");
+    for body in [
+        "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n",
+        "Content-Length: 10\r\n\r\nabc",
+        "Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
+    ] {
+        let text = format!(
+            "PUT /rest/api/content/1 HTTP/1.1\r\nHost: wiki\r\nAuthorization: Bearer {token}\r\n{body}"
+        );
         let mut stream = tokio::net::TcpStream::connect(world.running.data).await.unwrap();
         tokio::io::AsyncWriteExt::write_all(&mut stream, text.as_bytes()).await.unwrap();
         tokio::io::AsyncWriteExt::shutdown(&mut stream).await.unwrap();

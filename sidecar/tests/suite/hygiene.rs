@@ -7,7 +7,11 @@ async fn heads_that_say_two_things_are_refused() {
     let world = World::new().await;
     let good = format!("Bearer {}", world.idp.token("alice"));
     for (headers, status, reason) in [
-        (vec![("Authorization", good.as_str()), ("Authorization", good.as_str())], 400, "multiple_authorization"),
+        (
+            vec![("Authorization", good.as_str()), ("Authorization", good.as_str())],
+            400,
+            "multiple_authorization",
+        ),
         (vec![("authorization", good.as_str()), ("AUTHORIZATION", "Basic x")], 400, "multiple_authorization"),
         (vec![("Host", "a"), ("Host", "b")], 400, "malformed_request"),
         (vec![("Host", "")], 400, "malformed_request"),
@@ -30,8 +34,12 @@ async fn heads_that_say_two_things_are_refused() {
 async fn headers_that_name_a_user_arrive_on_no_path() {
     let world = World::new().await;
     let headers = [
-        ("X-Forwarded-User", "admin"), ("x_forwarded_user", "admin"), ("X.Forwarded.User", "admin"), ("REMOTE_USER", "admin"),
-        ("X-Remote-User", "admin"), ("X-Seraph-Trusted-App-Cert", "x"),
+        ("X-Forwarded-User", "admin"),
+        ("x_forwarded_user", "admin"),
+        ("X.Forwarded.User", "admin"),
+        ("REMOTE_USER", "admin"),
+        ("X-Remote-User", "admin"),
+        ("X-Seraph-Trusted-App-Cert", "x"),
     ];
     for target in ["/display/DS/Home", "/status", "/login.action", "/rest/applinks/3.0/manifest"] {
         assert_eq!(world.get(target, &headers).await.status, 200);
@@ -50,7 +58,13 @@ async fn headers_that_name_a_user_arrive_on_no_path() {
 #[tokio::test]
 async fn the_peer_and_a_request_id_are_added() {
     let world = World::new().await;
-    let headers = [("X-Forwarded-For", "203.0.113.9"), ("X-Request-Id", "abc-1"), ("Keep-Alive", "5"), ("TE", "trailers"), ("Proxy-Authorization", "Basic x")];
+    let headers = [
+        ("X-Forwarded-For", "203.0.113.9"),
+        ("X-Request-Id", "abc-1"),
+        ("Keep-Alive", "5"),
+        ("TE", "trailers"),
+        ("Proxy-Authorization", "Basic x"),
+    ];
     world.get("/display/DS/Home", &headers).await;
     let arrived = world.wiki.last();
     assert_eq!(arrived.all("x-forwarded-for"), ["203.0.113.9, 127.0.0.1"]);

@@ -11,8 +11,12 @@ async fn no_token_password_key_or_query_value_is_written_anywhere() {
     let password = "bGVha2VkLXVzZXI6bGVha2VkLXBhc3N3b3Jk".to_owned();
     let mut seen = String::new();
     let headers = [
-        format!("Bearer {good}"), format!("Bearer {expired}"), format!("Bearer {good}x"), format!("Bearer {pat}"),
-        format!("Basic {password}"), "Negotiate leaked-negotiation".to_owned(),
+        format!("Bearer {good}"),
+        format!("Bearer {expired}"),
+        format!("Bearer {good}x"),
+        format!("Bearer {pat}"),
+        format!("Basic {password}"),
+        "Negotiate leaked-negotiation".to_owned(),
     ];
     for value in &headers {
         for path in ["/rest/api/content", "/display/x", "/status", "/x/..;/rest"] {
@@ -22,7 +26,10 @@ async fn no_token_password_key_or_query_value_is_written_anywhere() {
         }
     }
     let form = ("Content-Type", "application/x-www-form-urlencoded");
-    seen.push_str(&format!("{:?}", world.send("POST", "/rest/api", &[form], "os_password=leaked-form").await));
+    seen.push_str(&format!(
+        "{:?}",
+        world.send("POST", "/rest/api", &[form], "os_password=leaked-form").await
+    ));
     seen.push_str(&world.audit.text());
     seen.push_str(&world.metrics().await);
     seen.push_str(&world.status().await.to_string());
@@ -31,10 +38,23 @@ async fn no_token_password_key_or_query_value_is_written_anywhere() {
     let logged = logs::text();
     assert!(logged.contains("configuration in force"), "logs are captured");
     for secret in [
-        good.rsplit('.').next().unwrap(), expired.rsplit('.').next().unwrap(), good.split('.').nth(1).unwrap(), &pat, &password,
-        "leaked-negotiation", "leaked-value", "leaked-parameter", "leaked-session", "leaked-form", key_line,
+        good.rsplit('.').next().unwrap(),
+        expired.rsplit('.').next().unwrap(),
+        good.split('.').nth(1).unwrap(),
+        &pat,
+        &password,
+        "leaked-negotiation",
+        "leaked-value",
+        "leaked-parameter",
+        "leaked-session",
+        "leaked-form",
+        key_line,
     ] {
         assert!(!seen.contains(secret), "{secret} is in answers, audit, metrics or status");
-        assert!(!logged.contains(secret), "{secret} is in the log: {:?}", logged.lines().find(|line| line.contains(secret)));
+        assert!(
+            !logged.contains(secret),
+            "{secret} is in the log: {:?}",
+            logged.lines().find(|line| line.contains(secret))
+        );
     }
 }

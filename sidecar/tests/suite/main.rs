@@ -1,6 +1,16 @@
 //! The whole sidecar in process, between a scripted identity provider and a scripted Confluence that records what
 //! reaches it byte for byte.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    clippy::similar_names,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should fail where it stands"
+)]
+
 mod support;
 
 mod admin;

@@ -30,7 +30,10 @@ async fn audit_lets_all_pass_as_without_the_sidecar_and_says_what_it_would_refus
     world.get("/rest/api/content", &[("Cookie", "JSESSIONID=made-up"), ("X-Forwarded-User", "admin")]).await;
     assert_eq!(world.wiki.last().target, "/rest/api/content");
     assert_eq!(world.wiki.last().header("x-forwarded-user"), None);
-    assert_eq!(world.get_as("/rest/api/content", &world.idp.token("alice")).await.text(), r#"{"user":"alice"}"#);
+    assert_eq!(
+        world.get_as("/rest/api/content", &world.idp.token("alice")).await.text(),
+        r#"{"user":"alice"}"#
+    );
     let large = "a=".to_owned() + &"x".repeat(2 * 1024 * 1024 + 1);
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     assert_eq!(world.send("POST", "/rest/api/content", &[form], &large).await.status, 200);
@@ -47,7 +50,10 @@ async fn off_decides_nothing() {
     })
     .await;
     assert_eq!(world.get("/rest/api/content", &[]).await.text(), r#"{"user":"anonymous"}"#);
-    assert_eq!(world.get("/rest/api/content", &[("Authorization", BASIC_ALICE)]).await.text(), r#"{"user":"alice"}"#);
+    assert_eq!(
+        world.get("/rest/api/content", &[("Authorization", BASIC_ALICE)]).await.text(),
+        r#"{"user":"alice"}"#
+    );
     world.get_as("/rest/api/content", "a.b.c").await;
     assert_eq!(world.wiki.last().header("authorization"), Some("Bearer a.b.c"));
 }
@@ -60,7 +66,11 @@ async fn in_no_mode_is_our_key_of_use_outside() {
         assert_eq!(world.get(&query, &[]).await.reason(), "reserved_consumer", "{mode}");
         let form = ("Content-Type", "application/x-www-form-urlencoded");
         let body = format!("oauth_consumer_key={CONSUMER}");
-        assert_eq!(world.send("POST", "/rest/api/x", &[form], &body).await.reason(), "reserved_consumer", "{mode}");
+        assert_eq!(
+            world.send("POST", "/rest/api/x", &[form], &body).await.reason(),
+            "reserved_consumer",
+            "{mode}"
+        );
         assert!(world.wiki.arrived().is_empty());
     }
 }

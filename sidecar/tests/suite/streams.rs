@@ -7,7 +7,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{World, eventually, http::{exchange, parse, request}};
+use crate::support::{
+    World, eventually,
+    http::{exchange, parse, request},
+};
 
 #[tokio::test]
 async fn large_bodies_stream_both_ways() {
@@ -72,7 +75,8 @@ async fn nothing_else_becomes_a_tunnel() {
     let token = world.idp.token("alice");
     let cases = [
         HANDSHAKE.replace("websocket", "h2c") + "HTTP2-Settings: x\r\n",
-        HANDSHAKE.replace("/synchrony-proxy/v1", "/rest/api/content") + &format!("Authorization: Bearer {token}\r\n"),
+        HANDSHAKE.replace("/synchrony-proxy/v1", "/rest/api/content")
+            + &format!("Authorization: Bearer {token}\r\n"),
     ];
     for head in cases {
         let head = head.replace("keep-alive, Upgrade", "close, Upgrade");

@@ -1,10 +1,10 @@
 //! The world around the sidecar, and what tests ask of it.
 
-pub mod http;
-pub mod idp;
-pub mod keys;
-pub mod logs;
-pub mod wiki;
+pub(crate) mod http;
+pub(crate) mod idp;
+pub(crate) mod keys;
+pub(crate) mod logs;
+pub(crate) mod wiki;
 
 use std::{
     future::Future,
@@ -24,17 +24,17 @@ use restward_sidecar::{
 };
 use serde_json::{Value, json};
 
-pub use self::http::{Reply, exchange, request};
+pub(crate) use self::http::{Reply, exchange, request};
 use idp::Idp;
 use wiki::Wiki;
 
-pub const CONSUMER: &str = "restward-test";
-pub const STATUS_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+pub(crate) const CONSUMER: &str = "restward-test";
+pub(crate) const STATUS_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 /// Longest that anything awaited may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks until `is_so`; fails when it is not in reasonable time.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     let asked = async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -45,7 +45,7 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl Fn
 
 /// What the sidecar writes to its standard output.
 #[derive(Clone, Default)]
-pub struct Captured(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Captured {
     fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
@@ -58,36 +58,36 @@ impl Write for Captured {
 }
 
 impl Captured {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
 /// Identity provider, Confluence and the sidecar between them.
-pub struct World {
-    pub idp: Idp,
-    pub wiki: Wiki,
-    pub audit: Captured,
-    pub running: Running,
+pub(crate) struct World {
+    pub(crate) idp: Idp,
+    pub(crate) wiki: Wiki,
+    pub(crate) audit: Captured,
+    pub(crate) running: Running,
     directory: Directory,
     config: Value,
 }
 
 impl World {
     /// With the smallest policy, ready and trusted.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     /// With another policy, ready and trusted.
-    pub async fn with(change: impl FnOnce(&mut Value)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Value)) -> Self {
         let world = Self::start(change, |_| {}, |_, _| {}).await;
         world.is_trusted().await;
         world
     }
 
     /// With another policy, pod, identity provider or Confluence; ready, perhaps not trusted.
-    pub async fn start(
+    pub(crate) async fn start(
         change: impl FnOnce(&mut Value),
         change_pod: impl FnOnce(&mut PodSettings),
         prepare: impl FnOnce(&Idp, &Wiki),
@@ -121,17 +121,17 @@ impl World {
     }
 
     /// Waits until tokens can be checked and Confluence accepts assertions.
-    pub async fn is_trusted(&self) {
+    pub(crate) async fn is_trusted(&self) {
         self.has_metric("restward_sidecar_keys_usable 1").await;
         self.has_metric("restward_sidecar_upstream_trusted 1").await;
     }
 
-    pub async fn has_metric(&self, line: &str) {
-        eventually(line, || async { self.metrics().await.contains(line) }).await;
+    pub(crate) async fn has_metric(&self, line: &str) {
+        eventually(line, || async { self.metrics().await.lines().any(|is| is == line) }).await;
     }
 
     /// Changes the policy and waits until it is in force.
-    pub async fn reconfigure(&mut self, change: impl FnOnce(&mut Value)) {
+    pub(crate) async fn reconfigure(&mut self, change: impl FnOnce(&mut Value)) {
         change(&mut self.config);
         let generation = self.config["policy"]["generation"].as_i64().unwrap() + 1;
         self.config["policy"]["generation"] = generation.into();
@@ -141,38 +141,44 @@ impl World {
     }
 
     /// Writes another configuration file, whatever is in it.
-    pub fn write_config(&self, text: &str) {
+    pub(crate) fn write_config(&self, text: &str) {
         self.directory.write(text);
     }
 
     /// Sends a request to the data port.
-    pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Reply {
         exchange(self.running.data, &request(method, target, headers, body)).await
     }
 
-    pub async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Reply {
+    pub(crate) async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Reply {
         self.send("GET", target, headers, "").await
     }
 
     /// GET with a bearer token.
-    pub async fn get_as(&self, target: &str, token: &str) -> Reply {
+    pub(crate) async fn get_as(&self, target: &str, token: &str) -> Reply {
         self.get(target, &[("Authorization", &format!("Bearer {token}"))]).await
     }
 
-    pub async fn admin(&self, target: &str) -> Reply {
+    pub(crate) async fn admin(&self, target: &str) -> Reply {
         exchange(self.running.admin, &request("GET", target, &[], "")).await
     }
 
-    pub async fn metrics(&self) -> String {
+    pub(crate) async fn metrics(&self) -> String {
         self.admin("/metrics").await.text()
     }
 
-    pub async fn status(&self) -> Value {
+    pub(crate) async fn status(&self) -> Value {
         self.admin("/status?nonce=00112233445566778899aabbccddeeff").await.json()
     }
 
     /// The last audit line.
-    pub fn last_audit(&self) -> Value {
+    pub(crate) fn last_audit(&self) -> Value {
         serde_json::from_str(self.audit.text().lines().last().unwrap()).unwrap()
     }
 }

@@ -10,34 +10,34 @@ use tokio::{
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
     /// The first header of this name.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// The reason code of a refusal.
-    pub fn reason(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         self.json()["reason"].as_str().unwrap_or_default().to_owned()
     }
 }
 
 /// The bytes of a request after which the connection closes.
-pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let mut text = format!("{method} {target} HTTP/1.1\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         text.push_str("Host: wiki.example.com\r\n");
@@ -55,12 +55,12 @@ pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str)
 }
 
 /// Sends bytes and reads one answer.
-pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> Reply {
+pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> Reply {
     parse(&raw(address, bytes).await)
 }
 
 /// Sends bytes and reads until the other side closes or is silent for a while.
-pub async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // A refusal may come, and close, before everything is sent.
     let _ = stream.write_all(bytes).await;
@@ -76,8 +76,9 @@ pub async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Reads an answer from its bytes.
-pub fn parse(bytes: &[u8]) -> Reply {
-    let end = find(bytes, b"\r\n\r\n").unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)));
+pub(crate) fn parse(bytes: &[u8]) -> Reply {
+    let end =
+        find(bytes, b"\r\n\r\n").unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)));
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -91,10 +92,11 @@ pub fn parse(bytes: &[u8]) -> Reply {
 }
 
 /// Puts chunks together, as far as they are whole.
-pub fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = find(bytes, b"\r\n") {
-        let size = std::str::from_utf8(&bytes[..end]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
+        let size =
+            std::str::from_utf8(&bytes[..end]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
         let Some(size) = size.filter(|size| *size > 0 && end + 2 + size <= bytes.len()) else { break };
         body.extend_from_slice(&bytes[end + 2..end + 2 + size]);
         bytes = bytes.get(end + 4 + size..).unwrap_or_default();
@@ -102,6 +104,6 @@ pub fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
     body
 }
 
-pub fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+pub(crate) fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }

@@ -16,7 +16,7 @@ use super::{
     keys::{self, Key},
 };
 
-pub struct Idp {
+pub(crate) struct Idp {
     port: u16,
     state: Arc<State>,
 }
@@ -28,7 +28,7 @@ struct State {
 }
 
 impl Idp {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
@@ -45,41 +45,41 @@ impl Idp {
         Self { port, state }
     }
 
-    pub fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub fn issuer(&self) -> String {
+    pub(crate) fn issuer(&self) -> String {
         format!("{}/realms/wiki", self.base())
     }
 
     /// From now on every request fails.
-    pub fn set_down(&self, is_down: bool) {
+    pub(crate) fn set_down(&self, is_down: bool) {
         self.state.is_down.store(is_down, Ordering::SeqCst);
     }
 
-    pub fn publish(&self, key: &Key, kid: &str) {
+    pub(crate) fn publish(&self, key: &Key, kid: &str) {
         self.state.keys.lock().unwrap().push(keys::jwk(key, kid));
     }
 
     /// How often the key set was asked for.
-    pub fn fetches(&self) -> usize {
+    pub(crate) fn fetches(&self) -> usize {
         self.state.fetches.load(Ordering::SeqCst)
     }
 
     /// The claims of a good access token of this user.
-    pub fn claims(&self, user: &str) -> Value {
+    pub(crate) fn claims(&self, user: &str) -> Value {
         let now = keys::now();
         json!({"iss": self.issuer(), "sub": "s-1", "typ": "Bearer", "azp": "scripts", "jti": "j-1", "iat": now - 5,
                "exp": now + 300, "preferred_username": user})
     }
 
-    pub fn token(&self, user: &str) -> String {
+    pub(crate) fn token(&self, user: &str) -> String {
         keys::sign(keys::realm(), "k1", &self.claims(user))
     }
 
     /// A token whose claims differ from a good one's; `null` removes a claim.
-    pub fn token_with(&self, changes: Value) -> String {
+    pub(crate) fn token_with(&self, changes: Value) -> String {
         let mut claims = self.claims("alice");
         for (name, value) in changes.as_object().unwrap() {
             claims[name] = value.clone();

@@ -14,7 +14,7 @@ use openssl::{
 };
 use serde_json::{Value, json};
 
-pub type Key = PKey<Private>;
+pub(crate) type Key = PKey<Private>;
 
 fn generate() -> Key {
     PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap()
@@ -25,35 +25,35 @@ static OTHER: LazyLock<Key> = LazyLock::new(generate);
 static CONSUMER: LazyLock<Key> = LazyLock::new(generate);
 
 /// The realm's signing key.
-pub fn realm() -> &'static Key {
+pub(crate) fn realm() -> &'static Key {
     &REALM
 }
 
 /// A key that the realm did not publish at first.
-pub fn other() -> &'static Key {
+pub(crate) fn other() -> &'static Key {
     &OTHER
 }
 
-pub fn consumer_pem() -> Vec<u8> {
+pub(crate) fn consumer_pem() -> Vec<u8> {
     CONSUMER.private_key_to_pem_pkcs8().unwrap()
 }
 
-pub fn consumer_public() -> PKey<Public> {
+pub(crate) fn consumer_public() -> PKey<Public> {
     PKey::public_key_from_pem(&CONSUMER.public_key_to_pem().unwrap()).unwrap()
 }
 
-pub fn jwk(key: &Key, kid: &str) -> Value {
+pub(crate) fn jwk(key: &Key, kid: &str) -> Value {
     let rsa = key.rsa().unwrap();
     json!({"kty": "RSA", "kid": kid, "use": "sig", "alg": "RS256",
            "n": B64.encode(rsa.n().to_vec()), "e": B64.encode(rsa.e().to_vec())})
 }
 
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
 /// A signed token of these claims.
-pub fn sign(key: &Key, kid: &str, claims: &Value) -> String {
+pub(crate) fn sign(key: &Key, kid: &str, claims: &Value) -> String {
     let header = json!({"alg": "RS256", "typ": "JWT", "kid": kid});
     let signed = format!("{}.{}", B64.encode(header.to_string()), B64.encode(claims.to_string()));
     let mut signer = Signer::new(MessageDigest::sha256(), key).unwrap();

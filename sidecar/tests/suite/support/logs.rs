@@ -9,7 +9,7 @@ use super::Captured;
 static LOGS: LazyLock<Captured> = LazyLock::new(Captured::default);
 
 /// Starts capturing, once; also what `main` does once.
-pub fn capture() {
+pub(crate) fn capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -21,6 +21,6 @@ pub fn capture() {
     });
 }
 
-pub fn text() -> String {
+pub(crate) fn text() -> String {
     LOGS.text()
 }

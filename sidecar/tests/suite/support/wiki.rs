@@ -12,27 +12,31 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tokio::net::TcpListener;
 
-pub const PAT: &str = "MTIzNDU2Nzg5MDEyOpCkS1lTq0f3Z1h9Qm5wX2tZcFdu";
+pub(crate) const PAT: &str = "MTIzNDU2Nzg5MDEyOpCkS1lTq0f3Z1h9Qm5wX2tZcFdu";
 
 /// A request as it arrived.
 #[derive(Debug, Clone, Default)]
-pub struct Arrived {
-    pub method: String,
-    pub target: String,
-    pub version: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Arrived {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) version: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// The user that it ran as.
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
 }
 
 impl Arrived {
     /// All values of this header.
-    pub fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        self.headers
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.all(name).first().copied()
     }
 
@@ -47,19 +51,19 @@ impl Arrived {
 
 /// What can be changed about it.
 #[derive(Debug, Clone, Default)]
-pub struct Behaviour {
+pub(crate) struct Behaviour {
     /// There is no application link.
-    pub has_no_link: bool,
+    pub(crate) has_no_link: bool,
     /// `X-AUSERNAME` of every answer to a call of the API.
-    pub claims_to_be: Option<String>,
+    pub(crate) claims_to_be: Option<String>,
     /// It refuses asserted calls other than those for the current user.
-    pub refuses_assertions: bool,
+    pub(crate) refuses_assertions: bool,
     /// It answers no call of the API until told otherwise.
-    pub is_silent: bool,
+    pub(crate) is_silent: bool,
 }
 
 #[derive(Clone)]
-pub struct Wiki {
+pub(crate) struct Wiki {
     port: u16,
     state: Arc<State>,
 }
@@ -75,7 +79,7 @@ struct State {
 struct Answer(u16, Vec<(&'static str, String)>, Vec<u8>);
 
 impl Wiki {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State::default());
@@ -83,16 +87,16 @@ impl Wiki {
         Self { port, state }
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    pub fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
+    pub(crate) fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
         change(&mut self.state.behaviour.lock().unwrap());
     }
 
     /// What arrived from clients: without the sidecar's own calls.
-    pub fn arrived(&self) -> Vec<Arrived> {
+    pub(crate) fn arrived(&self) -> Vec<Arrived> {
         let is_own = |arrived: &Arrived| {
             arrived.path() == "/status" || arrived.path().ends_with("/rest/api/user/current")
         };
@@ -100,15 +104,18 @@ impl Wiki {
     }
 
     /// The last request that arrived from a client.
-    pub fn last(&self) -> Arrived {
+    pub(crate) fn last(&self) -> Arrived {
         self.arrived().pop().expect("nothing arrived")
     }
 
     /// How often the sidecar has asked who this is.
-    pub fn checks_of(&self, user: &str) -> usize {
+    pub(crate) fn checks_of(&self, user: &str) -> usize {
         let asked = format!("xoauth_requestor_id={user}");
         let arrived = self.state.arrived.lock().unwrap();
-        arrived.iter().filter(|it| it.path().ends_with("/user/current") && it.query().contains(&asked)).count()
+        arrived
+            .iter()
+            .filter(|it| it.path().ends_with("/user/current") && it.query().contains(&asked))
+            .count()
     }
 }
 
@@ -132,7 +139,10 @@ impl State {
             );
             return Answer(200, vec![], body.into_bytes());
         }
-        let mut headers = vec![("Set-Cookie", "JSESSIONID=new; HttpOnly".to_owned()), ("Cache-Control", "public, max-age=60".to_owned())];
+        let mut headers = vec![
+            ("Set-Cookie", "JSESSIONID=new; HttpOnly".to_owned()),
+            ("Cache-Control", "public, max-age=60".to_owned()),
+        ];
         if let Some(name) = behaviour.claims_to_be.as_ref().or(user.as_ref()) {
             headers.push(("X-AUSERNAME", name.clone()));
         }
@@ -155,7 +165,9 @@ impl State {
                 Some("alice".to_owned())
             }
             bearer if bearer == format!("Bearer {PAT}") => Some("bob".to_owned()),
-            _ if arrived.header("cookie").is_some_and(|cookie| cookie.contains("JSESSIONID=good")) => Some("bob".to_owned()),
+            _ if arrived.header("cookie").is_some_and(|cookie| cookie.contains("JSESSIONID=good")) => {
+                Some("bob".to_owned())
+            }
             _ => None,
         };
         match (auth_type, &user) {
@@ -166,7 +178,8 @@ impl State {
     }
 
     fn oauth(&self, arrived: &Arrived, behaviour: &Behaviour) -> Result<Option<String>, Answer> {
-        let problem = |word: &str| unauthorized(&format!("OAuth realm=\"http://wiki\", oauth_problem=\"{word}\""));
+        let problem =
+            |word: &str| unauthorized(&format!("OAuth realm=\"http://wiki\", oauth_problem=\"{word}\""));
         if behaviour.has_no_link {
             return Err(problem("consumer_key_unknown"));
         }
@@ -184,7 +197,7 @@ impl State {
 }
 
 /// `alice:secret-of-alice`.
-pub const BASIC_ALICE: &str = "Basic YWxpY2U6c2VjcmV0LW9mLWFsaWNl";
+pub(crate) const BASIC_ALICE: &str = "Basic YWxpY2U6c2VjcmV0LW9mLWFsaWNl";
 
 fn unauthorized(challenge: &str) -> Answer {
     Answer(401, vec![("WWW-Authenticate", challenge.to_owned())], b"login".to_vec())

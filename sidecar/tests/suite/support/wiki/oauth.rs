@@ -6,22 +6,23 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_
 
 use super::{super::keys, Arrived};
 
-pub type Pairs = Vec<(String, String)>;
+pub(crate) type Pairs = Vec<(String, String)>;
 
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What a good signature says.
-pub struct Verified {
-    pub user: String,
-    pub nonce: String,
+pub(crate) struct Verified {
+    pub(crate) user: String,
+    pub(crate) nonce: String,
 }
 
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
-pub fn decode_pairs(text: &[u8]) -> Pairs {
-    let decode = |part: &str| percent_decode(part.replace('+', " ").as_bytes()).decode_utf8_lossy().into_owned();
+pub(crate) fn decode_pairs(text: &[u8]) -> Pairs {
+    let decode =
+        |part: &str| percent_decode(part.replace('+', " ").as_bytes()).decode_utf8_lossy().into_owned();
     let text = String::from_utf8_lossy(text);
     text.split('&')
         .filter(|pair| !pair.is_empty())
@@ -31,7 +32,7 @@ pub fn decode_pairs(text: &[u8]) -> Pairs {
 }
 
 /// The signature of a two-legged request with impersonation, under `http://<Host>`.
-pub fn verify(arrived: &Arrived) -> Option<Verified> {
+pub(crate) fn verify(arrived: &Arrived) -> Option<Verified> {
     let header: Pairs = arrived
         .header("authorization")?
         .strip_prefix("OAuth ")?
@@ -42,18 +43,26 @@ pub fn verify(arrived: &Arrived) -> Option<Verified> {
             (name.to_owned(), percent_decode(value.as_bytes()).decode_utf8_lossy().into_owned())
         })
         .collect();
-    let of_header = |wanted: &str| header.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let of_header =
+        |wanted: &str| header.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
     let mut parameters = decode_pairs(arrived.query().as_bytes());
-    let is_form = arrived.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    let is_form = arrived
+        .header("content-type")
+        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
     if arrived.method == "POST" && is_form {
         parameters.extend(decode_pairs(&arrived.body));
     }
     let user = parameters.iter().find(|(name, _)| name == "xoauth_requestor_id")?.1.clone();
-    parameters.extend(header.iter().filter(|(name, _)| name != "realm" && name != "oauth_signature").cloned());
+    parameters
+        .extend(header.iter().filter(|(name, _)| name != "realm" && name != "oauth_signature").cloned());
     let mut encoded: Pairs = parameters.iter().map(|(name, value)| (encode(name), encode(value))).collect();
     encoded.sort();
     let normal: Vec<String> = encoded.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let url = format!("http://{}{}", arrived.header("host")?.to_lowercase().trim_end_matches(":80"), arrived.path());
+    let url = format!(
+        "http://{}{}",
+        arrived.header("host")?.to_lowercase().trim_end_matches(":80"),
+        arrived.path()
+    );
     let base = format!("{}&{}&{}", arrived.method, encode(&url), encode(&normal.join("&")));
     let signature = BASE64_STANDARD.decode(of_header("oauth_signature")?).ok()?;
     let key = keys::consumer_public();

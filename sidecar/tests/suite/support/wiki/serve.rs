@@ -10,7 +10,7 @@ use tokio::{
 use super::{Answer, Arrived, State};
 use crate::support::http::{find, unchunk};
 
-pub async fn run(listener: TcpListener, state: Arc<State>) {
+pub(crate) async fn run(listener: TcpListener, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(connection(stream, Arc::clone(&state)));
     }
@@ -34,7 +34,9 @@ async fn connection(mut stream: TcpStream, state: Arc<State>) {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
-        if stream.write_all(head.as_bytes()).await.is_err() || (!is_head && stream.write_all(&body).await.is_err()) {
+        if stream.write_all(head.as_bytes()).await.is_err()
+            || (!is_head && stream.write_all(&body).await.is_err())
+        {
             return;
         }
     }
@@ -62,9 +64,16 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Arrived> {
     buffer.drain(..end + 4);
     let mut lines = head.split("\r\n");
     let mut first = lines.next()?.split(' ').map(str::to_owned);
-    let mut arrived = Arrived { method: first.next()?, target: first.next()?, version: first.next()?, ..Arrived::default() };
-    arrived.headers =
-        lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.into(), value.into())).collect();
+    let mut arrived = Arrived {
+        method: first.next()?,
+        target: first.next()?,
+        version: first.next()?,
+        ..Arrived::default()
+    };
+    arrived.headers = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
     if arrived.header("transfer-encoding").is_some() {
         let end = loop {
             if let Some(end) = find(buffer, b"0\r\n\r\n") {
@@ -76,7 +85,9 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Arrived> {
         };
         arrived.body = unchunk(&buffer[..end]);
         buffer.drain(..end);
-    } else if let Some(length) = arrived.header("content-length").and_then(|length| length.parse::<usize>().ok()) {
+    } else if let Some(length) =
+        arrived.header("content-length").and_then(|length| length.parse::<usize>().ok())
+    {
         while buffer.len() < length {
             if stream.read_buf(buffer).await.ok()? == 0 {
                 return None;
