@@ -160,7 +160,12 @@ impl Gate {
         match treatment {
             Treatment::AsUser { .. } => exchange.read_form().await.map(|()| treatment).map_err(Deny::from),
             // Audit changes nothing about what is not asserted.
-            _ if settings.mode == Mode::Audit => Ok(Treatment::Untouched),
+            _ if settings.mode == Mode::Audit => {
+                if record.outcome == Outcome::Stripped {
+                    record.outcome = Outcome::WouldRefuse;
+                }
+                Ok(Treatment::Untouched)
+            }
             treatment => Ok(treatment),
         }
     }
@@ -218,6 +223,9 @@ impl Gate {
                 tracing::warn!(outcome = ?checked, "an assertion was not taken as it was meant");
                 self.metrics.assertion_rejected();
                 active.calibration().poke();
+            }
+            if checked == Ok(Checked::WroteAsAnother) {
+                active.user_check().distrust(user);
             }
             checked?;
             clean::asserted(answer.headers_mut());
