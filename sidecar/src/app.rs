@@ -7,7 +7,13 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::Admin, audit::Audit, config::Store, forward::Upstream, metrics::Metrics, request::Gate, server,
+    admin::Admin,
+    audit::Audit,
+    config::Store,
+    forward::{Upstream, form::Reader},
+    metrics::Metrics,
+    request::Gate,
+    server,
 };
 
 /// How long requests in flight may take after the signal to stop; below the 25 s that the official chart grants.
@@ -70,6 +76,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
     let gate = Arc::new(Gate {
         store: Arc::clone(&store),
         upstream: Upstream::new(upstream_port),
+        forms: Reader::default(),
         audit,
         metrics: Arc::clone(&metrics),
     });

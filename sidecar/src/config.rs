@@ -58,7 +58,7 @@ impl Store {
         &self.pod
     }
 
-    /// Follows the directory. The first configuration is read before this returns its first pending state.
+    /// Follows the directory until `shutdown`.
     pub async fn watch(&self, shutdown: CancellationToken) {
         let mut last: Option<Result<Files, String>> = None;
         loop {

@@ -110,8 +110,11 @@ impl Presented {
 
         let mut oauth: Vec<Pair> =
             parameters.iter().filter(|(name, _)| name.starts_with("oauth_")).cloned().collect();
+        let mut meant = Vec::new();
         for value in headers.get_all(header::AUTHORIZATION) {
-            oauth.extend(oauth1::header_parameters(value.as_bytes()));
+            let found = oauth1::header_parameters(value.as_bytes());
+            oauth.extend(found.read);
+            meant.extend(found.meant);
         }
         let has_cookie = headers.contains_key(header::COOKIE);
         let has_password_parameters = ["os_username", "os_password", "os_cookie"].into_iter().any(has);
@@ -132,6 +135,7 @@ impl Presented {
             oauth1_is_complete: oauth1::is_complete(&oauth),
             consumer_keys: oauth
                 .into_iter()
+                .chain(meant)
                 .filter(|(name, _)| name == oauth1::CONSUMER_KEY)
                 .map(|(_, value)| value)
                 .collect(),

@@ -95,6 +95,15 @@ impl UserCheck {
         self.confirm(subject, async move { shared.ask_for_bearer(authorization).await }).await
     }
 
+    /// Refuses this user for a while: Confluence ran a request of theirs as somebody else, and what has been written
+    /// cannot be taken back.
+    pub fn distrust(&self, user: &Username) {
+        let until = Instant::now() + YES_FOR;
+        let mut answers = self.shared.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = Err(Reason::IdentityMismatch.into());
+        answers.insert(Subject::User(user.as_str().to_owned()), (answer, until));
+    }
+
     async fn confirm(
         &self,
         subject: Subject,

@@ -22,7 +22,7 @@ use crate::{
     forward::{
         self, Body, Limits, Upstream, clean,
         clean::Checked,
-        form::{Alarm, Form, guard},
+        form::{Alarm, Form, Reader, guard},
         headers,
         tunnel::{self, Wish},
     },
@@ -42,6 +42,8 @@ pub struct Gate {
     pub store: Arc<Store>,
     /// Confluence.
     pub upstream: Upstream,
+    /// Reads forms.
+    pub forms: Reader,
     /// The audit lines.
     pub audit: Audit,
     /// The numbers.
@@ -136,8 +138,11 @@ impl Gate {
             .map(|target| Route::of(&head.method, target, &active.context_path, &settings.anonymous_paths));
         record.class = route.as_ref().ok().map(|route| route.class);
         let is_protected = route.as_ref().is_ok_and(|route| route.class == PathClass::Protected);
-        let form =
-            if is_protected && settings.mode != Mode::Off { exchange.read_form().await } else { Ok(()) };
+        let form = if is_protected && settings.mode != Mode::Off {
+            exchange.read_form(&self.forms).await
+        } else {
+            Ok(())
+        };
 
         let presented = exchange.presented();
         record.credential = presented.kind;
@@ -158,9 +163,16 @@ impl Gate {
         let decision = decide::decide(settings, &facts);
         let treatment = judge::judge(active, decision, &presented, &exchange.head.headers, record).await?;
         match treatment {
-            Treatment::AsUser { .. } => exchange.read_form().await.map(|()| treatment).map_err(Deny::from),
+            Treatment::AsUser { .. } => {
+                exchange.read_form(&self.forms).await.map(|()| treatment).map_err(Deny::from)
+            }
             // Audit changes nothing about what is not asserted.
-            _ if settings.mode == Mode::Audit => Ok(Treatment::Untouched),
+            _ if settings.mode == Mode::Audit => {
+                if record.outcome == Outcome::Stripped {
+                    record.outcome = Outcome::WouldRefuse;
+                }
+                Ok(Treatment::Untouched)
+            }
             treatment => Ok(treatment),
         }
     }
@@ -219,6 +231,9 @@ impl Gate {
                 self.metrics.assertion_rejected();
                 active.calibration().poke();
             }
+            if checked == Ok(Checked::WroteAsAnother) {
+                active.user_check().distrust(user);
+            }
             checked?;
             clean::asserted(answer.headers_mut());
         }
@@ -247,10 +262,10 @@ impl Exchange {
     }
 
     /// Reads the body if it is parameters. A form that is too large is an error, but not lost.
-    async fn read_form(&mut self) -> Result<(), Reason> {
+    async fn read_form(&mut self, reader: &Reader) -> Result<(), Reason> {
         if self.form.is_none() && self.head.has_form()? {
             let body = std::mem::replace(&mut self.body, forward::full(""));
-            self.form = Some(Form::read(body).await?);
+            self.form = Some(reader.read(body).await?);
         }
         match &self.form {
             Some(Form { rest: Some(_), .. }) => Err(Reason::FormTooLarge),

@@ -107,6 +107,27 @@ fn completeness_counts_parameters_of_all_places() {
 }
 
 #[test]
+fn only_pairs_that_the_library_reads_count() {
+    let whole = "oauth_consumer_key=\"j\",oauth_token=\"\",oauth_signature_method=\"RSA-SHA1\",oauth_signature=\"x\",\
+                 oauth_timestamp=\"1\",";
+    for (nonce, want) in [
+        ("oauth_nonce=\"n\"", true),
+        ("oauth%5Fnonce = \"n\"", true),
+        ("oauth_nonce=n", false),
+        ("oauth_nonce=\"n", false),
+        ("oauth_nonce=\"n\"x", false),
+        ("oauth_nonce='n'", false),
+        ("x oauth_nonce=\"n\"", false),
+        ("oauth_nonce=\"a,b\"", false),
+        ("oauth_nonce=\"%zz\"", false),
+        ("oauth_nonce", false),
+    ] {
+        let header = format!("OAuth {whole}{nonce}");
+        assert_eq!(present(Some(&header), false, "", "").oauth1_is_complete, want, "{nonce}");
+    }
+}
+
+#[test]
 fn nothing_presented_is_shown() {
     assert!(
         !format!("{:?}", present(Some("Bearer sec.re.t"), true, "os_password=hunter2", "")).contains("re.t")

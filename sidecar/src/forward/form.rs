@@ -8,12 +8,14 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use restward_crds::reason::Reason;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Body, BodyError};
 use crate::{
@@ -21,33 +23,62 @@ use crate::{
     identity::{form::MAX_FORM, query},
 };
 
+/// Memory that all forms together may take while they are read, in bytes: anybody may send a form.
+const BUDGET: usize = 32 * 1024 * 1024;
+/// Longest that a form may take to arrive, so that the budget comes back.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Reads forms within a common budget.
+#[derive(Debug)]
+pub struct Reader {
+    budget: Arc<Semaphore>,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self { budget: Arc::new(Semaphore::new(BUDGET)) }
+    }
+}
+
+impl Reader {
+    /// Reads up to [`MAX_FORM`] bytes.
+    ///
+    /// # Errors
+    /// The body broke off or did not arrive in time.
+    pub async fn read(&self, body: Body) -> Result<Form, Reason> {
+        tokio::time::timeout(DEADLINE, self.read_all(body)).await.unwrap_or(Err(Reason::MalformedRequest))
+    }
+
+    async fn read_all(&self, mut body: Body) -> Result<Form, Reason> {
+        let mut content = BytesMut::new();
+        let mut held = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Reason::MalformedRequest)?;
+            if let Ok(data) = frame.into_data() {
+                let size = u32::try_from(data.len()).map_err(|_| Reason::FormTooLarge)?;
+                let share = Arc::clone(&self.budget).acquire_many_owned(size).await;
+                held.push(share.map_err(|_| Reason::FormTooLarge)?);
+                content.extend_from_slice(&data);
+            }
+            if content.len() > MAX_FORM {
+                return Ok(Form { content: content.freeze(), rest: Some(body), _held: held });
+            }
+        }
+        Ok(Form { content: content.freeze(), rest: None, _held: held })
+    }
+}
+
 /// What was read of a form.
 pub struct Form {
     /// The form, or its beginning.
     pub content: Bytes,
     /// What is left when the form is larger than what is read.
     pub rest: Option<Body>,
+    /// Its share of the budget.
+    _held: Vec<OwnedSemaphorePermit>,
 }
 
 impl Form {
-    /// Reads up to [`MAX_FORM`] bytes.
-    ///
-    /// # Errors
-    /// The body broke off.
-    pub async fn read(mut body: Body) -> Result<Self, Reason> {
-        let mut content = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| Reason::MalformedRequest)?;
-            if let Ok(data) = frame.into_data() {
-                content.extend_from_slice(&data);
-            }
-            if content.len() > MAX_FORM {
-                return Ok(Self { content: content.freeze(), rest: Some(body) });
-            }
-        }
-        Ok(Self { content: content.freeze(), rest: None })
-    }
-
     /// The whole body again.
     pub fn into_body(self) -> Body {
         match self.rest {
@@ -220,10 +251,26 @@ mod tests {
     #[tokio::test]
     async fn a_large_form_comes_back_whole() {
         let sent = vec![b'a'; MAX_FORM + 5];
-        let form = Form::read(super::super::full(sent.clone())).await.unwrap();
+        let form = Reader::default().read(super::super::full(sent.clone())).await.unwrap();
         assert!(form.rest.is_some());
         let body = form.into_body();
         assert_eq!(body.size_hint().exact(), Some(sent.len() as u64));
         assert_eq!(body.collect().await.unwrap().to_bytes().len(), sent.len());
+    }
+
+    #[tokio::test]
+    async fn forms_share_a_budget_and_give_it_back() {
+        let reader = Reader::default();
+        let form = reader.read(super::super::full(vec![b'a'; 1000])).await.unwrap();
+        assert_eq!(reader.budget.available_permits(), BUDGET - 1000);
+        drop(form);
+        assert_eq!(reader.budget.available_permits(), BUDGET);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_form_that_does_not_arrive_is_given_up() {
+        let never =
+            http_body_util::StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, BodyError>>());
+        assert!(Reader::default().read(never.boxed_unsync()).await.is_err());
     }
 }

@@ -178,6 +178,10 @@ async fn an_answer_for_somebody_else_is_dropped_on_reads_and_kept_on_writes() {
     let bearer = format!("Bearer {token}");
     let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
     assert_eq!(world.send("POST", "/rest/api/content", &headers, "{}").await.status, 200);
+    // A 502 would have the write repeated; instead the user is refused from then on.
+    let reply = world.send("POST", "/rest/api/content", &headers, "{}").await;
+    assert_eq!((reply.status, reply.reason().as_str()), (502, "identity_mismatch"));
+    assert_eq!(world.wiki.arrived().len(), 2);
     world.has_metric("restward_sidecar_rejected_assertions_total 2").await;
 }
 

@@ -111,8 +111,10 @@ async fn application_links_pass_as_they_came() {
 async fn oauth_that_confluence_would_skip_is_refused() {
     let world = World::new().await;
     let incomplete = LINK.replace("oauth_token=\"\", ", "");
+    let unquoted = LINK.replace("oauth_nonce=\"n\"", "oauth_nonce=n");
     for headers in [
         vec![("Authorization", incomplete.as_str())],
+        vec![("Authorization", unquoted.as_str())],
         vec![("Authorization", LINK), ("User-Agent", "Microsoft-WebDAV-MiniRedir/10.0")],
     ] {
         let reply = world.get("/rest/api/content", &headers).await;

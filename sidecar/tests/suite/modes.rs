@@ -34,6 +34,9 @@ async fn audit_lets_all_pass_as_without_the_sidecar_and_says_what_it_would_refus
         world.get_as("/rest/api/content", &world.idp.token("alice")).await.text(),
         r#"{"user":"alice"}"#
     );
+    world.get_as("/display/DS/Home", "a.b.c").await;
+    assert_eq!(world.wiki.last().header("authorization"), Some("Bearer a.b.c"));
+    assert_eq!(world.last_audit()["decision"], "would_refuse");
     let large = "a=".to_owned() + &"x".repeat(2 * 1024 * 1024 + 1);
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     assert_eq!(world.send("POST", "/rest/api/content", &[form], &large).await.status, 200);
