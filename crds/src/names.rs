@@ -62,6 +62,9 @@ pub const UPSTREAM_PORT: u16 = 18090;
 /// Port of the operator's webhook server.
 pub const WEBHOOK_PORT: u16 = 10250;
 
+/// Path on the admin server below which the pod's rewritten probes are answered, each under its name.
+pub const PROBES_PATH: &str = "/app-health/";
+
 /// Header of a status answer: lower-case hexadecimal HMAC-SHA256 over [`crate::sidecar::status::mac_input`].
 pub const HEADER_STATUS_MAC: &str = "x-restward-mac";
 /// Request header with a correlation id; made by the sidecar when the client sent none.

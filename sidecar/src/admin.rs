@@ -13,8 +13,6 @@ use crate::{
     probes, status,
 };
 
-const PROBES: &str = "/app-health/";
-
 /// What the admin port shows.
 pub struct Admin {
     /// The configuration in force.
@@ -36,7 +34,7 @@ impl Admin {
             "/readyz" => self.started("ready"),
             "/metrics" => self.metrics(),
             "/status" => self.status(request.uri().query().unwrap_or_default()),
-            path => match path.strip_prefix(PROBES) {
+            path => match path.strip_prefix(names::PROBES_PATH) {
                 Some(name) => self.probe(name).await,
                 None => text(StatusCode::NOT_FOUND, "not found\n"),
             },

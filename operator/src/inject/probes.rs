@@ -30,8 +30,6 @@ const HANDLERS: [(&str, &str); 5] = [
 const PROBE_TIMEOUT: u32 = 1;
 /// Hooks have no time limit of their own in a pod.
 const HOOK_TIMEOUT: u32 = 30;
-/// Path on the admin server below which the probes are.
-const APP_HEALTH: &str = "/app-health/";
 
 /// Rewrites them all and gives what each did. `before` is what an earlier pass found.
 pub(super) fn rewrite(
@@ -120,7 +118,7 @@ fn timeout(place: &str, handler: &Value) -> u32 {
 }
 
 fn admin_get(name: &str) -> Value {
-    json!({"path": format!("{APP_HEALTH}{name}"), "port": names::ADMIN_PORT, "scheme": "HTTP"})
+    json!({"path": format!("{}{name}", names::PROBES_PATH), "port": names::ADMIN_PORT, "scheme": "HTTP"})
 }
 
 /// Changes only whom the handler asks; delays, limits and thresholds stay.
