@@ -205,7 +205,7 @@ async fn get(client: &Client, url: &Url, guard: Guard) -> Result<Option<Vec<u8>>
 
 fn cannot_connect<T>(url: &Url, error: &reqwest::Error) -> Result<T, Failure> {
     let cause = root_cause(error);
-    if causes(error).any(is_untrusted) {
+    if is_untrusted(error) {
         return failure(
             ProviderReason::TlsUntrusted,
             format!(
@@ -225,13 +225,16 @@ fn root_cause(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-/// A certificate error travels inside an I/O error, whose `source` skips it.
+/// Whether a certificate was refused, anywhere down the chain of causes. An `io::Error` leaves what it wraps out of that
+/// chain, and may wrap another.
 fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    let tls = error
-        .downcast_ref::<rustls::Error>()
-        .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
-    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_));
+    }
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => is_untrusted(wrapped),
+        None => error.source().is_some_and(is_untrusted),
+    }
 }
 
 #[cfg(test)]

@@ -69,3 +69,16 @@ pub async fn kubectl_json(args: &[&str]) -> Result<Value> {
 pub async fn apply(yaml: &str) -> Result<String> {
     run("kubectl", &["apply", "-f", "-"], Some(yaml.as_bytes())).await
 }
+
+/// Runs the first `kubectl` command that a message of status names, word for word, up to a semicolon.
+///
+/// # Errors
+/// When the message names none, or it fails.
+pub async fn follow(message: &str) -> Result<String> {
+    let command = message
+        .find("kubectl ")
+        .and_then(|at| message.get(at..))
+        .with_context(|| format!("no kubectl command in: {message}"))?;
+    let words: Vec<&str> = command.split(';').next().unwrap_or_default().split_whitespace().skip(1).collect();
+    kubectl(&words).await.with_context(|| format!("following: {message}"))
+}

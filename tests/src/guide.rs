@@ -13,14 +13,15 @@ mod ui;
 
 use anyhow::Result;
 
-use crate::{table::Table, world::World};
+use crate::{removal, table::Table, world::World};
 
-/// Runs every section.
+/// Runs every section, from a Confluence without Restward on; what is left of an earlier run is taken away first.
 ///
 /// # Errors
 /// When a step itself cannot be done; what is merely not as expected stands in the table.
 pub async fn run(world: &World) -> Result<Table> {
     let mut table = Table::default();
+    removal::start_over(world).await?;
     let short_lived = tokens::short_lived(world).await;
     before::without_a_policy(world, &mut table).await?;
     before::policy_and_restart(world, &mut table).await?;

@@ -69,9 +69,9 @@ pub async fn user_token(world: &World, user: &str) -> Result<String> {
     access_token(&by_password(world, "atlassian", "wiki-rest", user).await?)
 }
 
-/// A user's password in the test realm: the name in ASCII and `-password`.
+/// A user's password in the test realm: the first part of the name, in ASCII, and `-password`.
 pub fn password_of(user: &str) -> String {
-    format!("{}-password", user.replace('ü', "ue"))
+    format!("{}-password", user.split('-').next().unwrap_or(user).replace('ü', "ue"))
 }
 
 /// A token by authorization code: the real login form, driven by a script.

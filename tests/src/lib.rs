@@ -8,6 +8,7 @@
 //! - [`wiki`]: calling Confluence through its Service
 //! - [`policy`]: applying, patching and reading the policy
 //! - [`table`]: what was expected and what was seen
+//! - [`removal`]: taking the policy away
 //! - [`guide`]: the flow of the original guide, section by section
 
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
@@ -16,6 +17,7 @@ pub mod command;
 pub mod guide;
 pub mod keycloak;
 pub mod policy;
+pub mod removal;
 pub mod table;
 pub mod wait;
 pub mod wiki;

@@ -33,6 +33,25 @@ pub async fn read() -> Result<Value> {
     kubectl_json(&["get", "restapiauthpolicy", NAME, "-n", WIKI_NAMESPACE]).await
 }
 
+/// Whether it exists.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn exists() -> Result<bool> {
+    let found = kubectl(&[
+        "get",
+        "restapiauthpolicy",
+        NAME,
+        "-n",
+        WIKI_NAMESPACE,
+        "--ignore-not-found",
+        "-o",
+        "name",
+    ])
+    .await?;
+    Ok(!found.is_empty())
+}
+
 /// Merges `patch` into the policy.
 ///
 /// # Errors

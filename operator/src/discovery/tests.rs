@@ -213,3 +213,35 @@ async fn a_redirect_is_not_followed() {
     assert_eq!(failure.reason, ProviderReason::UnexpectedAnswer);
     assert!(failure.message.contains("307"), "{}", failure.message);
 }
+
+/// A TLS server with a certificate of an authority that nobody trusts; gives its port.
+async fn untrusted_provider() -> u16 {
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // The client breaks off: that is what is tested.
+            _ = acceptor.accept(stream).await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_told_from_no_connection() {
+    let host = format!("https://127.0.0.1:{}", untrusted_provider().await);
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap().cert.pem();
+    for authorities in [None, Some(other.as_str())] {
+        let failure = ask(&issuer(&host, None, &[]), authorities, Guard::AllowLoopback).await.unwrap_err();
+        assert_eq!(failure.reason, ProviderReason::TlsUntrusted, "{}", failure.message);
+        assert!(failure.message.contains("spec.keycloak.caCertificateRefs"), "{}", failure.message);
+    }
+}

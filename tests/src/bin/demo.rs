@@ -1,19 +1,30 @@
 //! Runs the flow of the original guide on the test cluster and prints what came of each request.
 
-use anyhow::{Result, ensure};
-use restward_tests::{guide, world::World};
+use std::process::ExitCode;
+
+use restward_tests::{guide, table::Table, world::World};
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "a program for people")]
-async fn main() -> Result<()> {
-    let world = World::find().await?;
-    let table = guide::run(&world).await?;
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+async fn main() -> ExitCode {
+    let table = match run().await {
+        Ok(table) => table,
+        Err(error) => {
+            eprintln!("\nthe demo stopped: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
     let (lines, hold) = table.count();
     println!("\n{hold} of {lines} lines are as they must be.");
-    ensure!(
-        hold == lines,
-        "{}",
-        table.require_all().err().map(|error| error.to_string()).unwrap_or_default()
-    );
-    Ok(())
+    match table.require_all() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<Table> {
+    guide::run(&World::find().await?).await
 }

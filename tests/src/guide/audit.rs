@@ -1,6 +1,7 @@
 //! `mode: Audit` lets everything pass and says what it would refuse.
 
 use anyhow::{Result, anyhow, ensure};
+use serde_json::Value;
 
 use crate::{
     command::kubectl,
@@ -32,11 +33,13 @@ pub(super) async fn shows_first(world: &World, table: &mut Table) -> Result<()> 
             .ok_or_else(|| anyhow!("no line with {id}"))
     })
     .await?;
+    let line: Value = serde_json::from_str(&line)?;
+    let (decision, reason) = (line["decision"].as_str(), line["reason"].as_str());
     table.add(
         "… and its audit line says what would have been refused",
-        "basic_denied",
-        &line,
-        line.contains("basic_denied"),
+        "would_refuse basic_denied",
+        format!("{} {}", decision.unwrap_or("-"), reason.unwrap_or("-")),
+        (decision, reason) == (Some("would_refuse"), Some("basic_denied")),
     );
     policy::patch(r#"{"spec":{"mode":"Enforce"}}"#).await?;
     let answer = eventually("the policy is enforced again", QUICK, || async {

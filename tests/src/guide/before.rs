@@ -1,10 +1,10 @@
 //! Confluence as it is without Restward, then the policy and the restart that it asks for.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use reqwest::Method;
 
 use crate::{
-    command::kubectl,
+    command::{follow, kubectl},
     policy,
     table::Table,
     wait::{QUICK, SLOW},
@@ -30,14 +30,11 @@ pub(super) async fn policy_and_restart(world: &World, table: &mut Table) -> Resu
     table.add(
         "status names the command that restarts the pods",
         &command,
-        short(&message),
+        message.find("kubectl ").and_then(|at| message.get(at..)).unwrap_or(&message),
         message.contains(&command),
     );
 
-    let named = message.find("kubectl ").and_then(|at| message.get(at..)).unwrap_or(&command);
-    let arguments: Vec<&str> =
-        named.split(';').next().unwrap_or_default().split_whitespace().skip(1).collect();
-    kubectl(&arguments).await.context("the command that status names")?;
+    follow(&message).await?;
     kubectl(&["rollout", "status", &format!("statefulset/{WIKI}"), "-n", WIKI_NAMESPACE, "--timeout=360s"])
         .await?;
     policy::until(WIKI_NAMESPACE, policy::NAME, "Injected", "True", "Injected", SLOW).await?;
@@ -47,8 +44,4 @@ pub(super) async fn policy_and_restart(world: &World, table: &mut Table) -> Resu
     let answer = call(world, Method::GET, "/status", &Auth::None).await?;
     table.status("/status through the sidecar", 200, &answer);
     Ok(())
-}
-
-fn short(message: &str) -> String {
-    message.chars().take(100).collect()
 }

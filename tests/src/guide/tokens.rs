@@ -77,7 +77,7 @@ pub(super) async fn refused(world: &World, table: &mut Table, short_lived: &str)
     );
     let other = by_password(world, "other", "wiki-rest", "alice").await?;
     let other = other["access_token"].as_str().unwrap_or_default();
-    table.refused("another realm's token", 401, "key_unknown", &bearer(world, CONTENT, other).await?);
+    table.refused("another realm's token", 401, "issuer_mismatch", &bearer(world, CONTENT, other).await?);
     let response = by_password(world, "atlassian", "wiki-rest", "alice").await?;
     let id = response["id_token"].as_str().unwrap_or_default();
     table.refused("an ID token", 401, "not_an_access_token", &bearer(world, CONTENT, id).await?);
