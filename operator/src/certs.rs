@@ -128,10 +128,10 @@ impl Keeper {
     /// is stored.
     async fn keep(&self, secret: Option<&Secret>, now: SystemTime) -> anyhow::Result<()> {
         match plan::plan(now, secret) {
-            Plan::Create => self.store.create(&issue::authority(now)?).await,
+            Plan::Create => self.store.write(secret, &issue::authority(now)?).await,
             Plan::Replace(why) => {
                 tracing::warn!(why, "the webhook's certificate authority is replaced");
-                self.store.replace(secret, &issue::authority(now)?).await
+                self.store.write(secret, &issue::authority(now)?).await
             }
             Plan::Use(authority) => {
                 if self.resolver.is_due(&authority, now) {
@@ -139,7 +139,7 @@ impl Keeper {
                         Ok(leaf) => self.resolver.serve(leaf),
                         Err(issue::Error::NotAPair) => {
                             tracing::warn!("key and certificate in the CA Secret do not fit; it is replaced");
-                            return self.store.replace(secret, &issue::authority(now)?).await;
+                            return self.store.write(secret, &issue::authority(now)?).await;
                         }
                         Err(error) => return Err(error.into()),
                     }

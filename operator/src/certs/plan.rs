@@ -46,9 +46,13 @@ pub(super) enum Plan {
 
 /// Decides. The authority is replaced when two thirds of its life are over, long before anybody notices.
 pub(super) fn plan(now: SystemTime, secret: Option<&Secret>) -> Plan {
-    let Some(secret) = secret else { return Plan::Create };
+    // The chart makes it empty, so that uninstalling takes it away.
+    let Some(secret) = secret.filter(|secret| secret.data.as_ref().is_some_and(|data| !data.is_empty()))
+    else {
+        return Plan::Create;
+    };
     let Some(authority) = read(secret) else {
-        return Plan::Replace("the Secret is empty or damaged");
+        return Plan::Replace("the Secret is damaged");
     };
     if now + CA_LIFETIME / 3 >= authority.not_after {
         return Plan::Replace("the authority ends soon");
@@ -84,9 +88,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_secret_is_created_and_a_good_one_used() {
+    fn a_missing_or_empty_secret_is_filled_and_a_good_one_used() {
         let now = SystemTime::UNIX_EPOCH + 20_000 * DAY;
-        assert_eq!(plan(now, None), Plan::Create);
+        for none in [None, Some(&Secret::default()), Some(&secret(&[]))] {
+            assert_eq!(plan(now, none), Plan::Create);
+        }
         let end = (now + 365 * DAY).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs().to_string();
         let good = secret(&[(CERTIFICATE, "c"), (KEY, "k"), (NOT_AFTER, &end)]);
         assert!(matches!(plan(now, Some(&good)), Plan::Use(_)));
@@ -96,22 +102,16 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_or_damaged_secret_is_replaced() {
+    fn a_damaged_secret_is_replaced() {
         let now = SystemTime::UNIX_EPOCH + 20_000 * DAY;
         let damaged = [
-            Secret::default(),
-            secret(&[]),
             secret(&[(CERTIFICATE, "c"), (KEY, "k")]),
             secret(&[(CERTIFICATE, "c"), (KEY, "k"), (NOT_AFTER, "soon")]),
             secret(&[(CERTIFICATE, "c"), (KEY, "k"), (NOT_AFTER, "18446744073709551615")]),
             secret(&[(CERTIFICATE, ""), (KEY, "k"), (NOT_AFTER, "9999999999")]),
         ];
         for secret in damaged {
-            assert_eq!(
-                plan(now, Some(&secret)),
-                Plan::Replace("the Secret is empty or damaged"),
-                "{secret:?}"
-            );
+            assert_eq!(plan(now, Some(&secret)), Plan::Replace("the Secret is damaged"), "{secret:?}");
         }
     }
 

@@ -5,8 +5,12 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use anyhow::Context as _;
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{Api, api::PostParams};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
 use restward_crds::names;
+use serde_json::json;
 
 use super::plan::{Authority, CERTIFICATE, KEY, NOT_AFTER};
 
@@ -32,39 +36,33 @@ impl Store {
         &self.name
     }
 
-    /// Creates it. That another replica was faster is no error: the watch brings what that one made.
-    pub(super) async fn create(&self, authority: &Authority) -> anyhow::Result<()> {
-        let secret = self.secret(authority, None)?;
-        lost_race_is_fine(self.api.create(&params(), &secret).await)
-    }
-
-    /// Replaces it, if it is still as `seen`.
-    pub(super) async fn replace(&self, seen: Option<&Secret>, authority: &Authority) -> anyhow::Result<()> {
-        let version = seen.and_then(|seen| seen.metadata.resource_version.clone());
-        let secret = self.secret(authority, version)?;
-        lost_race_is_fine(self.api.replace(&self.name, &params(), &secret).await)
-    }
-
-    fn secret(&self, authority: &Authority, resource_version: Option<String>) -> anyhow::Result<Secret> {
-        let not_after = authority.not_after.duration_since(SystemTime::UNIX_EPOCH)?.as_secs().to_string();
-        let data = [(CERTIFICATE, &authority.certificate), (KEY, &authority.key), (NOT_AFTER, &not_after)];
-        Ok(Secret {
-            metadata: ObjectMeta {
+    /// Writes the authority, if the Secret is still as `seen`: created when there was none, else only its data is
+    /// changed, as labels and annotations are the chart's. That another replica was faster is no error: the watch brings
+    /// what that one wrote.
+    pub(super) async fn write(&self, seen: Option<&Secret>, authority: &Authority) -> anyhow::Result<()> {
+        let data = data(authority)?;
+        let Some(seen) = seen else {
+            let metadata = ObjectMeta {
                 name: Some(self.name.clone()),
                 labels: Some(BTreeMap::from([(names::LABEL_MANAGED.to_owned(), "true".to_owned())])),
-                resource_version,
                 ..ObjectMeta::default()
-            },
-            data: Some(
-                data.into_iter().map(|(k, v)| (k.to_owned(), ByteString(v.as_bytes().to_vec()))).collect(),
-            ),
-            ..Secret::default()
-        })
+            };
+            let secret = Secret { metadata, data: Some(data), ..Secret::default() };
+            let manager = Some(names::FIELD_MANAGER.to_owned());
+            let params = PostParams { field_manager: manager, ..PostParams::default() };
+            return lost_race_is_fine(self.api.create(&params, &secret).await);
+        };
+        let patch = json!({"metadata": {"resourceVersion": seen.metadata.resource_version}, "data": data});
+        let params =
+            PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        lost_race_is_fine(self.api.patch(&self.name, &params, &Patch::Merge(patch)).await)
     }
 }
 
-fn params() -> PostParams {
-    PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() }
+fn data(authority: &Authority) -> anyhow::Result<BTreeMap<String, ByteString>> {
+    let not_after = authority.not_after.duration_since(SystemTime::UNIX_EPOCH)?.as_secs().to_string();
+    let members = [(CERTIFICATE, &authority.certificate), (KEY, &authority.key), (NOT_AFTER, &not_after)];
+    Ok(members.into_iter().map(|(k, v)| (k.to_owned(), ByteString(v.as_bytes().to_vec()))).collect())
 }
 
 fn lost_race_is_fine(result: kube::Result<Secret>) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{Patch, PatchParams, PostParams},
 };
 use restward_operator::certs::{self, Handle};
 use rustls::{
@@ -85,5 +85,26 @@ async fn a_damaged_secret_is_replaced_and_the_new_authority_served() {
     let service = format!("restward.{}.svc", room.name);
     handshake(&handle, &new, &service).await.unwrap();
     assert!(handshake(&handle, &old, &service).await.is_err());
+    room.close().await;
+}
+
+#[tokio::test]
+async fn the_charts_empty_secret_is_filled_and_stays_the_charts() {
+    let room = Room::open("chart-ca", "restricted").await;
+    let secrets: Api<Secret> = Api::namespaced(room.client.clone(), &room.name);
+    let chart: Secret = serde_json::from_value(json!({"metadata": {
+        "name": SECRET,
+        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {"meta.helm.sh/release-name": "restward"},
+    }}))
+    .unwrap();
+    secrets.create(&PostParams::default(), &chart).await.unwrap();
+    let replicas = [replica(&room), replica(&room)];
+    let served = bundle(&replicas[0], None).await;
+    assert_eq!(bundle(&replicas[1], None).await, served);
+    let filled = secrets.get(SECRET).await.unwrap();
+    assert_eq!(filled.data.as_ref().unwrap()["ca.crt"].0, served.as_bytes());
+    assert_eq!(filled.metadata.labels, chart.metadata.labels);
+    assert_eq!(filled.metadata.annotations, chart.metadata.annotations);
     room.close().await;
 }
