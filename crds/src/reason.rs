@@ -40,6 +40,7 @@ macro_rules! reasons {
 }
 
 const TOKEN: Option<&str> = Some("invalid_token");
+const SCOPE: Option<&str> = Some("insufficient_scope");
 const REQUEST: Option<&str> = Some("invalid_request");
 
 reasons! {
@@ -111,6 +112,14 @@ reasons! {
     PartyMismatch = 401 "party_mismatch" TOKEN,
         "The client that got this token may not call this API.";
 
+    // What the token grants.
+    ScopeMissing = 403 "scope_missing" SCOPE,
+        "The token is valid but lacks a scope that this API requires. Ask for the scope when you get the token.";
+    RoleMissing = 403 "role_missing" None,
+        "The token is valid but lacks a role that this API requires. The administrator of the identity provider can assign it.";
+    GroupMissing = 403 "group_missing" None,
+        "The token is valid but names no membership in a group that this API requires.";
+
     // The user.
     UsernameUnusable = 403 "username_unusable" None,
         "The token is valid but its username attribute is missing or cannot name a Confluence user.";
@@ -180,7 +189,15 @@ mod tests {
             let explained = reason.explain();
             assert!((400..600).contains(&explained.status), "{reason}");
             assert!(explained.message.ends_with('.') || explained.message.ends_with('?'), "{reason}");
-            assert!(explained.bearer_error.is_none() || matches!(explained.status, 400 | 401), "{reason}");
+            // RFC 6750 section 3.1: each error has its status.
+            let status_of_error = match explained.bearer_error {
+                None => explained.status,
+                Some("invalid_request") => 400,
+                Some("invalid_token") => 401,
+                Some("insufficient_scope") => 403,
+                Some(other) => panic!("{other} is no error of RFC 6750"),
+            };
+            assert_eq!(explained.status, status_of_error, "{reason}");
         }
     }
 }

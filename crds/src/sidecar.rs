@@ -6,6 +6,7 @@
 //! - [`parse`]: the only way from one to the other, used by both sides
 //! - [`pod`]: what one pod's sidecar needs to know about its pod
 //! - [`status`]: the answer of the status endpoint
+//! - [`tokens`]: what a token has to be
 
 pub mod config;
 pub mod parse;
@@ -13,6 +14,7 @@ pub mod pod;
 pub mod settings;
 pub mod status;
 pub mod terms;
+pub mod tokens;
 
 pub use config::Config;
 pub use parse::FieldError;

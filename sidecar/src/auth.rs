@@ -5,12 +5,14 @@
 //! - [`jws`]: its three parts, the rules of its header, and its signature
 //! - [`json`]: JSON without repeated members
 //! - [`claims`]: the claims with their types checked
+//! - [`grants`]: scopes, roles and groups in them
 //! - [`checks`]: the ordered list of what must hold for the claims
 //! - [`permit`]: the proof that all of it held
 
 pub mod authenticator;
 pub mod checks;
 pub mod claims;
+pub mod grants;
 pub mod json;
 pub mod jws;
 pub mod permit;
@@ -49,6 +51,12 @@ impl From<Reason> for Refusal {
     }
 }
 
+impl From<Deny> for Refusal {
+    fn from(deny: Deny) -> Self {
+        Self::Deny(deny)
+    }
+}
+
 /// Checks a token against settings and keys.
 ///
 /// The issuer's name is read before the signature is checked, only to choose whose keys must have signed; a lie in it
@@ -69,6 +77,9 @@ pub fn authenticate(
         Some(named) => named,
         None => reason,
     })?;
+    if !settings.tokens.algorithms.contains(&algorithm) {
+        return Err(Reason::AlgorithmNotAllowed.into());
+    }
     let issuer = keys.issuer_of(&claims.iss).ok_or(Reason::IssuerMismatch)?;
     let key = match keys.select(issuer, jws.kid.as_deref(), algorithm) {
         Selection::Key(key) => key,
@@ -86,6 +97,7 @@ pub fn authenticate(
         claims: &claims,
         issuer: issuer_settings,
         issuer_names: keys.names(issuer),
+        tokens: &settings.tokens,
         says_access_token: jws.says_access_token,
         now,
     };

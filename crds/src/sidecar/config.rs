@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::terms::{AnonymousPreset, Mode, PathMatch, Scheme, ServiceAccount, Switch};
+use super::{
+    terms::{AnonymousPreset, Mode, PathMatch, Scheme, ServiceAccount, Switch},
+    tokens::TokenRules,
+};
 use crate::text::GoDuration;
 
 /// The configuration version that this crate writes and reads.
@@ -22,6 +25,9 @@ pub struct Config {
     pub mode: Mode,
     /// Who issues accepted tokens; at least one.
     pub issuers: Vec<Issuer>,
+    /// What a token has to be, whoever issued it.
+    #[serde(default)]
+    pub tokens: TokenRules,
     /// Member of the claims that names the user, taken literally; a JSON pointer when it starts with `/`.
     pub username_attribute: String,
     /// Clients whose own tokens act as a Confluence user.

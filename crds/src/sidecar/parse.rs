@@ -5,7 +5,8 @@ use std::{fmt, str::FromStr};
 
 use super::{
     config::{Config, Identity, Issuer, Upstream, VERSION},
-    settings::{IdentitySettings, IssuerSettings, Settings, UpstreamSettings, UsernameSource},
+    settings::{IdentitySettings, IssuerSettings, Settings, TokenSettings, UpstreamSettings, UsernameSource},
+    tokens::{Required, TokenRules},
 };
 use crate::text::{Authority, KeycloakBase, TextError, Username};
 
@@ -67,6 +68,7 @@ impl Config {
             policy,
             mode,
             issuers,
+            tokens,
             username_attribute,
             service_accounts,
             basic_auth,
@@ -83,6 +85,7 @@ impl Config {
             .enumerate()
             .filter_map(|(i, issuer)| parse_issuer(i, issuer, &mut errors))
             .collect();
+        let tokens = parse_tokens(tokens, &mut errors);
         let username = parse_username_attribute(username_attribute, &mut errors);
         let mut accounts: Vec<(String, Username)> = Vec::new();
         for (i, account) in service_accounts.into_iter().enumerate() {
@@ -119,6 +122,7 @@ impl Config {
                 policy,
                 mode,
                 issuers,
+                tokens,
                 username,
                 service_accounts: accounts,
                 basic_auth,
@@ -171,6 +175,35 @@ fn parse_issuer(index: usize, issuer: Issuer, errors: &mut Errors) -> Option<Iss
         own_ca,
         last_known,
     })
+}
+
+fn parse_tokens(rules: TokenRules, errors: &mut Errors) -> TokenSettings {
+    let TokenRules { algorithms, clock_skew, required } = rules;
+    errors.require(!algorithms.is_empty(), "tokens.algorithms", "needs at least one algorithm");
+    errors.require(
+        clock_skew.0 <= TokenSettings::MAX_CLOCK_SKEW,
+        "tokens.clockSkew",
+        "must be at most 60s: what clocks that are kept right never exceed",
+    );
+    let Required { scopes, realm_roles, client_roles, groups } = &required;
+    for (name, list) in [("scopes", scopes), ("realmRoles", realm_roles), ("groups", groups)] {
+        let field = format!("tokens.required.{name}");
+        errors.require(list.iter().all(|entry| !entry.is_empty()), &field, "has an empty entry");
+    }
+    // RFC 6749 section 3.3: a scope with a blank would be two, and never found.
+    let is_scope = |scope: &String| !scope.contains(char::is_whitespace);
+    errors.require(scopes.iter().all(is_scope), "tokens.required.scopes", "list each scope by itself");
+    errors.require(
+        groups.iter().all(|group| !group.ends_with('/')),
+        "tokens.required.groups",
+        "a group is a name, or a full path such as /staff/wiki",
+    );
+    errors.require(
+        client_roles.iter().all(|role| !role.client.is_empty() && !role.role.is_empty()),
+        "tokens.required.clientRoles",
+        "needs client and role",
+    );
+    TokenSettings { algorithms, clock_skew: clock_skew.0, required }
 }
 
 fn parse_username_attribute(attribute: String, errors: &mut Errors) -> Option<UsernameSource> {

@@ -5,58 +5,9 @@ use std::time::Duration;
 use super::{
     config::{AnonymousPaths, Credentials, LastKnown, PolicyRef},
     terms::{Mode, Scheme, Switch},
+    tokens::{Algorithm, Required},
 };
 use crate::text::{Authority, KeycloakBase, Username};
-
-/// A signature algorithm that may sign tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "names of RFC 7518 and RFC 8037")]
-pub enum Algorithm {
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-    Es256,
-    Es384,
-    EdDsa,
-}
-
-impl Algorithm {
-    /// Every algorithm that is accepted: asymmetric ones only (RFC 8725 section 3.1).
-    pub const ALL: [Self; 9] = [
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-        Self::Es256,
-        Self::Es384,
-        Self::EdDsa,
-    ];
-
-    /// The exact name in a token's header.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-
-    /// The algorithm of exactly this name: no trimming, no case folding.
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
-    }
-}
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +18,8 @@ pub struct Settings {
     pub mode: Mode,
     /// Who issues accepted tokens; never empty.
     pub issuers: Vec<IssuerSettings>,
+    /// What a token has to be, whoever issued it.
+    pub tokens: TokenSettings,
     /// Where the claims name the user.
     pub username: UsernameSource,
     /// Client id → Confluence user.
@@ -81,9 +34,20 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
 }
 
-impl Settings {
-    /// How far clocks may differ.
-    pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
+/// What a token has to be, whoever issued it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// Algorithms that may sign; never empty.
+    pub algorithms: Vec<Algorithm>,
+    /// How far clocks may differ; at most [`Self::MAX_CLOCK_SKEW`].
+    pub clock_skew: Duration,
+    /// What it must grant.
+    pub required: Required,
+}
+
+impl TokenSettings {
+    /// More than this would be a longer life for every token, not a tolerance for clocks.
+    pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
 }
 
 /// A realm whose tokens are accepted.

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 use restward_crds::{
-    api::v1alpha1::{IdentitySpec, RestApiAuthPolicy, RestApiAuthPolicySpec},
+    api::v1alpha1::{IdentitySpec, RestApiAuthPolicy, RestApiAuthPolicySpec, Tokens},
     condition::AcceptedReason,
     sidecar::{
         FieldError, Settings,
         config::{Config, Identity, Issuer, OAuth1Identity, PolicyRef, Upstream, VERSION},
+        tokens::TokenRules,
     },
 };
 
@@ -113,6 +114,8 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         deletion_policy: _,
     } = policy.spec.clone();
     let IdentitySpec::Oauth1(oauth1) = upstream.identity;
+    let Tokens { audiences, authorized_parties, algorithms, clock_skew, required } = tokens;
+    let token_rules = TokenRules { algorithms, clock_skew, required };
     let reference = PolicyRef {
         namespace: policy.namespace().unwrap_or_default(),
         name: policy.name_any(),
@@ -128,11 +131,12 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
             realm: keycloak.realm,
             backchannel_url: keycloak.backchannel_url,
             accepted_issuers: keycloak.accepted_issuers,
-            audiences: tokens.audiences,
-            authorized_parties: tokens.authorized_parties,
+            audiences,
+            authorized_parties,
             own_ca,
             last_known: None,
         }],
+        tokens: token_rules,
         username_attribute,
         service_accounts,
         basic_auth: basic_auth.mode,

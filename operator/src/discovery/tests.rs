@@ -7,13 +7,7 @@ use axum::{
     response::{IntoResponse, Redirect},
     routing::get,
 };
-use restward_crds::{
-    sidecar::config::{
-        AnonymousPaths, Config, Credentials, Identity, Issuer, OAuth1Identity, PolicyRef, Timeouts, Upstream,
-        VERSION,
-    },
-    sidecar::terms::{Mode, Switch},
-};
+use restward_crds::sidecar::parse;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -57,36 +51,21 @@ impl<F> axum::extract::FromRef<Shared<F>> for SocketAddr {
     }
 }
 
-fn issuer(host: &str, backchannel: Option<String>, accepted: &[&str]) -> IssuerSettings {
-    let config = Config {
-        version: VERSION,
-        policy: PolicyRef { namespace: "n".into(), name: "p".into(), uid: "u".into(), generation: 1 },
-        mode: Mode::Enforce,
-        issuers: vec![Issuer {
-            host: host.into(),
-            realm: "staff".into(),
-            backchannel_url: backchannel,
-            accepted_issuers: accepted.iter().map(ToString::to_string).collect(),
-            audiences: Vec::new(),
-            authorized_parties: Vec::new(),
-            own_ca: false,
-            last_known: None,
-        }],
-        username_attribute: "preferred_username".into(),
-        service_accounts: Vec::new(),
-        basic_auth: Switch::Allow,
-        credentials: Credentials::default(),
-        anonymous_paths: AnonymousPaths::default(),
-        upstream: Upstream {
-            scheme: None,
-            proxy_name: None,
-            proxy_port: None,
-            context_path: None,
-            timeouts: Timeouts::default(),
-            identity: Identity::Oauth1(OAuth1Identity { consumer_key: "c".into() }),
-        },
-    };
-    config.parse().unwrap().issuers.remove(0)
+fn issuer(host: &str, backchannel: Option<&str>, accepted: &[&str]) -> IssuerSettings {
+    let mut config = json!({
+        "version": 1,
+        "policy": {"namespace": "n", "name": "p", "uid": "u", "generation": 1},
+        "mode": "Enforce",
+        "issuers": [{"host": host, "realm": "staff", "acceptedIssuers": accepted}],
+        "usernameAttribute": "preferred_username",
+        "basicAuth": "Allow",
+        "credentials": {},
+        "upstream": {"identity": {"oauth1": {"consumerKey": "c"}}},
+    });
+    if let Some(url) = backchannel {
+        config["issuers"][0]["backchannelURL"] = json!(url);
+    }
+    parse::from_json(config.to_string().as_bytes()).unwrap().issuers.remove(0)
 }
 
 fn document(address: SocketAddr, issuer: &str) -> (u16, String) {
@@ -150,7 +129,7 @@ async fn the_back_channel_replaces_the_address_of_discovery_and_keys() {
         _ => (404, String::new()),
     })
     .await;
-    let inside = issuer("https://sso.invalid/auth", Some(format!("http://{address}")), &[]);
+    let inside = issuer("https://sso.invalid/auth", Some(&format!("http://{address}")), &[]);
     assert!(ask(&inside, None, Guard::AllowLoopback).await.is_ok());
 }
 

@@ -71,6 +71,12 @@ fn other_fields() -> Vec<Row> {
             json!({"anonymousPaths": {"paths": [{"type": "Exact", "value": "rest"}]}}),
             Some("spec.anonymousPaths.paths[0].value"),
         ),
+        (json!({"tokens": {"clockSkew": "60s", "algorithms": ["ES256", "EdDSA"]}}), None),
+        (json!({"tokens": {"clockSkew": "1m1s"}}), Some("clockSkew must be at most 60s")),
+        (json!({"tokens": {"algorithms": []}}), Some("spec.tokens.algorithms")),
+        (json!({"tokens": {"algorithms": ["HS256"]}}), Some("Unsupported value")),
+        (json!({"tokens": {"required": {"clientRoles": [{"client": "wiki", "role": "editor"}]}}}), None),
+        (json!({"tokens": {"required": {"groups": [""]}}}), Some("spec.tokens.required.groups[0]")),
         (json!({"rollout": {"strategy": "Automatic"}}), Some("Unsupported value")),
         (json!({"basicauth": {"mode": "Deny"}}), Some(".spec.basicauth: field not declared in schema")),
     ]

@@ -70,7 +70,7 @@ impl Authenticator {
         let keys = self.keys.snapshot();
         let hash = sha256(token.as_str().as_bytes());
         if let Some(permit) = self.remembered(&keys, &hash) {
-            lifetime::within(permit.claims(), now)?;
+            lifetime::within(permit.claims(), self.settings.tokens.clock_skew, now)?;
             return Ok(permit);
         }
         let permit = Arc::new(authenticate(&self.settings, &keys, token, now)?);

@@ -7,11 +7,12 @@ pub mod kind;
 pub mod lifetime;
 pub mod party;
 pub mod proof;
+pub mod requirements;
 
-use restward_crds::{reason::Reason, sidecar::settings::IssuerSettings};
+use restward_crds::sidecar::settings::{IssuerSettings, TokenSettings};
 
 use super::claims::Claims;
-use crate::time::UnixTime;
+use crate::{refusal::Deny, time::UnixTime};
 
 /// What a check may look at.
 pub struct Input<'a> {
@@ -21,6 +22,8 @@ pub struct Input<'a> {
     pub issuer: &'a IssuerSettings,
     /// The `iss` values of this issuer.
     pub issuer_names: &'a [String],
+    /// What a token has to be, whoever issued it.
+    pub tokens: &'a TokenSettings,
     /// Whether the token's header says that it is an access token (RFC 9068).
     pub says_access_token: bool,
     /// The time.
@@ -28,17 +31,24 @@ pub struct Input<'a> {
 }
 
 /// One check.
-pub type Check = fn(&Input<'_>) -> Result<(), Reason>;
+pub type Check = fn(&Input<'_>) -> Result<(), Deny>;
 
-/// All checks, in order: whose token, what kind of token, when, for whom.
-pub const CHECKS: &[Check] =
-    &[issuer::check, kind::check, proof::check, lifetime::check, audience::check, party::check];
+/// All checks, in order: whose token, what kind of token, when, for whom, and what it grants.
+pub const CHECKS: &[Check] = &[
+    issuer::check,
+    kind::check,
+    proof::check,
+    lifetime::check,
+    audience::check,
+    party::check,
+    requirements::check,
+];
 
 /// Runs all checks.
 ///
 /// # Errors
 /// The reason of the first that fails.
-pub fn run(input: &Input<'_>) -> Result<(), Reason> {
+pub fn run(input: &Input<'_>) -> Result<(), Deny> {
     CHECKS.iter().try_for_each(|check| check(input))
 }
 
@@ -46,8 +56,20 @@ pub fn run(input: &Input<'_>) -> Result<(), Reason> {
 pub(crate) mod testing {
     //! Builds the input of a check from claims as JSON.
     use super::*;
-    use restward_crds::sidecar::settings::IssuerSettings;
+    use std::time::Duration;
+
+    use restward_crds::{
+        reason::Reason,
+        sidecar::tokens::{Algorithm, Required},
+    };
     use serde_json::{Value, json};
+
+    /// Everything about a check's input but the claims.
+    pub(crate) struct Given {
+        pub(crate) issuer: IssuerSettings,
+        pub(crate) tokens: TokenSettings,
+        pub(crate) says_access_token: bool,
+    }
 
     pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_764_000_000);
 
@@ -85,13 +107,25 @@ pub(crate) mod testing {
     pub(crate) fn check_with(
         check: Check,
         changes: Value,
-        adjust: impl FnOnce(&mut IssuerSettings, &mut bool),
+        adjust: impl FnOnce(&mut Given),
     ) -> Result<(), Reason> {
         let claims = Claims::parse(claims_json(changes).to_string().as_bytes())?;
-        let mut issuer = issuer_settings();
-        let mut says_access_token = false;
-        adjust(&mut issuer, &mut says_access_token);
-        let names = vec!["https://sso.example.com/realms/wiki".to_owned()];
-        check(&Input { claims: &claims, issuer: &issuer, issuer_names: &names, says_access_token, now: NOW })
+        let tokens = TokenSettings {
+            algorithms: Algorithm::ALL.to_vec(),
+            clock_skew: Duration::from_secs(30),
+            required: Required::default(),
+        };
+        let mut given = Given { issuer: issuer_settings(), tokens, says_access_token: false };
+        adjust(&mut given);
+        let Given { issuer, tokens, says_access_token } = &given;
+        let input = Input {
+            claims: &claims,
+            issuer,
+            issuer_names: &["https://sso.example.com/realms/wiki".to_owned()],
+            tokens,
+            says_access_token: *says_access_token,
+            now: NOW,
+        };
+        check(&input).map_err(|deny| deny.reason)
     }
 }

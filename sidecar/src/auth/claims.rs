@@ -4,7 +4,10 @@
 use restward_crds::reason::Reason;
 use serde_json::Value;
 
-use super::json::{self, JsonObject};
+use super::{
+    grants::Grants,
+    json::{self, JsonObject},
+};
 
 /// Registered claims (RFC 7519, RFC 9068, OpenID Connect), and all members as they came.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +34,8 @@ pub struct Claims {
     pub jti: Option<String>,
     /// Whether the token is bound to a key of its holder (RFC 7800): a plain Bearer token it is then not.
     pub is_key_bound: bool,
+    /// Scopes, roles and groups.
+    pub grants: Grants,
     members: Value,
 }
 
@@ -53,6 +58,7 @@ impl Claims {
             sub: string(&members, "sub")?,
             jti: string(&members, "jti")?,
             is_key_bound: members.contains_key("cnf"),
+            grants: Grants::of(&members),
             members: Value::Object(members),
         })
     }

@@ -13,7 +13,7 @@ use openssl::{
     rsa::{Padding, Rsa},
     sign::{RsaPssSaltlen, Signer},
 };
-use restward_crds::sidecar::{Settings, settings::Algorithm};
+use restward_crds::sidecar::{Settings, tokens::Algorithm};
 use serde_json::{Value, json};
 
 use super::{RawToken, checks::testing};
@@ -42,11 +42,22 @@ pub(crate) fn other_rsa_key() -> ForgeKey {
 
 /// A P-256 key.
 pub(crate) fn ec_key() -> ForgeKey {
-    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-    ForgeKey {
-        pkey: PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap(),
-        algorithm: Algorithm::Es256,
-    }
+    on_curve(Nid::X9_62_PRIME256V1, Algorithm::Es256)
+}
+
+/// A P-384 key.
+pub(crate) fn p384_key() -> ForgeKey {
+    on_curve(Nid::SECP384R1, Algorithm::Es384)
+}
+
+/// A P-521 key.
+pub(crate) fn p521_key() -> ForgeKey {
+    on_curve(Nid::SECP521R1, Algorithm::Es512)
+}
+
+fn on_curve(curve: Nid, algorithm: Algorithm) -> ForgeKey {
+    let group = EcGroup::from_curve_name(curve).unwrap();
+    ForgeKey { pkey: PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap(), algorithm }
 }
 
 /// An Ed25519 key.
@@ -83,7 +94,13 @@ impl ForgeKey {
                     .public_key()
                     .to_bytes(key.group(), openssl::ec::PointConversionForm::UNCOMPRESSED, &mut context)
                     .unwrap();
-                json!({"kty": "EC", "crv": "P-256", "x": B64.encode(&point[1..33]), "y": B64.encode(&point[33..])})
+                let (x, y) = point[1..].split_at(self.coordinate());
+                let curve = match self.algorithm {
+                    Algorithm::Es256 => "P-256",
+                    Algorithm::Es384 => "P-384",
+                    _ => "P-521",
+                };
+                json!({"kty": "EC", "crv": curve, "x": B64.encode(x), "y": B64.encode(y)})
             }
             _ => {
                 json!({"kty": "OKP", "crv": "Ed25519", "x": B64.encode(self.pkey.raw_public_key().unwrap())})
@@ -93,6 +110,11 @@ impl ForgeKey {
             jwk[name] = value.clone();
         }
         jwk
+    }
+
+    /// Bytes of one coordinate of an EC key.
+    fn coordinate(&self) -> usize {
+        self.pkey.bits().div_ceil(8) as usize
     }
 
     /// Signs as `alg` says, whether or not the key is meant for it.
@@ -107,7 +129,8 @@ impl ForgeKey {
             "ES" => {
                 let der = Signer::new(digest, &self.pkey).unwrap().sign_oneshot_to_vec(input).unwrap();
                 let sig = EcdsaSig::from_der(&der).unwrap();
-                [sig.r().to_vec_padded(32).unwrap(), sig.s().to_vec_padded(32).unwrap()].concat()
+                let length = i32::try_from(self.coordinate()).unwrap();
+                [sig.r().to_vec_padded(length).unwrap(), sig.s().to_vec_padded(length).unwrap()].concat()
             }
             kind => {
                 let mut signer = Signer::new(digest, &self.pkey).unwrap();

@@ -1,7 +1,7 @@
 //! A signed token in compact form (RFC 7515): its parts, the rules of its header, its signature.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use restward_crds::{reason::Reason, sidecar::settings::Algorithm};
+use restward_crds::{reason::Reason, sidecar::tokens::Algorithm};
 use serde_json::Value;
 
 use super::{
@@ -162,7 +162,7 @@ mod tests {
     fn only_exact_names_of_asymmetric_algorithms() {
         for name in [
             "none", "None", "NONE", "", "HS256", "HS512", "rs256", " RS256", "RS256 ", "RS1", "ES256K",
-            "ES512", "dir",
+            "es512", "dir",
         ] {
             let token = format!(
                 "{}.{}.c2ln",

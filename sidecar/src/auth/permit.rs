@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::claims::Claims;
+use super::{claims::Claims, grants::Grants};
 use crate::time::UnixTime;
 
 /// Held only by whom [`super::authenticate`] gave it to: code that needs a valid token asks for this type.
@@ -49,6 +49,11 @@ impl Permit {
     )]
     pub fn expires(&self) -> UnixTime {
         UnixTime::from_secs(self.claims.exp as i64)
+    }
+
+    /// Scopes, roles and groups.
+    pub fn grants(&self) -> &Grants {
+        &self.claims.grants
     }
 
     /// The top-level claim of exactly this name.

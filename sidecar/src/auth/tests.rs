@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
 use proptest::prelude::*;
+use restward_crds::sidecar::tokens::Algorithm;
 use serde_json::json;
 
 use super::{
@@ -67,9 +68,17 @@ fn algorithms_cannot_be_confused() {
 
 #[test]
 fn other_algorithms_work_with_keys_that_are_for_them() {
-    for (key, alg) in
-        [(forge::ec_key(), "ES256"), (forge::ed_key(), "EdDSA"), (rsa_key(), "PS256"), (rsa_key(), "RS512")]
-    {
+    for (key, alg) in [
+        (forge::ec_key(), "ES256"),
+        (forge::p384_key(), "ES384"),
+        (forge::p521_key(), "ES512"),
+        (forge::ed_key(), "EdDSA"),
+        (rsa_key(), "PS256"),
+        (rsa_key(), "PS384"),
+        (rsa_key(), "PS512"),
+        (rsa_key(), "RS384"),
+        (rsa_key(), "RS512"),
+    ] {
         let jwk = forge::laid_over(key.jwk("k1"), json!({ "alg": alg }));
         let keys = usable_keys(&json!({ "keys": [jwk] })).unwrap();
         let keys = Snapshot::new(vec![IssuerKeys {
@@ -78,6 +87,19 @@ fn other_algorithms_work_with_keys_that_are_for_them() {
         }]);
         let token = key.token(&json!({"alg": alg, "kid": "k1"}).to_string(), &claims(json!({})));
         assert!(authenticate(&settings(json!({})), &keys, &token, NOW).is_ok(), "{alg}");
+        let forged = raw(&format!("{}AAAA", &token.as_str()[..token.as_str().len() - 4]));
+        assert_eq!(
+            reason(authenticate(&settings(json!({})), &keys, &forged, NOW)),
+            Reason::SignatureInvalid,
+            "{alg}"
+        );
+        let without = json!({"algorithms": Algorithm::ALL.map(Algorithm::name).iter().filter(|name| **name != alg).collect::<Vec<_>>()});
+        let settings = settings(json!({ "tokens": without }));
+        assert_eq!(
+            reason(authenticate(&settings, &keys, &token, NOW)),
+            Reason::AlgorithmNotAllowed,
+            "{alg} is not in the list"
+        );
     }
 }
 
@@ -165,9 +187,10 @@ fn repeated_members_are_refused_even_when_signed() {
 #[test]
 fn every_check_is_in_the_list() {
     let issuer = json!({"host": "https://sso.example.com", "realm": "wiki", "audiences": ["wiki"], "authorizedParties": ["app"]});
-    let settings = settings(json!({ "issuers": [issuer] }));
+    let tokens = json!({"required": {"scopes": ["wiki"]}});
+    let settings = settings(json!({ "issuers": [issuer], "tokens": tokens }));
     let judge = |changes: serde_json::Value| {
-        let claims = claims(forge::laid_over(json!({"aud": "wiki"}), changes));
+        let claims = claims(forge::laid_over(json!({"aud": "wiki", "scope": "wiki"}), changes));
         authenticate(&settings, &snapshot(), &rsa_key().token(&header(), &claims), NOW)
     };
     assert!(judge(json!({})).is_ok());
@@ -178,6 +201,7 @@ fn every_check_is_in_the_list() {
         (json!({"exp": NOW.secs() - 30}), Reason::TokenExpired),
         (json!({"aud": "account"}), Reason::AudienceMismatch),
         (json!({"azp": "other"}), Reason::PartyMismatch),
+        (json!({"scope": "openid"}), Reason::ScopeMissing),
     ];
     assert_eq!(table.len(), checks::CHECKS.len());
     for (changes, want) in table {

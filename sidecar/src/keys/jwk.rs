@@ -1,10 +1,15 @@
 //! One JSON Web Key (RFC 7517), and whether it can verify tokens. A key that cannot is skipped alone: Keycloak
 //! publishes an encryption key beside its signing keys.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey};
+use std::sync::Arc;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
+    EcdsaVerificationAlgorithm, ParsedPublicKey,
+};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
-use restward_crds::sidecar::settings::Algorithm;
+use restward_crds::sidecar::tokens::Algorithm;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,7 +23,16 @@ pub struct VerifyKey {
     pub kid: Option<String>,
     /// The algorithm.
     pub algorithm: Algorithm,
-    key: DecodingKey,
+    key: Key,
+}
+
+/// How a signature is checked.
+#[derive(Clone)]
+enum Key {
+    /// By the JWT library.
+    Jwt(DecodingKey, jsonwebtoken::Algorithm),
+    /// ES512, which the JWT library does not know.
+    P521(Arc<ParsedPublicKey>),
 }
 
 /// The members of a JWK that decide. Anything of a wrong type makes the key unusable.
@@ -51,18 +65,19 @@ impl VerifyKey {
             return None;
         }
         let algorithm = jwk.algorithm()?;
-        let key = match jwk.kty.as_str() {
-            "RSA" => jwk.rsa_key()?,
-            "EC" => jwk.ec_key(algorithm)?,
-            _ => jwk.ed25519_key()?,
-        };
-        Some(Self { kid: jwk.kid, algorithm, key })
+        Some(Self { key: jwk.key(algorithm)?, kid: jwk.kid, algorithm })
     }
 
     /// Whether `signature` (base64url) over `message` is good.
     pub fn verifies(&self, message: &[u8], signature: &str) -> bool {
-        jsonwebtoken::crypto::verify(signature, message, &self.key, library_name(self.algorithm))
-            .unwrap_or(false)
+        match &self.key {
+            Key::Jwt(key, algorithm) => {
+                jsonwebtoken::crypto::verify(signature, message, key, *algorithm).unwrap_or(false)
+            }
+            Key::P521(key) => {
+                decode(signature).is_some_and(|signature| key.verify_sig(message, &signature).is_ok())
+            }
+        }
     }
 }
 
@@ -70,11 +85,12 @@ impl Jwk {
     /// The algorithm that type and curve allow and `alg`, where it is given, names. An RSA key without `alg` is for
     /// RS256, the default of OpenID Connect: one key, one algorithm.
     fn algorithm(&self) -> Option<Algorithm> {
-        use Algorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        use Algorithm::{EdDsa, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         let possible: &[Algorithm] = match (self.kty.as_str(), self.crv.as_deref()) {
             ("RSA", None) => &[Rs256, Rs384, Rs512, Ps256, Ps384, Ps512],
             ("EC", Some("P-256")) => &[Es256],
             ("EC", Some("P-384")) => &[Es384],
+            ("EC", Some("P-521")) => &[Es512],
             ("OKP", Some("Ed25519")) => &[EdDsa],
             _ => &[],
         };
@@ -82,6 +98,23 @@ impl Jwk {
             None => possible.first().copied(),
             Some(name) => possible.iter().copied().find(|algorithm| algorithm.name() == name),
         }
+    }
+
+    fn key(&self, algorithm: Algorithm) -> Option<Key> {
+        use jsonwebtoken::Algorithm as Name;
+        let (key, name) = match algorithm {
+            Algorithm::Rs256 => (self.rsa_key()?, Name::RS256),
+            Algorithm::Rs384 => (self.rsa_key()?, Name::RS384),
+            Algorithm::Rs512 => (self.rsa_key()?, Name::RS512),
+            Algorithm::Ps256 => (self.rsa_key()?, Name::PS256),
+            Algorithm::Ps384 => (self.rsa_key()?, Name::PS384),
+            Algorithm::Ps512 => (self.rsa_key()?, Name::PS512),
+            Algorithm::Es256 => (self.ec_key(&ECDSA_P256_SHA256_FIXED)?, Name::ES256),
+            Algorithm::Es384 => (self.ec_key(&ECDSA_P384_SHA384_FIXED)?, Name::ES384),
+            Algorithm::Es512 => return Some(Key::P521(Arc::new(self.ec_point(&ECDSA_P521_SHA512_FIXED)?))),
+            Algorithm::EdDsa => (self.ed25519_key()?, Name::EdDSA),
+        };
+        Some(Key::Jwt(key, name))
     }
 
     fn rsa_key(&self) -> Option<DecodingKey> {
@@ -95,13 +128,15 @@ impl Jwk {
             .then(|| DecodingKey::from_rsa_raw_components(&modulus, &exponent))
     }
 
-    fn ec_key(&self, algorithm: Algorithm) -> Option<DecodingKey> {
-        let (x, y) = (self.x.as_deref()?, self.y.as_deref()?);
-        let rules =
-            if algorithm == Algorithm::Es256 { &ECDSA_P256_SHA256_FIXED } else { &ECDSA_P384_SHA384_FIXED };
-        // Refuses a point that is not on the curve.
-        ParsedPublicKey::new(rules, [&[4], decode(x)?.as_slice(), decode(y)?.as_slice()].concat()).ok()?;
-        DecodingKey::from_ec_components(x, y).ok()
+    fn ec_key(&self, rules: &'static EcdsaVerificationAlgorithm) -> Option<DecodingKey> {
+        self.ec_point(rules)?;
+        DecodingKey::from_ec_components(self.x.as_deref()?, self.y.as_deref()?).ok()
+    }
+
+    /// The public point; none that is not on the curve.
+    fn ec_point(&self, rules: &'static EcdsaVerificationAlgorithm) -> Option<ParsedPublicKey> {
+        let (x, y) = (decode(self.x.as_deref()?)?, decode(self.y.as_deref()?)?);
+        ParsedPublicKey::new(rules, [&[4], x.as_slice(), y.as_slice()].concat()).ok()
     }
 
     fn ed25519_key(&self) -> Option<DecodingKey> {
@@ -119,20 +154,6 @@ fn without_leading_zeros(mut number: Vec<u8>) -> Vec<u8> {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.drain(..zeros);
     number
-}
-
-const fn library_name(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
-    match algorithm {
-        Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
-        Algorithm::Rs384 => jsonwebtoken::Algorithm::RS384,
-        Algorithm::Rs512 => jsonwebtoken::Algorithm::RS512,
-        Algorithm::Ps256 => jsonwebtoken::Algorithm::PS256,
-        Algorithm::Ps384 => jsonwebtoken::Algorithm::PS384,
-        Algorithm::Ps512 => jsonwebtoken::Algorithm::PS512,
-        Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-        Algorithm::Es384 => jsonwebtoken::Algorithm::ES384,
-        Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-    }
 }
 
 #[cfg(test)]
@@ -153,6 +174,7 @@ mod tests {
             (rsa(json!({"alg": "PS512"})), Algorithm::Ps512),
             (rsa(json!({"use": null, "key_ops": ["verify"]})), Algorithm::Rs256),
             (forge::ec_key().jwk("k1"), Algorithm::Es256),
+            (forge::p521_key().jwk("k1"), Algorithm::Es512),
             (forge::ed_key().jwk("k1"), Algorithm::EdDsa),
         ];
         for (jwk, want) in table {
@@ -163,6 +185,7 @@ mod tests {
     #[test]
     fn unfit_keys_are_skipped() {
         let ec = |changes| forge::laid_over(forge::ec_key().jwk("k1"), changes);
+        let p521 = |changes| forge::laid_over(forge::p521_key().jwk("k1"), changes);
         let ed = |changes| forge::laid_over(forge::ed_key().jwk("k1"), changes);
         let bits = |bits: usize| BASE64_URL_SAFE_NO_PAD.encode(vec![0xff; bits / 8]);
         let modulus_2047 = {
@@ -196,6 +219,10 @@ mod tests {
             ec(json!({"crv": "P-521"})),
             ec(json!({"crv": "secp256k1"})),
             ec(json!({"alg": "ES384"})),
+            ec(json!({"alg": "ES512"})),
+            p521(json!({"alg": "ES256"})),
+            p521(json!({"crv": "P-256"})),
+            p521(json!({"x": BASE64_URL_SAFE_NO_PAD.encode([1_u8; 66])})),
             ec(json!({"x": BASE64_URL_SAFE_NO_PAD.encode([1_u8; 32])})),
             ec(json!({"y": null})),
             ed(json!({"crv": "X25519"})),

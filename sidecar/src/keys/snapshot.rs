@@ -1,6 +1,6 @@
 //! All keys of all issuers at one moment. Immutable: whoever decides on a request decides with one of these.
 
-use restward_crds::sidecar::settings::Algorithm;
+use restward_crds::sidecar::tokens::Algorithm;
 use serde_json::Value;
 
 use super::jwk::VerifyKey;

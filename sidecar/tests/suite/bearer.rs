@@ -92,6 +92,23 @@ async fn users_that_cannot_be_named_are_403() {
 }
 
 #[tokio::test]
+async fn a_token_that_grants_too_little_is_403_and_says_what_is_missing() {
+    let required = json!({"scopes": ["wiki"], "groups": ["/staff"]});
+    let world = World::with(|config| config["tokens"] = json!({ "required": required })).await;
+    let reply = world.get_as("/rest/api/content", &world.idp.token_with(json!({"scope": "openid"}))).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (403, "scope_missing"));
+    assert!(reply.text().contains("scope 'wiki'"), "{}", reply.text());
+    let challenge = reply.header("www-authenticate").unwrap();
+    assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
+    let reply = world.get_as("/rest/api/content", &world.idp.token_with(json!({"scope": "wiki"}))).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (403, "group_missing"));
+    assert_eq!(reply.header("www-authenticate"), None);
+    assert!(world.wiki.arrived().is_empty());
+    let enough = json!({"scope": "wiki", "groups": ["/staff"]});
+    assert_eq!(world.get_as("/rest/api/content", &world.idp.token_with(enough)).await.status, 200);
+}
+
+#[tokio::test]
 async fn confluence_is_asked_once_whom_it_knows() {
     let world = World::new().await;
     for _ in 0..3 {

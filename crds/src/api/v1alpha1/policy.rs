@@ -9,7 +9,9 @@ use super::status::RestApiAuthPolicyStatus;
 use crate::sidecar::{
     config::{AnonymousPaths, Credentials, Timeouts},
     terms::{Mode, Scheme, ServiceAccount, Switch},
+    tokens::{Algorithm, Required, TokenRules},
 };
+use crate::text::GoDuration;
 
 /// Who may call the REST API of the selected Confluence pods, and as whom.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -177,7 +179,7 @@ pub struct BasicAuth {
 }
 
 /// Which tokens of the realm are accepted.
-#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tokens {
     /// Accepted audiences (`aud`): one must match exactly. Keycloak adds one only by an Audience mapper; its `account`
@@ -189,6 +191,38 @@ pub struct Tokens {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128), inner(length(min = 1, max = 255)))]
     pub authorized_parties: Vec<String>,
+    /// Algorithms that may sign tokens; asymmetric ones only, and a key only ever verifies the one it was published for.
+    /// Default: all of them.
+    #[serde(default = "every_algorithm")]
+    #[schemars(length(min = 1, max = 10))]
+    pub algorithms: Vec<Algorithm>,
+    /// How far the clocks of identity provider and pods may differ. At most `60s`.
+    #[serde(default = "default_clock_skew")]
+    #[x_kube(validation = ("duration(self) <= duration('60s')", "clockSkew must be at most 60s"))]
+    pub clock_skew: GoDuration,
+    /// What a token must grant: every entry of every list, else 403.
+    #[serde(default)]
+    pub required: Required,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            audiences: Vec::new(),
+            authorized_parties: Vec::new(),
+            algorithms: every_algorithm(),
+            clock_skew: default_clock_skew(),
+            required: Required::default(),
+        }
+    }
+}
+
+fn every_algorithm() -> Vec<Algorithm> {
+    TokenRules::default().algorithms
+}
+
+fn default_clock_skew() -> GoDuration {
+    TokenRules::default().clock_skew
 }
 
 /// Confluence behind the sidecar. What is absent is taken from the pod's variables and found by calibration.

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::sidecar::tokens::Algorithm;
 
 fn minimal() -> Value {
     json!({
@@ -25,6 +26,8 @@ fn the_smallest_configuration_has_safe_defaults() {
     assert!(settings.credentials.anonymous.denies());
     assert!(settings.basic_auth.denies());
     assert_eq!(settings.anonymous_paths.presets.len(), 6);
+    assert_eq!(settings.tokens.algorithms, Algorithm::ALL);
+    assert_eq!(settings.tokens.clock_skew.as_secs(), 30);
     assert_eq!(settings.upstream.identity.reserved_consumer(), "restward-atlassian-wiki");
 }
 
@@ -68,6 +71,19 @@ fn every_bad_optional_member_is_named() {
     let table = [
         ("issuers/0", "backchannelURL", json!("https://kc.svc/auth"), "issuers[0].backchannelURL"),
         ("issuers/0", "audiences", json!([""]), "issuers[0].audiences"),
+        ("", "tokens", json!({"algorithms": []}), "tokens.algorithms"),
+        ("", "tokens", json!({"algorithms": ["HS256"]}), "config"),
+        ("", "tokens", json!({"algorithms": ["none"]}), "config"),
+        ("", "tokens", json!({"clockSkew": "61s"}), "tokens.clockSkew"),
+        ("", "tokens", json!({"required": {"scopes": ["a b"]}}), "tokens.required.scopes"),
+        ("", "tokens", json!({"required": {"realmRoles": [""]}}), "tokens.required.realmRoles"),
+        ("", "tokens", json!({"required": {"groups": ["/staff/"]}}), "tokens.required.groups"),
+        (
+            "",
+            "tokens",
+            json!({"required": {"clientRoles": [{"client": "", "role": "r"}]}}),
+            "tokens.required.clientRoles",
+        ),
         ("upstream", "contextPath", json!("confluence"), "upstream.contextPath"),
         ("upstream", "contextPath", json!("/a/../b"), "upstream.contextPath"),
         ("upstream", "contextPath", json!("/a/"), "upstream.contextPath"),

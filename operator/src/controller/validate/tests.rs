@@ -27,6 +27,8 @@ fn what_the_sidecar_would_refuse_is_refused_with_the_field_of_the_policy() {
         (json!({"keycloak": {"host": "https://u:p@h", "realm": "r"}}), "spec.keycloak.host: "),
         (json!({"keycloak": {"host": "h", "realm": ".."}}), "spec.keycloak.realm: "),
         (json!({"tokens": {"audiences": [""]}}), "spec.tokens.audiences: "),
+        (json!({"tokens": {"clockSkew": "61s"}}), "spec.tokens.clockSkew: "),
+        (json!({"tokens": {"required": {"groups": ["/staff/"]}}}), "spec.tokens.required.groups: "),
         (json!({"usernameAttribute": "/a~2"}), "spec.usernameAttribute: "),
         (json!({"upstream": {"contextPath": "wiki"}}), "spec.upstream.contextPath: "),
         (json!({"serviceAccounts": [{"client": "*", "username": "u"}]}), "spec.serviceAccounts[0]: "),
@@ -37,6 +39,22 @@ fn what_the_sidecar_would_refuse_is_refused_with_the_field_of_the_policy() {
         assert_eq!(refused.reason, AcceptedReason::Invalid);
         assert!(refused.message.contains(field), "{field}: {}", refused.message);
     }
+}
+
+#[test]
+fn the_rules_for_tokens_reach_the_sidecar() {
+    let tokens = json!({
+        "audiences": ["wiki"], "authorizedParties": ["app"], "algorithms": ["ES256"], "clockSkew": "5s",
+        "required": {"scopes": ["s"], "realmRoles": ["r"], "groups": ["/g"], "clientRoles": [{"client": "c", "role": "r"}]},
+    });
+    let settings = validate(&policy(json!({ "tokens": tokens })), &observed()).unwrap().settings;
+    assert_eq!(settings.issuers[0].audiences, ["wiki"]);
+    assert_eq!(settings.issuers[0].authorized_parties, ["app"]);
+    let rules = json!({"algorithms": ["ES256"], "clockSkew": "5s", "required": tokens["required"]});
+    let rules: TokenRules = serde_json::from_value(rules).unwrap();
+    assert_eq!(settings.tokens.algorithms, rules.algorithms);
+    assert_eq!(settings.tokens.clock_skew, rules.clock_skew.0);
+    assert_eq!(settings.tokens.required, rules.required);
 }
 
 #[test]

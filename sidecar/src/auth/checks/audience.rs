@@ -4,13 +4,14 @@
 use restward_crds::reason::Reason;
 
 use super::Input;
+use crate::refusal::Deny;
 
-pub(super) fn check(input: &Input<'_>) -> Result<(), Reason> {
+pub(super) fn check(input: &Input<'_>) -> Result<(), Deny> {
     let accepted = &input.issuer.audiences;
     if accepted.is_empty() || input.claims.aud.iter().any(|aud| accepted.contains(aud)) {
         Ok(())
     } else {
-        Err(Reason::AudienceMismatch)
+        Err(Reason::AudienceMismatch.into())
     }
 }
 
@@ -36,8 +37,8 @@ mod tests {
             (json!(["x"]), vec![], Ok(())),
         ];
         for (aud, accepted, want) in table {
-            let got = check_with(check, json!({ "aud": aud }), |issuer, _| {
-                issuer.audiences = accepted.iter().map(ToString::to_string).collect();
+            let got = check_with(check, json!({ "aud": aud }), |given| {
+                given.issuer.audiences = accepted.iter().map(ToString::to_string).collect();
             });
             assert_eq!(got, want, "{aud} for {accepted:?}");
         }

@@ -4,9 +4,10 @@
 use restward_crds::reason::Reason;
 
 use super::Input;
+use crate::refusal::Deny;
 
-pub(super) fn check(input: &Input<'_>) -> Result<(), Reason> {
-    if input.issuer_names.contains(&input.claims.iss) { Ok(()) } else { Err(Reason::IssuerMismatch) }
+pub(super) fn check(input: &Input<'_>) -> Result<(), Deny> {
+    if input.issuer_names.contains(&input.claims.iss) { Ok(()) } else { Err(Reason::IssuerMismatch.into()) }
 }
 
 #[cfg(test)]
@@ -29,7 +30,7 @@ mod tests {
             ("", Err(Reason::IssuerMismatch)),
         ];
         for (iss, want) in table {
-            assert_eq!(check_with(check, json!({ "iss": iss }), |_, _| ()), want, "{iss}");
+            assert_eq!(check_with(check, json!({ "iss": iss }), |_| ()), want, "{iss}");
         }
     }
 }

@@ -5,6 +5,7 @@
 use restward_crds::reason::Reason;
 
 use super::{super::claims::Claims, Input};
+use crate::refusal::Deny;
 
 /// Why a token whose `typ` claim names another kind is refused.
 pub fn named(claims: &Claims) -> Option<Reason> {
@@ -17,11 +18,11 @@ pub fn named(claims: &Claims) -> Option<Reason> {
     }
 }
 
-pub(super) fn check(input: &Input<'_>) -> Result<(), Reason> {
+pub(super) fn check(input: &Input<'_>) -> Result<(), Deny> {
     match (named(input.claims), input.claims.typ.is_some() || input.says_access_token) {
-        (Some(reason), _) => Err(reason),
+        (Some(reason), _) => Err(reason.into()),
         (None, true) => Ok(()),
-        (None, false) => Err(Reason::NotAnAccessToken),
+        (None, false) => Err(Reason::NotAnAccessToken.into()),
     }
 }
 
@@ -50,7 +51,7 @@ mod tests {
             (json!("DPoP"), false, Err(Reason::ProofRequired)),
         ];
         for (typ, header, want) in table {
-            let got = check_with(check, json!({ "typ": typ }), |_, says| *says = header);
+            let got = check_with(check, json!({ "typ": typ }), |given| given.says_access_token = header);
             assert_eq!(got, want, "{typ} with header {header}");
         }
     }

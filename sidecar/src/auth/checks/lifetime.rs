@@ -1,16 +1,18 @@
 //! Now lies between `nbf` and `exp`, and `iat` not in the future, each with the allowed clock skew. A token is good
 //! until just before `exp + skew` and from `nbf - skew` on.
 
-use restward_crds::{reason::Reason, sidecar::Settings};
+use std::time::Duration;
+
+use restward_crds::reason::Reason;
 
 use super::{super::claims::Claims, Input};
-use crate::time::UnixTime;
+use crate::{refusal::Deny, time::UnixTime};
 
 /// An expiry farther away is a mistake (milliseconds, `u64::MAX`), not a lifetime: 366 days.
 const LONGEST: f64 = 366.0 * 86_400.0;
 
-pub(super) fn check(input: &Input<'_>) -> Result<(), Reason> {
-    within(input.claims, input.now)
+pub(super) fn check(input: &Input<'_>) -> Result<(), Deny> {
+    Ok(within(input.claims, input.tokens.clock_skew, input.now)?)
 }
 
 /// Whether the token is within its lifetime; also asked each time a cached verdict is used.
@@ -18,9 +20,9 @@ pub(super) fn check(input: &Input<'_>) -> Result<(), Reason> {
 /// # Errors
 /// Expired, not yet valid, or valid for an absurd time.
 #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit into the 52 bits of an f64")]
-pub fn within(claims: &Claims, now: UnixTime) -> Result<(), Reason> {
+pub fn within(claims: &Claims, skew: Duration, now: UnixTime) -> Result<(), Reason> {
     let now = now.secs() as f64;
-    let skew = Settings::CLOCK_SKEW.as_secs_f64();
+    let skew = skew.as_secs_f64();
     if claims.exp - now > LONGEST {
         return Err(Reason::ClaimsMalformed);
     }
@@ -61,7 +63,21 @@ mod tests {
             (json!({"iat": null}), Ok(())),
         ];
         for (changes, want) in table {
-            assert_eq!(check_with(check, changes.clone(), |_, _| ()), want, "{changes}");
+            assert_eq!(check_with(check, changes.clone(), |_| ()), want, "{changes}");
+        }
+    }
+
+    #[test]
+    fn the_skew_is_the_configured_one() {
+        let now = NOW.secs();
+        for (skew, late, early) in [(0, 0, 1), (5, 5, 6), (60, 60, 61)] {
+            let with = |changes| {
+                check_with(check, changes, |given| given.tokens.clock_skew = Duration::from_secs(skew))
+            };
+            assert_eq!(with(json!({"exp": now - late})), Err(Reason::TokenExpired), "{skew}");
+            assert_eq!(with(json!({"exp": now - late + 1})), Ok(()), "{skew}");
+            assert_eq!(with(json!({"iat": now + early})), Err(Reason::TokenNotYetValid), "{skew}");
+            assert_eq!(with(json!({"iat": now + early - 1})), Ok(()), "{skew}");
         }
     }
 }

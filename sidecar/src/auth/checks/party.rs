@@ -3,11 +3,12 @@
 use restward_crds::reason::Reason;
 
 use super::Input;
+use crate::refusal::Deny;
 
-pub(super) fn check(input: &Input<'_>) -> Result<(), Reason> {
+pub(super) fn check(input: &Input<'_>) -> Result<(), Deny> {
     let accepted = &input.issuer.authorized_parties;
     let is_listed = input.claims.party().is_some_and(|party| accepted.iter().any(|entry| entry == party));
-    if accepted.is_empty() || is_listed { Ok(()) } else { Err(Reason::PartyMismatch) }
+    if accepted.is_empty() || is_listed { Ok(()) } else { Err(Reason::PartyMismatch.into()) }
 }
 
 #[cfg(test)]
@@ -28,8 +29,8 @@ mod tests {
             (json!({"azp": null}), vec![], Ok(())),
         ];
         for (changes, accepted, want) in table {
-            let got = check_with(check, changes.clone(), |issuer, _| {
-                issuer.authorized_parties = accepted.iter().map(ToString::to_string).collect();
+            let got = check_with(check, changes.clone(), |given| {
+                given.issuer.authorized_parties = accepted.iter().map(ToString::to_string).collect();
             });
             assert_eq!(got, want, "{changes} for {accepted:?}");
         }

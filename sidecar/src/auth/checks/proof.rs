@@ -4,9 +4,10 @@
 use restward_crds::reason::Reason;
 
 use super::Input;
+use crate::refusal::Deny;
 
-pub(super) fn check(input: &Input<'_>) -> Result<(), Reason> {
-    if input.claims.is_key_bound { Err(Reason::ProofRequired) } else { Ok(()) }
+pub(super) fn check(input: &Input<'_>) -> Result<(), Deny> {
+    if input.claims.is_key_bound { Err(Reason::ProofRequired.into()) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -17,13 +18,9 @@ mod tests {
 
     #[test]
     fn bound_tokens_are_no_bearer_tokens() {
-        assert_eq!(check_with(check, json!({}), |_, _| ()), Ok(()));
+        assert_eq!(check_with(check, json!({}), |_| ()), Ok(()));
         for cnf in [json!({"jkt": "x"}), json!({"x5t#S256": "x"}), json!({}), json!("x")] {
-            assert_eq!(
-                check_with(check, json!({ "cnf": cnf }), |_, _| ()),
-                Err(Reason::ProofRequired),
-                "{cnf}"
-            );
+            assert_eq!(check_with(check, json!({ "cnf": cnf }), |_| ()), Err(Reason::ProofRequired), "{cnf}");
         }
     }
 }

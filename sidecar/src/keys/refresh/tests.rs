@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use futures::future::join_all;
-use restward_crds::sidecar::settings::Algorithm;
+use restward_crds::sidecar::tokens::Algorithm;
 use serde_json::json;
 
 use super::*;
