@@ -210,6 +210,7 @@ fn upstream_trusted(outcome: &Outcome<'_>) -> Finding {
         let _ = write!(message, " ({silent} of {} sidecars did not answer)", outcome.acks.len());
     }
     if truth == Truth::False {
+        message.truncate(message.trim_end_matches('.').len());
         message.push_str("; status.applicationLink.instructions has the calls and clicks");
     }
     found(ConditionType::UpstreamTrusted, truth, report.reason.as_str(), message)
