@@ -18,6 +18,19 @@ pub async fn run(program: &str, args: &[&str], input: Option<&[u8]>) -> Result<S
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// What `kubectl apply` says on standard error while it accepts the object: its warnings.
+///
+/// # Errors
+/// When the API server refuses it; with its message.
+pub async fn apply_warnings(yaml: &str) -> Result<String> {
+    let output = finished("kubectl", &["apply", "-f", "-"], Some(yaml.as_bytes())).await?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() {
+        bail!("kubectl apply: {}", said.trim());
+    }
+    Ok(said)
+}
+
 /// Standard error of a program that must fail.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use restward_tests::{
-    command::{apply, kubectl, run_refused},
+    command::{apply, apply_warnings, kubectl, run_refused},
     policy::until,
     world::WIKI_NAMESPACE,
 };
@@ -118,4 +118,21 @@ async fn kubectl_apply_refuses_nonsense_with_a_sentence() {
         let refusal = run_refused("kubectl", &["apply", "-f", "-"], Some(policy.as_bytes())).await.unwrap();
         assert!(refusal.contains(sentence), "'{sentence}' is not in: {refusal}");
     }
+}
+
+#[tokio::test]
+async fn kubectl_apply_warns_of_what_is_seldom_meant() {
+    let warnings = |audiences: Value, host: &'static str| async move {
+        let mut policy = policy("advised", &json!({"host": host, "realm": "atlassian"}));
+        policy["spec"]["tokens"] = json!({"audiences": audiences});
+        apply_warnings(&policy.to_string()).await
+    };
+    let said = warnings(json!([]), "http://sso.nowhere.test").await.unwrap();
+    assert!(said.contains("AudienceUnrestricted: every client of realm atlassian may call"), "{said}");
+    assert!(said.contains("PlainHttp"), "{said}");
+    let said = warnings(json!(["confluence"]), "https://sso.nowhere.test").await.unwrap();
+    assert!(!said.contains("Warning"), "{said}");
+    kubectl(&["delete", "restapiauthpolicy", "advised", "-n", WIKI_NAMESPACE, "--timeout=60s"])
+        .await
+        .unwrap();
 }
