@@ -45,6 +45,10 @@ pub const FILE_CONSUMER_KEY: &str = "consumer-key.pem";
 pub const FILE_STATUS_KEY: &str = "status-key";
 /// File with the CA bundle for the identity provider (PEM), in [`CONFIG_DIR`]; absent when none is configured.
 pub const FILE_CA: &str = "ca.crt";
+/// File with the id of the sidecar's client at the identity provider, in [`CONFIG_DIR`]; also the key in the user's Secret.
+pub const FILE_CLIENT_ID: &str = "client-id";
+/// File with the secret of that client, in [`CONFIG_DIR`]; also the key in the user's Secret.
+pub const FILE_CLIENT_SECRET: &str = "client-secret";
 /// File with the Tomcat valve, a key of the policy's ConfigMap.
 pub const FILE_VALVE: &str = "context.xml.default";
 

@@ -112,7 +112,12 @@ reasons! {
     PartyMismatch = 401 "party_mismatch" TOKEN,
         "The client that got this token may not call this API.";
 
+    TokenInactive = 401 "token_inactive" TOKEN,
+        "The identity provider does not accept the token any more: it was revoked, its session has ended, or its user or client is disabled.";
+
     // What the token grants.
+    OpenidScopeMissing = 403 "openid_scope_missing" SCOPE,
+        "The identity provider says who a token is for only when the token has the scope openid. Ask for scope=openid when you get the token.";
     ScopeMissing = 403 "scope_missing" SCOPE,
         "The token is valid but lacks a scope that this API requires. Ask for the scope when you get the token.";
     RoleMissing = 403 "role_missing" None,
@@ -141,6 +146,8 @@ reasons! {
         "The sidecar has no valid configuration yet, so nothing is let through. The policy's status says why.";
     KeysUnavailable = 503 "keys_unavailable" None,
         "The identity provider's keys could not be fetched, so the token cannot be checked now.";
+    ValidationUnavailable = 503 "validation_unavailable" None,
+        "The identity provider could not be asked about the token. Try again; the policy's status says more.";
     LinkMissing = 503 "link_missing" None,
         "The application link in Confluence is not set up yet, so no user can be asserted. The policy's status says how to make it.";
     UserCheckUnavailable = 503 "user_check_unavailable" None,

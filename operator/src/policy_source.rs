@@ -24,6 +24,9 @@ pub struct Candidate {
     /// Name of the Confluence container, when the policy gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
+    /// Name of the Secret with the sidecar's credentials at the identity provider, when the policy gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
 }
 
 impl Candidate {

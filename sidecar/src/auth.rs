@@ -57,10 +57,7 @@ impl From<Deny> for Refusal {
     }
 }
 
-/// Checks a token against settings and keys.
-///
-/// The issuer's name is read before the signature is checked, only to choose whose keys must have signed; a lie in it
-/// leads to keys that do not fit.
+/// Checks a token against settings and keys, with its own claims deciding what it grants.
 ///
 /// # Errors
 /// The first thing that is wrong with the token.
@@ -70,6 +67,22 @@ pub fn authenticate(
     token: &RawToken,
     now: UnixTime,
 ) -> Result<Permit, Refusal> {
+    Ok(verify(settings, keys, token, now)?.permit(settings, keys, now)?)
+}
+
+/// Checks that a token was signed by its issuer, is an access token and lives; not yet for whom it is and what it grants.
+///
+/// The issuer's name is read before the signature is checked, only to choose whose keys must have signed; a lie in it
+/// leads to keys that do not fit.
+///
+/// # Errors
+/// The first thing that is wrong with the token.
+pub fn verify(
+    settings: &Settings,
+    keys: &Snapshot,
+    token: &RawToken,
+    now: UnixTime,
+) -> Result<Verified, Refusal> {
     let jws = Jws::parse(token)?;
     let claims = Claims::parse(&jws.payload)?;
     // Keycloak signs refresh and offline tokens with HMAC: said by name, as "algorithm" would help nobody.
@@ -90,19 +103,71 @@ pub fn authenticate(
     if !jws.is_signed_by(key) {
         return Err(Reason::SignatureInvalid.into());
     }
-    let Some(issuer_settings) = settings.issuers.get(issuer) else {
-        return Err(Reason::IssuerMismatch.into());
-    };
-    let input = Input {
-        claims: &claims,
-        issuer: issuer_settings,
-        issuer_names: keys.names(issuer),
-        tokens: &settings.tokens,
-        says_access_token: jws.says_access_token,
-        now,
-    };
-    checks::run(&input)?;
-    Ok(Permit::new(claims, issuer))
+    let verified = Verified { claims, issuer, says_access_token: jws.says_access_token };
+    verified.check(checks::OF_THE_TOKEN, settings, keys, now)?;
+    Ok(verified)
+}
+
+/// A token with a good signature, and claims about it: its own, or what the provider says about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified {
+    claims: Claims,
+    issuer: usize,
+    says_access_token: bool,
+}
+
+impl Verified {
+    /// Index of the issuer in `Settings::issuers`.
+    pub fn issuer(&self) -> usize {
+        self.issuer
+    }
+
+    /// The claims. What they grant is not checked yet.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Whether Keycloak marks it as lightweight: it names no user then, unless a mapper says otherwise.
+    pub fn is_lightweight(&self) -> bool {
+        self.claims.is_lightweight()
+    }
+
+    /// The same token with what the provider says about it.
+    #[must_use]
+    pub fn with_claims(&self, claims: Claims) -> Self {
+        Self { claims, issuer: self.issuer, says_access_token: self.says_access_token }
+    }
+
+    /// The permit, when the claims pass all checks.
+    ///
+    /// # Errors
+    /// The first that fails.
+    pub fn permit(self, settings: &Settings, keys: &Snapshot, now: UnixTime) -> Result<Permit, Deny> {
+        self.check(checks::OF_THE_TOKEN, settings, keys, now)?;
+        self.check(checks::OF_ITS_GRANTS, settings, keys, now)?;
+        Ok(Permit::new(self.claims, self.issuer))
+    }
+
+    fn check(
+        &self,
+        list: &[checks::Check],
+        settings: &Settings,
+        keys: &Snapshot,
+        now: UnixTime,
+    ) -> Result<(), Deny> {
+        let Some(issuer) = settings.issuers.get(self.issuer) else {
+            return Err(Reason::IssuerMismatch.into());
+        };
+        let input = Input {
+            claims: &self.claims,
+            issuer,
+            issuer_names: keys.names(self.issuer),
+            tokens: &settings.tokens,
+            says_access_token: self.says_access_token,
+            now,
+        };
+        list.iter().try_for_each(|check| check(&input))
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod identity;
 pub mod keys;
 pub mod loopback;
 pub mod metrics;
+pub mod online;
 pub mod preflight;
 pub mod probes;
 pub mod random;

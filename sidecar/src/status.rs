@@ -63,6 +63,7 @@ pub fn of(store: &Store) -> Option<SidecarStatus> {
         config_rejected: store.rejected().map(|message| message.as_ref().clone()),
         identity_provider,
         upstream,
+        advisories: active.authenticator.advisories(),
     })
 }
 

@@ -7,7 +7,7 @@ mod policy;
 mod status;
 
 pub use policy::{
-    BasicAuth, CaCertificateRef, DeletionPolicy, IdentitySpec, Keycloak, OAuth1Spec, RestApiAuthPolicy,
-    RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,
+    BasicAuth, CaCertificateRef, ClientSecretRef, DeletionPolicy, IdentitySpec, Keycloak, OAuth1Spec,
+    RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,
 };
 pub use status::{ApplicationLinkStatus, RestApiAuthPolicyStatus, WorkloadStatus};

@@ -83,6 +83,9 @@ pub struct Issuer {
     /// Whether `ca.crt` beside this file holds the only accepted certificate authorities.
     #[serde(default)]
     pub own_ca: bool,
+    /// Whether `client-id` and `client-secret` beside this file are the sidecar's credentials at this issuer.
+    #[serde(default)]
+    pub own_client: bool,
     /// What the operator last saw, so that a cold start works while Keycloak is down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_known: Option<LastKnown>,

@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 use super::{
     config::{Config, Identity, Issuer, Upstream, VERSION},
     settings::{IdentitySettings, IssuerSettings, Settings, TokenSettings, UpstreamSettings, UsernameSource},
-    tokens::{Required, TokenRules},
+    tokens::{Required, TokenRules, Validation},
 };
 use crate::text::{Authority, KeycloakBase, TextError, Username};
 
@@ -80,6 +80,11 @@ impl Config {
             errors.add("version", format!("is {version}; this sidecar reads version {VERSION}"));
         }
         errors.require(!issuers.is_empty(), "issuers", "needs at least one issuer");
+        errors.require(
+            tokens.validation != Validation::Introspection || issuers.iter().all(|issuer| issuer.own_client),
+            "tokens.validation",
+            "Introspection needs a client that may ask: set keycloak.clientSecretRef",
+        );
         let issuers = issuers
             .into_iter()
             .enumerate()
@@ -145,6 +150,7 @@ fn parse_issuer(index: usize, issuer: Issuer, errors: &mut Errors) -> Option<Iss
         audiences,
         authorized_parties,
         own_ca,
+        own_client,
         last_known,
     } = issuer;
     let base: Option<KeycloakBase> = errors.text(at("host"), &host);
@@ -173,12 +179,13 @@ fn parse_issuer(index: usize, issuer: Issuer, errors: &mut Errors) -> Option<Iss
         audiences,
         authorized_parties,
         own_ca,
+        own_client,
         last_known,
     })
 }
 
 fn parse_tokens(rules: TokenRules, errors: &mut Errors) -> TokenSettings {
-    let TokenRules { algorithms, clock_skew, required } = rules;
+    let TokenRules { validation, algorithms, clock_skew, required } = rules;
     errors.require(!algorithms.is_empty(), "tokens.algorithms", "needs at least one algorithm");
     errors.require(
         clock_skew.0 <= TokenSettings::MAX_CLOCK_SKEW,
@@ -203,7 +210,7 @@ fn parse_tokens(rules: TokenRules, errors: &mut Errors) -> TokenSettings {
         "tokens.required.clientRoles",
         "needs client and role",
     );
-    TokenSettings { algorithms, clock_skew: clock_skew.0, required }
+    TokenSettings { validation, algorithms, clock_skew: clock_skew.0, required }
 }
 
 fn parse_username_attribute(attribute: String, errors: &mut Errors) -> Option<UsernameSource> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     config::{AnonymousPaths, Credentials, LastKnown, PolicyRef},
     terms::{Mode, Scheme, Switch},
-    tokens::{Algorithm, Required},
+    tokens::{Algorithm, Required, Validation},
 };
 use crate::text::{Authority, KeycloakBase, Username};
 
@@ -37,6 +37,8 @@ pub struct Settings {
 /// What a token has to be, whoever issued it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSettings {
+    /// Who decides whether it is valid.
+    pub validation: Validation,
     /// Algorithms that may sign; never empty.
     pub algorithms: Vec<Algorithm>,
     /// How far clocks may differ; at most [`Self::MAX_CLOCK_SKEW`].
@@ -67,6 +69,8 @@ pub struct IssuerSettings {
     pub authorized_parties: Vec<String>,
     /// Trust only the CA file beside the configuration.
     pub own_ca: bool,
+    /// The sidecar is a client of this issuer, with the credentials beside the configuration.
+    pub own_client: bool,
     /// What the operator last saw.
     pub last_known: Option<LastKnown>,
 }

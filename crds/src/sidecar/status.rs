@@ -23,6 +23,9 @@ pub struct SidecarStatus {
     pub identity_provider: Report<ProviderReason>,
     /// The result of calibration.
     pub upstream: Report<UpstreamReason>,
+    /// What the administrator should know although requests are served, each as `Reason: sentence`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advisories: Vec<String>,
 }
 
 /// A reason and a sentence that says what to do.

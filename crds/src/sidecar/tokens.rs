@@ -68,11 +68,31 @@ impl Algorithm {
     }
 }
 
+/// Who decides whether a token is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+pub enum Validation {
+    /// Like Local, but lightweight tokens of Keycloak, which name no user, are introspected where `keycloak.clientSecretRef`
+    /// is set.
+    #[default]
+    Auto,
+    /// The realm's keys and the token's own claims. A token that was revoked counts until it expires.
+    Local,
+    /// As Local, and the realm is asked about the token (RFC 7662): a revoked token counts for at most 30 more seconds.
+    /// Needs `keycloak.clientSecretRef`, and that client in the audience of the tokens.
+    Introspection,
+    /// As Local, and the realm's userinfo endpoint is asked, whose answer names the user. Needs the scope `openid` in the
+    /// tokens. A token whose session has ended counts for at most 30 more seconds.
+    UserInfo,
+}
+
 /// Rules for the tokens of every issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TokenRules {
+    /// Who decides whether a token is valid.
+    pub validation: Validation,
     /// Algorithms that may sign tokens.
     pub algorithms: Vec<Algorithm>,
     /// How far clocks may differ.
@@ -84,6 +104,7 @@ pub struct TokenRules {
 impl Default for TokenRules {
     fn default() -> Self {
         Self {
+            validation: Validation::Auto,
             algorithms: Algorithm::ALL.to_vec(),
             clock_skew: GoDuration(std::time::Duration::from_secs(30)),
             required: Required::default(),

@@ -29,6 +29,7 @@ fn status(uid: &str) -> String {
         config_rejected: None,
         identity_provider: Report { reason: ProviderReason::Reachable, message: String::new() },
         upstream: Report { reason: UpstreamReason::Trusted, message: String::new() },
+        advisories: Vec::new(),
     };
     serde_json::to_string(&status).unwrap()
 }

@@ -1,6 +1,6 @@
 //! From what was done and seen to the policy's status. Pure.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use kube::ResourceExt;
 use restward_crds::{
@@ -23,6 +23,9 @@ use crate::{
     discovery::Failure,
     keys::PublicKey,
 };
+
+/// Most different advisories of sidecars that are shown.
+const MAX_TOLD: usize = 8;
 
 /// How far programming came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -264,6 +267,13 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
         advisories
             .push("PlainHttp: keys are fetched over http; whoever is on the way can sign tokens".into());
     }
+    let told: BTreeSet<&String> = outcome
+        .acks
+        .iter()
+        .filter_map(|ack| ack.status.as_ref())
+        .flat_map(|status| &status.advisories)
+        .collect();
+    advisories.extend(told.into_iter().take(MAX_TOLD).cloned());
     for ack in outcome.acks {
         if let Some(rejected) = ack.status.as_ref().and_then(|status| status.config_rejected.as_ref()) {
             advisories.push(format!(

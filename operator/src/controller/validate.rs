@@ -93,6 +93,7 @@ fn candidate(policy: &RestApiAuthPolicy) -> Result<Candidate, Refused> {
         created: created.0,
         selector: policy.spec.selector.clone(),
         container: policy.spec.container.clone(),
+        client_secret: policy.spec.keycloak.client_secret_ref.as_ref().map(|secret| secret.name.clone()),
     })
 }
 
@@ -114,8 +115,8 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         deletion_policy: _,
     } = policy.spec.clone();
     let IdentitySpec::Oauth1(oauth1) = upstream.identity;
-    let Tokens { audiences, authorized_parties, algorithms, clock_skew, required } = tokens;
-    let token_rules = TokenRules { algorithms, clock_skew, required };
+    let Tokens { validation, audiences, authorized_parties, algorithms, clock_skew, required } = tokens;
+    let token_rules = TokenRules { validation, algorithms, clock_skew, required };
     let reference = PolicyRef {
         namespace: policy.namespace().unwrap_or_default(),
         name: policy.name_any(),
@@ -134,6 +135,7 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
             audiences,
             authorized_parties,
             own_ca,
+            own_client: keycloak.client_secret_ref.is_some(),
             last_known: None,
         }],
         tokens: token_rules,

@@ -13,24 +13,30 @@ const PULL_SECRETS: &str = "/spec/imagePullSecrets";
 /// The volumes for pods of this policy.
 pub(super) fn of(policy: &Candidate) -> Vec<Value> {
     let config_map = policy.config_map();
+    let mut sources = vec![
+        json!({"configMap": {"name": config_map, "items": [item(names::FILE_CONFIG, names::FILE_CONFIG)]}}),
+        json!({"configMap": {
+            "name": config_map,
+            "items": [item(names::FILE_CA, names::FILE_CA)],
+            "optional": true
+        }}),
+        json!({"secret": {"name": names::KEYS_SECRET, "items": [
+            item(&policy.consumer_key_item(), names::FILE_CONSUMER_KEY),
+            item(&policy.status_key_item(), names::FILE_STATUS_KEY)
+        ]}}),
+    ];
+    // Optional: without the user's Secret tokens cannot be introspected, but the wiki has to start.
+    sources.extend(policy.client_secret.as_ref().map(|name| {
+        let items = [names::FILE_CLIENT_ID, names::FILE_CLIENT_SECRET].map(|key| item(key, key));
+        json!({"secret": {"name": name, "items": items, "optional": true}})
+    }));
     vec![
         // One projected volume, so that configuration, keys and CA change together.
         json!({
             "name": names::CONFIG_VOLUME,
             "projected": {
                 "defaultMode": READABLE,
-                "sources": [
-                    {"configMap": {"name": config_map, "items": [item(names::FILE_CONFIG, names::FILE_CONFIG)]}},
-                    {"configMap": {
-                        "name": config_map,
-                        "items": [item(names::FILE_CA, names::FILE_CA)],
-                        "optional": true
-                    }},
-                    {"secret": {"name": names::KEYS_SECRET, "items": [
-                        item(&policy.consumer_key_item(), names::FILE_CONSUMER_KEY),
-                        item(&policy.status_key_item(), names::FILE_STATUS_KEY)
-                    ]}}
-                ]
+                "sources": sources
             }
         }),
         json!({

@@ -73,6 +73,16 @@ fn other_fields() -> Vec<Row> {
         ),
         (json!({"tokens": {"clockSkew": "60s", "algorithms": ["ES256", "EdDSA"]}}), None),
         (json!({"tokens": {"clockSkew": "1m1s"}}), Some("clockSkew must be at most 60s")),
+        (json!({"tokens": {"validation": "UserInfo"}}), None),
+        (
+            json!({"tokens": {"validation": "Introspection"}}),
+            Some("tokens.validation: Introspection needs a client that may ask"),
+        ),
+        (
+            json!({"tokens": {"validation": "Introspection"},
+                   "keycloak": {"host": "h", "realm": "r", "clientSecretRef": {"name": "sso-client"}}}),
+            None,
+        ),
         (json!({"tokens": {"algorithms": []}}), Some("spec.tokens.algorithms")),
         (json!({"tokens": {"algorithms": ["HS256"]}}), Some("Unsupported value")),
         (json!({"tokens": {"required": {"clientRoles": [{"client": "wiki", "role": "editor"}]}}}), None),

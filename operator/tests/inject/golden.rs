@@ -59,6 +59,27 @@ fn pods_that_are_not_confluence_are_left_alone() {
     assert!(matches!(decision, Decision::LeaveAlone(_)));
 }
 
+#[test]
+fn the_clients_secret_is_mounted_by_name_beside_the_configuration() {
+    let policy = restward_operator::policy_source::Candidate {
+        client_secret: Some("sso-client".into()),
+        ..support::policy()
+    };
+    let mut injected = pod("default.yaml");
+    let Decision::Inject(operations) = inject::decide(&injected, &policy, &support::sidecar()) else {
+        panic!("not injected");
+    };
+    json_patch::patch(&mut injected, &operations).unwrap();
+    let volumes = injected["spec"]["volumes"].as_array().unwrap();
+    let config = volumes.iter().find(|volume| volume["name"] == "restward-config").unwrap();
+    let secret = json!({"secret": {"name": "sso-client", "optional": true, "items": [
+        {"key": "client-id", "path": "client-id"}, {"key": "client-secret", "path": "client-secret"},
+    ]}});
+    assert_eq!(config["projected"]["sources"].as_array().unwrap().last(), Some(&secret));
+    let again = inject::decide(&injected, &policy, &support::sidecar());
+    assert_eq!(again, Decision::Inject(Vec::new()));
+}
+
 /// A variation of `default.yaml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

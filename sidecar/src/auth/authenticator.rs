@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_lc_rs::digest::{SHA256, digest};
 use restward_crds::{reason::Reason, sidecar::Settings};
 
-use super::{Permit, RawToken, Refusal, authenticate, checks::lifetime};
+use super::{Permit, RawToken, Refusal, Verified, checks::lifetime, claims::Claims, verify};
 use crate::{
     bounded::Bounded,
     keys::{Asked, Keys, Snapshot},
+    online::{Online, Question, client::ClientSecret},
     refusal::Deny,
     time::UnixTime,
 };
@@ -22,27 +23,47 @@ const REMEMBERED: usize = 4096;
 pub struct Authenticator {
     settings: Arc<Settings>,
     keys: Keys,
+    online: Online,
     verdicts: Mutex<Verdicts>,
 }
 
-/// Permits by SHA-256 of the token, made with the keys of one snapshot. Only permits: who has no valid token cannot
+/// What the keys say about a token: it was made by its issuer, and
+#[derive(Clone)]
+enum Verdict {
+    /// its own claims pass.
+    Permit(Arc<Permit>),
+    /// the issuer has to be asked about it.
+    Ask(Question, Arc<Verified>),
+}
+
+impl Verdict {
+    fn claims(&self) -> &Claims {
+        match self {
+            Self::Permit(permit) => permit.claims(),
+            Self::Ask(_, verified) => verified.claims(),
+        }
+    }
+}
+
+/// Verdicts by SHA-256 of the token, made with the keys of one snapshot. Only good ones: who has no valid token cannot
 /// push anybody out.
 struct Verdicts {
     made_with: Arc<Snapshot>,
-    permits: Bounded<[u8; 32], Arc<Permit>>,
+    known: Bounded<[u8; 32], Verdict>,
 }
 
 impl Verdicts {
     fn new(made_with: Arc<Snapshot>) -> Self {
-        Self { made_with, permits: Bounded::new(REMEMBERED) }
+        Self { made_with, known: Bounded::new(REMEMBERED) }
     }
 }
 
 impl Authenticator {
-    /// An authenticator for these settings and keys.
-    pub fn new(settings: Arc<Settings>, keys: Keys) -> Self {
+    /// An authenticator for these settings and keys, with the sidecar's own credentials at the issuer if it has any.
+    pub fn new(settings: Arc<Settings>, keys: Keys, client: Option<ClientSecret>) -> Self {
         let verdicts = Mutex::new(Verdicts::new(keys.snapshot()));
-        Self { settings, keys, verdicts }
+        let online = Online::new(Arc::clone(&settings), keys.clone(), client);
+        Self { settings, keys, online, verdicts }
     }
 
     /// The permit of a token.
@@ -50,8 +71,23 @@ impl Authenticator {
     /// # Errors
     /// Why there is none.
     pub async fn authenticate(&self, token: &RawToken, now: UnixTime) -> Result<Arc<Permit>, Deny> {
-        let issuer = match self.judge(token, now) {
-            Ok(permit) => return Ok(permit),
+        let hash = sha256(token.as_str().as_bytes());
+        match self.verdict(token, hash, now).await? {
+            Verdict::Permit(permit) => Ok(permit),
+            Verdict::Ask(question, verified) => {
+                self.online.confirm(question, token, &verified, hash, now).await
+            }
+        }
+    }
+
+    /// What the administrator should know about the questions to the issuer.
+    pub fn advisories(&self) -> Vec<String> {
+        self.online.advisories()
+    }
+
+    async fn verdict(&self, token: &RawToken, hash: [u8; 32], now: UnixTime) -> Result<Verdict, Deny> {
+        let issuer = match self.judge(token, hash, now) {
+            Ok(verdict) => return Ok(verdict),
             Err(Refusal::Deny(deny)) => return Err(deny),
             Err(Refusal::UnknownKey { issuer }) => issuer,
         };
@@ -60,34 +96,37 @@ impl Authenticator {
             Asked::Answered => Reason::KeyUnknown,
             Asked::Failed => Reason::KeysUnavailable,
         };
-        self.judge(token, now).map_err(|refusal| match refusal {
+        self.judge(token, hash, now).map_err(|refusal| match refusal {
             Refusal::Deny(deny) => deny,
             Refusal::UnknownKey { .. } => without_answer.into(),
         })
     }
 
-    fn judge(&self, token: &RawToken, now: UnixTime) -> Result<Arc<Permit>, Refusal> {
+    fn judge(&self, token: &RawToken, hash: [u8; 32], now: UnixTime) -> Result<Verdict, Refusal> {
         let keys = self.keys.snapshot();
-        let hash = sha256(token.as_str().as_bytes());
-        if let Some(permit) = self.remembered(&keys, &hash) {
-            lifetime::within(permit.claims(), self.settings.tokens.clock_skew, now)?;
-            return Ok(permit);
+        if let Some(verdict) = self.remembered(&keys, &hash) {
+            lifetime::within(verdict.claims(), self.settings.tokens.clock_skew, now)?;
+            return Ok(verdict);
         }
-        let permit = Arc::new(authenticate(&self.settings, &keys, token, now)?);
+        let verified = verify(&self.settings, &keys, token, now)?;
+        let verdict = match Question::about(&self.settings, &verified) {
+            Some(question) => Verdict::Ask(question, Arc::new(verified)),
+            None => Verdict::Permit(Arc::new(verified.permit(&self.settings, &keys, now)?)),
+        };
         let mut verdicts = self.lock();
         if Arc::ptr_eq(&verdicts.made_with, &keys) {
-            verdicts.permits.insert(hash, Arc::clone(&permit));
+            verdicts.known.insert(hash, verdict.clone());
         }
-        Ok(permit)
+        Ok(verdict)
     }
 
     /// A verdict made with exactly these keys; with other keys all verdicts are forgotten.
-    fn remembered(&self, keys: &Arc<Snapshot>, hash: &[u8; 32]) -> Option<Arc<Permit>> {
+    fn remembered(&self, keys: &Arc<Snapshot>, hash: &[u8; 32]) -> Option<Verdict> {
         let mut verdicts = self.lock();
         if !Arc::ptr_eq(&verdicts.made_with, keys) {
             *verdicts = Verdicts::new(Arc::clone(keys));
         }
-        verdicts.permits.get(hash)
+        verdicts.known.get(hash)
     }
 
     fn lock(&self) -> MutexGuard<'_, Verdicts> {

@@ -1,5 +1,5 @@
-//! What must hold for the claims of a token with a good signature: an ordered list, the first failure is the answer.
-//! A new check is a file below and a line in [`CHECKS`].
+//! What must hold for the claims of a token with a good signature: two ordered lists, the first failure is the answer.
+//! A new check is a file below and a line in [`OF_THE_TOKEN`] or [`OF_ITS_GRANTS`].
 
 pub mod audience;
 pub mod issuer;
@@ -33,24 +33,11 @@ pub struct Input<'a> {
 /// One check.
 pub type Check = fn(&Input<'_>) -> Result<(), Deny>;
 
-/// All checks, in order: whose token, what kind of token, when, for whom, and what it grants.
-pub const CHECKS: &[Check] = &[
-    issuer::check,
-    kind::check,
-    proof::check,
-    lifetime::check,
-    audience::check,
-    party::check,
-    requirements::check,
-];
+/// Whose token, what kind of token, when: asked of the token's own claims in every mode, before anybody else is asked.
+pub const OF_THE_TOKEN: &[Check] = &[issuer::check, kind::check, proof::check, lifetime::check];
 
-/// Runs all checks.
-///
-/// # Errors
-/// The reason of the first that fails.
-pub fn run(input: &Input<'_>) -> Result<(), Deny> {
-    CHECKS.iter().try_for_each(|check| check(input))
-}
+/// For whom it is and what it grants: asked of the claims that decide, which may be the provider's answer.
+pub const OF_ITS_GRANTS: &[Check] = &[audience::check, party::check, requirements::check];
 
 #[cfg(test)]
 pub(crate) mod testing {
@@ -60,7 +47,7 @@ pub(crate) mod testing {
 
     use restward_crds::{
         reason::Reason,
-        sidecar::tokens::{Algorithm, Required},
+        sidecar::tokens::{Algorithm, Required, Validation},
     };
     use serde_json::{Value, json};
 
@@ -82,6 +69,7 @@ pub(crate) mod testing {
             audiences: Vec::new(),
             authorized_parties: Vec::new(),
             own_ca: false,
+            own_client: false,
             last_known: None,
         }
     }
@@ -111,6 +99,7 @@ pub(crate) mod testing {
     ) -> Result<(), Reason> {
         let claims = Claims::parse(claims_json(changes).to_string().as_bytes())?;
         let tokens = TokenSettings {
+            validation: Validation::Auto,
             algorithms: Algorithm::ALL.to_vec(),
             clock_skew: Duration::from_secs(30),
             required: Required::default(),

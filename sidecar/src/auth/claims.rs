@@ -36,7 +36,7 @@ pub struct Claims {
     pub is_key_bound: bool,
     /// Scopes, roles and groups.
     pub grants: Grants,
-    members: Value,
+    members: JsonObject,
 }
 
 impl Claims {
@@ -45,7 +45,14 @@ impl Claims {
     /// # Errors
     /// [`Reason::ClaimsMalformed`]: not an object, a member repeated, `iss` or `exp` missing, or a wrong type.
     pub fn parse(payload: &[u8]) -> Result<Self, Reason> {
-        let members = json::object(payload).map_err(|_| Reason::ClaimsMalformed)?;
+        Self::from_members(json::object(payload).map_err(|_| Reason::ClaimsMalformed)?)
+    }
+
+    /// Reads the members of an object without repeated ones.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn from_members(members: JsonObject) -> Result<Self, Reason> {
         Ok(Self {
             iss: string(&members, "iss")?.ok_or(Reason::ClaimsMalformed)?,
             typ: string(&members, "typ")?,
@@ -59,7 +66,7 @@ impl Claims {
             jti: string(&members, "jti")?,
             is_key_bound: members.contains_key("cnf"),
             grants: Grants::of(&members),
-            members: Value::Object(members),
+            members,
         })
     }
 
@@ -70,12 +77,27 @@ impl Claims {
 
     /// The top-level member of exactly this name.
     pub fn member(&self, name: &str) -> Option<&Value> {
-        self.members.as_object().and_then(|members| members.get(name))
+        self.members.get(name)
     }
 
     /// The value at a JSON pointer (RFC 6901).
     pub fn pointer(&self, pointer: &str) -> Option<&Value> {
-        self.members.pointer(pointer)
+        // The members are no `Value`, so the first step of the pointer is made by hand; `/` itself names the member "".
+        let path = pointer.strip_prefix('/')?;
+        let (first, rest) = path.find('/').map_or((path, ""), |at| path.split_at(at));
+        self.members.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(rest)
+    }
+
+    /// All members as they came.
+    pub fn members(&self) -> &JsonObject {
+        &self.members
+    }
+
+    /// Whether Keycloak made it as lightweight token, which it writes into the id (`on` or `of` or `tr` for the session, `lt`,
+    /// two letters for the grant, a colon). It decides only whether to ask, never whether to trust.
+    pub fn is_lightweight(&self) -> bool {
+        let prefix = self.jti.as_deref().and_then(|jti| jti.split_once(':')).map(|(prefix, _)| prefix);
+        prefix.is_some_and(|prefix| prefix.len() == 6 && prefix.get(2..4) == Some("lt"))
     }
 }
 
@@ -113,6 +135,28 @@ fn audiences(members: &JsonObject) -> Result<Vec<String>, Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pointers_and_the_mark_of_lightweight_tokens() {
+        let text = r#"{"iss":"i","exp":1,"a/b":{"~c":[1,{"d":2}]},"":3,"x":4}"#;
+        let claims = Claims::parse(text.as_bytes()).unwrap();
+        let whole: Value = serde_json::from_str(text).unwrap();
+        for pointer in ["/a~1b/~0c/1/d", "/a~1b/~0c/0", "/", "/x", "/x/", "/y", "/a~1b/~0c/7", "//"] {
+            assert_eq!(claims.pointer(pointer), whole.pointer(pointer), "{pointer}");
+        }
+        for (jti, want) in [
+            ("onltro:98aea832", true),
+            ("trltcc:df3fa45f", true),
+            ("onrtro:98aea832", false),
+            ("onltro", false),
+            ("xltx:98aea832", false),
+            ("98aea832-1d44", false),
+            ("\u{e9}\u{e9}lt:x", false),
+        ] {
+            let claims = Claims::parse(format!(r#"{{"iss":"i","exp":1,"jti":"{jti}"}}"#).as_bytes()).unwrap();
+            assert_eq!(claims.is_lightweight(), want, "{jti}");
+        }
+    }
 
     #[test]
     fn wrong_types_are_refused_not_ignored() {

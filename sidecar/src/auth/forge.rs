@@ -204,5 +204,9 @@ pub(crate) fn settings(changes: Value) -> Settings {
 /// The good issuer's keys: the RSA key as `k1`.
 pub(crate) fn snapshot() -> Snapshot {
     let keys = usable_keys(&json!({"keys": [rsa_key().jwk("k1")]})).unwrap();
-    Snapshot::new(vec![IssuerKeys { names: vec!["https://sso.example.com/realms/wiki".into()], keys }])
+    Snapshot::new(vec![IssuerKeys {
+        names: vec!["https://sso.example.com/realms/wiki".into()],
+        keys,
+        endpoints: None,
+    }])
 }

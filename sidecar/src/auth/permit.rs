@@ -66,7 +66,7 @@ impl Permit {
         self.claims.pointer(pointer)
     }
 
-    pub(super) fn claims(&self) -> &Claims {
+    pub(crate) fn claims(&self) -> &Claims {
         &self.claims
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     identity::Identity,
     keys::Keys,
     loopback,
+    online::client::ClientSecret,
     preflight::UserCheck,
     status::StatusKey,
 };
@@ -65,10 +66,14 @@ impl Active {
         let status_key = StatusKey::from_hex(&files.status_key)?;
         let (keys, keys_task) = keys(&settings, files.ca.as_deref(), previous)?;
         let assertion = assertion(&settings, pod, &files.consumer_key, previous)?;
+        let client = match &files.client {
+            Some((id, secret)) => Some(ClientSecret::new(id, secret)?),
+            None => None,
+        };
         let settings = Arc::new(settings);
         Ok(Self {
             context_path: context_path(&settings, pod).to_owned(),
-            authenticator: Authenticator::new(Arc::clone(&settings), keys.clone()),
+            authenticator: Authenticator::new(Arc::clone(&settings), keys.clone(), client),
             hash: files.config_hash(),
             settings,
             keys,

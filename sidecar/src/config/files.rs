@@ -20,6 +20,8 @@ pub struct Files {
     pub status_key: Vec<u8>,
     /// Certificate authorities for the identity provider.
     pub ca: Option<Vec<u8>>,
+    /// Id and secret of the sidecar's client at the identity provider.
+    pub client: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl fmt::Debug for Files {
@@ -48,16 +50,17 @@ impl Files {
         let read = |file: &'static str| {
             std::fs::read(directory.join(file)).map_err(|source| ReadError { file, source })
         };
-        let ca = match read(names::FILE_CA) {
-            Ok(pem) => Some(pem),
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
+        let optional = |file: &'static str| match read(file) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         };
         Ok(Self {
             config: read(names::FILE_CONFIG)?,
             consumer_key: read(names::FILE_CONSUMER_KEY)?,
             status_key: read(names::FILE_STATUS_KEY)?,
-            ca,
+            ca: optional(names::FILE_CA)?,
+            client: optional(names::FILE_CLIENT_ID)?.zip(optional(names::FILE_CLIENT_SECRET)?),
         })
     }
 

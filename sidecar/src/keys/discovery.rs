@@ -5,7 +5,7 @@ use restward_crds::{condition::ProviderReason, sidecar::settings::IssuerSettings
 use serde::Deserialize;
 use url::Url;
 
-use super::fetch::Failure;
+use super::{fetch::Failure, snapshot::Endpoints};
 
 /// The members of a discovery document that are used.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -14,6 +14,12 @@ pub struct Document {
     pub issuer: String,
     /// Where its keys are.
     pub jwks_uri: String,
+    /// Where it is asked about tokens (RFC 7662).
+    #[serde(default)]
+    pub introspection_endpoint: Option<String>,
+    /// Where it is asked about users.
+    #[serde(default)]
+    pub userinfo_endpoint: Option<String>,
 }
 
 /// Discovery URLs to try in turn: public name and path, dialled at the back channel where one is configured.
@@ -75,12 +81,22 @@ pub fn jwks_url(issuer: &IssuerSettings, asked: &Url, document: &Document) -> Re
         let message = "The discovery document's jwks_uri is neither https nor at the host that was asked.";
         Err(Failure::new(ProviderReason::UnexpectedAnswer, message))
     };
-    let Ok(url) = Url::parse(&document.jwks_uri) else { return refuse() };
-    if !matches!(url.scheme(), "https" | "http") {
-        return refuse();
+    usable(issuer, asked, &document.jwks_uri).map_or_else(refuse, Ok)
+}
+
+/// Where to ask about tokens, by the same rule; an endpoint elsewhere counts as none.
+pub fn endpoints(issuer: &IssuerSettings, asked: &Url, document: &Document) -> Endpoints {
+    let at = |text: &Option<String>| usable(issuer, asked, text.as_deref()?);
+    Endpoints {
+        introspection: at(&document.introspection_endpoint),
+        userinfo: at(&document.userinfo_endpoint),
     }
+}
+
+fn usable(issuer: &IssuerSettings, asked: &Url, text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http"))?;
     let url = dialled(issuer, &url);
-    if url.scheme() == "https" || url.origin() == asked.origin() { Ok(url) } else { refuse() }
+    (url.scheme() == "https" || url.origin() == asked.origin()).then_some(url)
 }
 
 fn dialled(issuer: &IssuerSettings, url: &Url) -> Url {
@@ -99,7 +115,12 @@ mod tests {
     }
 
     fn document(jwks_uri: &str) -> Document {
-        Document { issuer: "i".into(), jwks_uri: jwks_uri.into() }
+        Document {
+            issuer: "i".into(),
+            jwks_uri: jwks_uri.into(),
+            introspection_endpoint: Some(jwks_uri.replace("certs", "introspect")),
+            userinfo_endpoint: None,
+        }
     }
 
     #[test]
@@ -154,11 +175,20 @@ mod tests {
         for (uri, want) in table {
             let got = jwks_url(&plain, &asked, &document(uri)).ok().map(String::from);
             assert_eq!(got.as_deref(), want, "{uri}");
+            let got = endpoints(&plain, &asked, &document(uri));
+            assert_eq!(
+                got.introspection.map(String::from),
+                want.map(|url| url.replace("certs", "introspect")),
+                "{uri}"
+            );
+            assert_eq!(got.userinfo, None);
         }
         let inside = with(|issuer| issuer.backchannel = Some("http://kc.svc:8080".parse().unwrap()));
         let asked = candidates(&inside).remove(0);
         let got =
             jwks_url(&inside, &asked, &document("https://sso.example.com/realms/wiki/certs?x")).unwrap();
         assert_eq!(got.as_str(), "http://kc.svc:8080/realms/wiki/certs?x");
+        let got = endpoints(&inside, &asked, &document("https://sso.example.com/realms/wiki/certs"));
+        assert_eq!(got.introspection.unwrap().as_str(), "http://kc.svc:8080/realms/wiki/introspect");
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{error::Error, time::Duration};
 
+use http::{HeaderValue, header};
 use reqwest::{Certificate, Client, StatusCode, redirect::Policy};
 use restward_crds::{condition::ProviderReason, sidecar::settings::IssuerSettings};
 use serde_json::Value;
@@ -19,6 +20,28 @@ use crate::auth::json;
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A request to the identity provider. No `Debug`: it may hold a token or a password.
+pub struct Call {
+    /// Where to.
+    pub url: Url,
+    /// `Authorization`.
+    pub authorization: Option<HeaderValue>,
+    /// An encoded form to POST; else it is a GET.
+    pub form: Option<String>,
+}
+
+/// Its answer. No `Debug`: it may hold claims.
+pub struct Reply {
+    /// Status.
+    pub status: StatusCode,
+    /// `WWW-Authenticate`.
+    pub challenge: String,
+    /// Body, of bounded size.
+    pub body: Vec<u8>,
+}
 
 /// Why there is no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +122,8 @@ impl Fetcher {
             let message = format!("The key set at {url} has no key that can verify tokens.");
             return Err(Failure::new(ProviderReason::NoUsableKeys, message));
         }
-        Ok(IssuerKeys { names, keys })
+        let endpoints = Some(discovery::endpoints(issuer, &asked, &document));
+        Ok(IssuerKeys { names, keys, endpoints })
     }
 
     /// The first candidate that answers; a realm that is not found at one may be at the next.
@@ -124,13 +148,9 @@ impl Fetcher {
     }
 
     async fn get_json(&self, url: &Url) -> Result<Value, Failure> {
-        if !guard::is_allowed_url(url) {
-            let message = format!("The address in {url} may not be asked.");
-            return Err(Failure::new(ProviderReason::Unreachable, message));
-        }
-        let mut answer =
-            self.client.get(url.clone()).send().await.map_err(|error| connection_failure(url, &error))?;
-        match answer.status() {
+        let call = Call { url: url.clone(), authorization: None, form: None };
+        let answer = self.exchange(call).await?;
+        match answer.status {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => {
                 let message =
@@ -143,14 +163,38 @@ impl Fetcher {
             }
             status => return Err(unexpected(url, &format!("answers {}", status.as_u16()))),
         }
+        json::object(&answer.body).map(Value::Object).map_err(|_| unexpected(url, "is not a JSON object"))
+    }
+
+    /// Sends one request and reads the answer, whatever its status.
+    ///
+    /// # Errors
+    /// There is none, or it is too large.
+    pub async fn exchange(&self, call: Call) -> Result<Reply, Failure> {
+        let Call { url, authorization, form } = call;
+        if !guard::is_allowed_url(&url) {
+            let message = format!("The address in {url} may not be asked.");
+            return Err(Failure::new(ProviderReason::Unreachable, message));
+        }
+        let mut request = match form {
+            Some(form) => self.client.post(url.clone()).header(header::CONTENT_TYPE, FORM).body(form),
+            None => self.client.get(url.clone()),
+        };
+        request = request.header(header::ACCEPT, "application/json");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let mut answer = request.send().await.map_err(|error| connection_failure(&url, &error))?;
+        let challenge = answer.headers().get(header::WWW_AUTHENTICATE);
+        let challenge = challenge.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| connection_failure(url, &error))? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| connection_failure(&url, &error))? {
             if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(unexpected(url, "is larger than 1 MiB"));
+                return Err(unexpected(&url, "is larger than 1 MiB"));
             }
             body.extend_from_slice(&chunk);
         }
-        json::object(&body).map(Value::Object).map_err(|_| unexpected(url, "is not a JSON object"))
+        Ok(Reply { status: answer.status(), challenge, body })
     }
 }
 

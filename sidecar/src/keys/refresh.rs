@@ -110,6 +110,11 @@ impl Keys {
         self.shared.snapshot.load_full()
     }
 
+    /// The HTTP client for an issuer.
+    pub fn fetcher(&self, issuer: usize) -> Option<&Fetcher> {
+        self.shared.fetchers.get(issuer)
+    }
+
     /// The state of the first issuer that has a problem, else of the first.
     pub fn report(&self) -> Report<ProviderReason> {
         let reports = || self.shared.reports.iter().map(ArcSwap::load);
@@ -191,10 +196,11 @@ impl Keys {
 
 /// What is known of an issuer before it was asked.
 fn seed(issuer: &IssuerSettings) -> IssuerKeys {
-    let expected = || IssuerKeys { names: discovery::expected_names(issuer), keys: Vec::new() };
+    let expected =
+        || IssuerKeys { names: discovery::expected_names(issuer), keys: Vec::new(), endpoints: None };
     let Some(known) = &issuer.last_known else { return expected() };
     match (discovery::accepted_names(issuer, &known.issuer), usable_keys(&known.jwks)) {
-        (Ok(names), Some(keys)) if !keys.is_empty() => IssuerKeys { names, keys },
+        (Ok(names), Some(keys)) if !keys.is_empty() => IssuerKeys { names, keys, endpoints: None },
         _ => expected(),
     }
 }

@@ -2,6 +2,7 @@
 
 use restward_crds::sidecar::tokens::Algorithm;
 use serde_json::Value;
+use url::Url;
 
 use super::jwk::VerifyKey;
 
@@ -15,6 +16,17 @@ pub struct IssuerKeys {
     pub names: Vec<String>,
     /// Its keys; empty until a key set was fetched.
     pub keys: Vec<VerifyKey>,
+    /// Where it answers questions about tokens; known once discovery was asked.
+    pub endpoints: Option<Endpoints>,
+}
+
+/// Where an issuer answers questions about tokens, as the sidecar reaches it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Endpoints {
+    /// RFC 7662.
+    pub introspection: Option<Url>,
+    /// OpenID Connect Core section 5.3.
+    pub userinfo: Option<Url>,
 }
 
 /// What is known of every issuer, in the order of `Settings::issuers`.
@@ -49,6 +61,11 @@ impl Snapshot {
     /// The names of an issuer.
     pub fn names(&self, issuer: usize) -> &[String] {
         self.issuers.get(issuer).map_or(&[], |issuer| &issuer.names)
+    }
+
+    /// Where an issuer answers questions about tokens.
+    pub fn endpoints(&self, issuer: usize) -> Option<&Endpoints> {
+        self.issuers.get(issuer)?.endpoints.as_ref()
     }
 
     /// Whether tokens of this issuer can be checked at all.
@@ -97,7 +114,7 @@ mod tests {
 
     fn snapshot(jwks: &[Value]) -> Snapshot {
         let keys = usable_keys(&json!({ "keys": jwks })).unwrap();
-        Snapshot::new(vec![IssuerKeys { names: vec!["a".into()], keys }])
+        Snapshot::new(vec![IssuerKeys { names: vec!["a".into()], keys, endpoints: None }])
     }
 
     fn word(selection: &Selection<'_>) -> &'static str {

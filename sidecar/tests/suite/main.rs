@@ -22,5 +22,6 @@ mod hygiene;
 mod keys;
 mod leaks;
 mod modes;
+mod online;
 mod paths;
 mod streams;

@@ -30,6 +30,8 @@ use wiki::Wiki;
 
 pub(crate) const CONSUMER: &str = "restward-test";
 pub(crate) const STATUS_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+pub(crate) const CLIENT_ID: &str = "wiki-gate";
+pub(crate) const CLIENT_SECRET: &str = "wiki-gate-secret";
 /// Longest that anything awaited may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -140,6 +142,12 @@ impl World {
         eventually("the new configuration is in force", in_force).await;
     }
 
+    /// Changes or removes the mounted secret of the sidecar's client, and writes the configuration anew.
+    pub(crate) async fn mount_client_secret(&mut self, secret: Option<&str>) {
+        *self.directory.client_secret.lock().unwrap() = secret.map(str::to_owned);
+        self.reconfigure(|_| {}).await;
+    }
+
     /// Writes another configuration file, whatever is in it.
     pub(crate) fn write_config(&self, text: &str) {
         self.directory.write(text);
@@ -187,6 +195,8 @@ impl World {
 struct Directory {
     path: PathBuf,
     generation: AtomicUsize,
+    /// Secret of the sidecar's client at the identity provider, when it is mounted.
+    client_secret: Mutex<Option<String>>,
 }
 
 impl Directory {
@@ -195,7 +205,11 @@ impl Directory {
         let name = format!("restward-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).unwrap();
-        Self { path, generation: AtomicUsize::new(0) }
+        Self {
+            path,
+            generation: AtomicUsize::new(0),
+            client_secret: Mutex::new(Some(CLIENT_SECRET.to_owned())),
+        }
     }
 
     fn write(&self, config: &str) {
@@ -205,6 +219,10 @@ impl Directory {
         std::fs::write(directory.join(names::FILE_CONFIG), config).unwrap();
         std::fs::write(directory.join(names::FILE_CONSUMER_KEY), keys::consumer_pem()).unwrap();
         std::fs::write(directory.join(names::FILE_STATUS_KEY), STATUS_KEY).unwrap();
+        if let Some(secret) = self.client_secret.lock().unwrap().as_deref() {
+            std::fs::write(directory.join(names::FILE_CLIENT_ID), CLIENT_ID).unwrap();
+            std::fs::write(directory.join(names::FILE_CLIENT_SECRET), secret).unwrap();
+        }
         let link = self.path.join("..data_tmp");
         std::os::unix::fs::symlink(&generation, &link).unwrap();
         std::fs::rename(&link, self.path.join("..data")).unwrap();

@@ -9,7 +9,7 @@ use super::status::RestApiAuthPolicyStatus;
 use crate::sidecar::{
     config::{AnonymousPaths, Credentials, Timeouts},
     terms::{Mode, Scheme, ServiceAccount, Switch},
-    tokens::{Algorithm, Required, TokenRules},
+    tokens::{Algorithm, Required, TokenRules, Validation},
 };
 use crate::text::GoDuration;
 
@@ -45,6 +45,8 @@ use crate::text::GoDuration;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = ("self.tokens.validation != 'Introspection' || has(self.keycloak.clientSecretRef)",
+    "tokens.validation: Introspection needs a client that may ask: set keycloak.clientSecretRef"))]
 pub struct RestApiAuthPolicySpec {
     /// Pods of this namespace that the policy protects. Must not be empty. On the official chart:
     /// `matchLabels: {app.kubernetes.io/name: confluence}`. It must not match Synchrony.
@@ -145,11 +147,25 @@ pub struct Keycloak {
     #[schemars(length(max = 16), inner(length(min = 1, max = 1024)))]
     pub accepted_issuers: Vec<String>,
 
+    /// The client as which the sidecar asks the realm about tokens, for `tokens.validation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_ref: Option<ClientSecretRef>,
+
     /// ConfigMaps of this namespace with the certificate authorities (PEM) that sign Keycloak's certificate. When given,
     /// no others are trusted. Default: the public ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub ca_certificate_refs: Vec<CaCertificateRef>,
+}
+
+/// A Secret with the keys `client-id` and `client-secret`. It is mounted into the sidecar by name and read by nobody else;
+/// the names of the keys are fixed, so that a policy cannot send other Secrets of the namespace to a host of its choice.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientSecretRef {
+    /// Name of the Secret, in the policy's namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
 }
 
 /// A ConfigMap with PEM certificates.
@@ -182,6 +198,9 @@ pub struct BasicAuth {
 #[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tokens {
+    /// Who decides whether a token is valid: the realm's keys alone, or the realm itself.
+    #[serde(default)]
+    pub validation: Validation,
     /// Accepted audiences (`aud`): one must match exactly. Keycloak adds one only by an Audience mapper; its `account`
     /// is not meant for Confluence. Default: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -208,6 +227,7 @@ pub struct Tokens {
 impl Default for Tokens {
     fn default() -> Self {
         Self {
+            validation: Validation::default(),
             audiences: Vec::new(),
             authorized_parties: Vec::new(),
             algorithms: every_algorithm(),

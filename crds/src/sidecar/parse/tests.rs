@@ -75,6 +75,7 @@ fn every_bad_optional_member_is_named() {
         ("", "tokens", json!({"algorithms": ["HS256"]}), "config"),
         ("", "tokens", json!({"algorithms": ["none"]}), "config"),
         ("", "tokens", json!({"clockSkew": "61s"}), "tokens.clockSkew"),
+        ("", "tokens", json!({"validation": "Introspection"}), "tokens.validation"),
         ("", "tokens", json!({"required": {"scopes": ["a b"]}}), "tokens.required.scopes"),
         ("", "tokens", json!({"required": {"realmRoles": [""]}}), "tokens.required.realmRoles"),
         ("", "tokens", json!({"required": {"groups": ["/staff/"]}}), "tokens.required.groups"),

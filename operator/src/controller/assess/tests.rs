@@ -39,6 +39,7 @@ fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
         config_rejected: None,
         identity_provider: Report { reason: provider, message: "provider says".into() },
         upstream: Report { reason: upstream, message: "upstream says".into() },
+        advisories: Vec::new(),
     };
     Ack { pod: "wiki-0".into(), status: Some(status) }
 }
@@ -98,6 +99,19 @@ fn every_condition_is_there_in_order_and_ready_when_all_hold() {
     assert_eq!((status.pods.as_deref(), status.audience.as_deref()), (Some("1/1"), Some("ANY")));
     assert!(status.application_link.unwrap().instructions.is_empty());
     assert!(status.advisories[0].starts_with("AudienceUnrestricted: "));
+}
+
+#[test]
+fn what_sidecars_advise_is_shown_once() {
+    let mut case = Case::all_is_well();
+    case.acks.push(case.acks[0].clone());
+    for ack in &mut case.acks {
+        ack.status.as_mut().unwrap().advisories = vec!["OpenidMissing: ask for openid".into()];
+    }
+    let (findings, status) = case.assess();
+    assert_eq!(findings.last().unwrap().truth, Truth::True, "an advisory is no failure");
+    let told = status.advisories.iter().filter(|told| told.starts_with("OpenidMissing: ")).count();
+    assert_eq!(told, 1, "{:?}", status.advisories);
 }
 
 #[test]

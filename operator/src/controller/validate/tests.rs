@@ -50,11 +50,25 @@ fn the_rules_for_tokens_reach_the_sidecar() {
     let settings = validate(&policy(json!({ "tokens": tokens })), &observed()).unwrap().settings;
     assert_eq!(settings.issuers[0].audiences, ["wiki"]);
     assert_eq!(settings.issuers[0].authorized_parties, ["app"]);
+    assert!(!settings.issuers[0].own_client);
     let rules = json!({"algorithms": ["ES256"], "clockSkew": "5s", "required": tokens["required"]});
     let rules: TokenRules = serde_json::from_value(rules).unwrap();
     assert_eq!(settings.tokens.algorithms, rules.algorithms);
     assert_eq!(settings.tokens.clock_skew, rules.clock_skew.0);
     assert_eq!(settings.tokens.required, rules.required);
+}
+
+#[test]
+fn introspection_needs_a_client_whose_secret_is_mounted_by_name() {
+    let tokens = json!({"validation": "Introspection"});
+    let without = refused(json!({ "tokens": tokens }), &observed());
+    assert!(
+        without.message.contains("spec.tokens.validation: ") && without.message.contains("clientSecretRef")
+    );
+    let keycloak = json!({"host": "h", "realm": "r", "clientSecretRef": {"name": "gate"}});
+    let with = validate(&policy(json!({ "tokens": tokens, "keycloak": keycloak })), &observed()).unwrap();
+    assert!(with.settings.issuers[0].own_client);
+    assert_eq!(with.candidate.client_secret.as_deref(), Some("gate"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -25,6 +26,18 @@ struct State {
     is_down: AtomicBool,
     fetches: AtomicUsize,
     keys: Mutex<Vec<Value>>,
+    online: Mutex<Online>,
+}
+
+/// How questions about tokens are answered, and which came.
+#[derive(Default)]
+pub(crate) struct Online {
+    /// Status and body of introspection; by default the token's own claims, active.
+    pub(crate) introspection: Option<(u16, Value)>,
+    /// Status and body of userinfo; by default subject and name of the token.
+    pub(crate) userinfo: Option<(u16, Value)>,
+    /// Path, Authorization and body of each question.
+    pub(crate) asked: Vec<(String, String, String)>,
 }
 
 impl Idp {
@@ -35,6 +48,7 @@ impl Idp {
             is_down: AtomicBool::new(false),
             fetches: AtomicUsize::new(0),
             keys: Mutex::new(vec![keys::jwk(keys::realm(), "k1")]),
+            online: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
@@ -60,6 +74,16 @@ impl Idp {
 
     pub(crate) fn publish(&self, key: &Key, kid: &str) {
         self.state.keys.lock().unwrap().push(keys::jwk(key, kid));
+    }
+
+    /// Changes how questions about tokens are answered.
+    pub(crate) fn online<T>(&self, change: impl FnOnce(&mut Online) -> T) -> T {
+        change(&mut self.state.online.lock().unwrap())
+    }
+
+    /// How often it was asked about tokens.
+    pub(crate) fn questions(&self) -> usize {
+        self.online(|online| online.asked.len())
     }
 
     /// How often the key set was asked for.
@@ -89,6 +113,19 @@ impl Idp {
     }
 }
 
+/// The value of a header.
+fn header<'a>(head: &'a str, name: &str) -> &'a str {
+    head.lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(is, _)| is.eq_ignore_ascii_case(name))
+        .map_or("", |(_, value)| value)
+}
+
+fn claims_of(token: &str) -> Value {
+    let payload = B64.decode(token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
+
 async fn serve(mut stream: TcpStream, port: u16, state: Arc<State>) {
     let mut head = Vec::new();
     while find(&head, b"\r\n\r\n").is_none() {
@@ -96,12 +133,45 @@ async fn serve(mut stream: TcpStream, port: u16, state: Arc<State>) {
             return;
         }
     }
-    let head = String::from_utf8(head).unwrap();
+    let end = find(&head, b"\r\n\r\n").unwrap() + 4;
+    let text = String::from_utf8(head[..end].to_vec()).unwrap();
+    let length = header(&text, "content-length").parse().unwrap_or(0);
+    while head.len() < end + length {
+        if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+            return;
+        }
+    }
+    let body = String::from_utf8(head[end..].to_vec()).unwrap();
+    let head = text;
     let issuer = format!("http://127.0.0.1:{port}/realms/wiki");
     let (status, body) = match head.split(' ').nth(1).unwrap() {
         _ if state.is_down.load(Ordering::SeqCst) => (503, json!({})),
         "/realms/wiki/.well-known/openid-configuration" => {
-            (200, json!({"issuer": issuer, "jwks_uri": format!("{issuer}/protocol/openid-connect/certs")}))
+            let at = |name: &str| format!("{issuer}/protocol/openid-connect/{name}");
+            (
+                200,
+                json!({
+                    "issuer": issuer, "jwks_uri": at("certs"), "userinfo_endpoint": at("userinfo"),
+                    "introspection_endpoint": at("token/introspect"),
+                }),
+            )
+        }
+        path @ ("/realms/wiki/protocol/openid-connect/token/introspect"
+        | "/realms/wiki/protocol/openid-connect/userinfo") => {
+            let mut online = state.online.lock().unwrap();
+            let authorization = header(&head, "authorization");
+            online.asked.push((path.to_owned(), authorization.to_owned(), body.clone()));
+            if path.ends_with("userinfo") {
+                let claims = claims_of(authorization.strip_prefix("Bearer ").unwrap());
+                let user = json!({"sub": claims["sub"], "preferred_username": claims["preferred_username"]});
+                online.userinfo.clone().unwrap_or((200, user))
+            } else {
+                let token = body.strip_prefix("token=").unwrap().split('&').next().unwrap();
+                let mut claims = claims_of(token);
+                claims["active"] = json!(true);
+                claims["client_id"] = claims["azp"].clone();
+                online.introspection.clone().unwrap_or((200, claims))
+            }
         }
         "/realms/wiki/protocol/openid-connect/certs" => {
             state.fetches.fetch_add(1, Ordering::SeqCst);
@@ -110,8 +180,13 @@ async fn serve(mut stream: TcpStream, port: u16, state: Arc<State>) {
         _ => (404, json!({})),
     };
     let body = body.to_string();
+    // As Keycloak says it when the token lacks the scope openid.
+    let challenge = match status {
+        403 => "WWW-Authenticate: Bearer realm=\"wiki\", error=\"insufficient_scope\"\r\n",
+        _ => "",
+    };
     let answer = format!(
-        "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status} x\r\n{challenge}Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
     let _ = stream.write_all(answer.as_bytes()).await;

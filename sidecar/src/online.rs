@@ -1,0 +1,268 @@
+//! What the identity provider itself says about a token: asked once for all who present it at the same time, and
+//! remembered for a short while. Only tokens with a good signature come here, so that made-up ones cost the provider nothing.
+//!
+//! - [`client`]: as whom it is asked
+//! - [`introspection`], [`userinfo`]: the two questions, each with what follows from the answer; pure
+//! - [`advice`]: what the administrator should know
+
+pub mod advice;
+pub mod client;
+pub mod introspection;
+pub mod userinfo;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use restward_crds::{
+    reason::Reason,
+    sidecar::{Settings, tokens::Validation},
+};
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::{
+    auth::{Permit, RawToken, Verified, checks::lifetime},
+    bounded::Bounded,
+    flights::Flights,
+    keys::{
+        Keys,
+        fetch::{Call, Reply},
+    },
+    refusal::Deny,
+    time::UnixTime,
+};
+use advice::{Advice, Advices};
+use client::ClientSecret;
+
+/// How long "valid" counts: the longest that a revoked token is still accepted.
+const YES_FOR: Duration = Duration::from_secs(30);
+/// How long "not valid" counts: a user who was enabled again is let in soon.
+const NO_FOR: Duration = Duration::from_secs(10);
+/// A provider that did not answer is not asked again for so long.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Half of the number of answers that are remembered.
+const REMEMBERED: usize = 4096;
+/// Questions under way at the same time.
+const AT_ONCE: usize = 32;
+/// Longest wait for a place among them.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What has to be asked about a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Question {
+    /// RFC 7662.
+    Introspection,
+    /// OpenID Connect Core, section 5.3.
+    UserInfo,
+}
+
+impl Question {
+    /// What the settings want asked about this token; `None`: its own claims decide.
+    pub fn about(settings: &Settings, token: &Verified) -> Option<Self> {
+        let has_client = settings.issuers.get(token.issuer()).is_some_and(|issuer| issuer.own_client);
+        match settings.tokens.validation {
+            Validation::Local => None,
+            Validation::Auto => (has_client && token.is_lightweight()).then_some(Self::Introspection),
+            Validation::Introspection => Some(Self::Introspection),
+            Validation::UserInfo => Some(Self::UserInfo),
+        }
+    }
+}
+
+/// The answer about one token.
+type Answer = Result<Arc<Permit>, Deny>;
+/// SHA-256 of a token.
+type Hash = [u8; 32];
+
+/// Asks and remembers. Lives as long as one configuration. Clones share everything.
+#[derive(Clone)]
+pub struct Online {
+    shared: Arc<Shared>,
+    flights: Flights<Hash, Answer>,
+}
+
+struct Shared {
+    settings: Arc<Settings>,
+    keys: Keys,
+    client: Option<ClientSecret>,
+    answers: Mutex<Bounded<Hash, (Answer, Instant)>>,
+    places: Semaphore,
+    /// Until when nobody is asked, as somebody has just not answered.
+    pause: Mutex<Option<Instant>>,
+    advices: Advices,
+}
+
+impl Online {
+    /// For this configuration, with the client's credentials if there are any.
+    pub fn new(settings: Arc<Settings>, keys: Keys, client: Option<ClientSecret>) -> Self {
+        let shared = Shared {
+            settings,
+            keys,
+            client,
+            answers: Mutex::new(Bounded::new(REMEMBERED)),
+            places: Semaphore::new(AT_ONCE),
+            pause: Mutex::new(None),
+            advices: Advices::default(),
+        };
+        Self { shared: Arc::new(shared), flights: Flights::default() }
+    }
+
+    /// The permit of a token whose signature is good, according to the provider.
+    ///
+    /// # Errors
+    /// It is not accepted, or the provider cannot be asked.
+    pub async fn confirm(
+        &self,
+        question: Question,
+        token: &RawToken,
+        verified: &Arc<Verified>,
+        hash: Hash,
+        now: UnixTime,
+    ) -> Answer {
+        let answer = if let Some(answer) = self.shared.remembered(&hash) {
+            answer
+        } else {
+            let (shared, token, verified) = (Arc::clone(&self.shared), token.clone(), Arc::clone(verified));
+            let asked = self.flights.join(hash, async move {
+                let answer = shared.ask(question, &token, &verified, now).await;
+                shared.remember(hash, &answer);
+                answer
+            });
+            asked.await.unwrap_or_else(|| Err(Reason::ValidationUnavailable.into()))
+        };
+        let permit = answer?;
+        // An answer never outlives the token.
+        lifetime::within(permit.claims(), self.shared.settings.tokens.clock_skew, now)?;
+        Ok(permit)
+    }
+
+    /// What the administrator should know.
+    pub fn advisories(&self) -> Vec<String> {
+        let wants_client = self.shared.settings.issuers.iter().any(|issuer| issuer.own_client);
+        if wants_client && self.shared.client.is_none() {
+            self.shared.advices.note(Advice::ClientSecretMissing);
+        }
+        self.shared.advices.sentences()
+    }
+}
+
+impl Shared {
+    fn remembered(&self, hash: &Hash) -> Option<Answer> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (answer, until) = answers.get(hash)?;
+        if Instant::now() < until {
+            return Some(answer);
+        }
+        answers.remove(hash);
+        None
+    }
+
+    /// What the provider said is remembered, not that it could not be asked.
+    fn remember(&self, hash: Hash, answer: &Answer) {
+        let lifetime = match answer {
+            Ok(_) => YES_FOR,
+            Err(deny) if deny.reason == Reason::ValidationUnavailable => return,
+            Err(_) => NO_FOR,
+        };
+        let until = Instant::now() + lifetime;
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(hash, (answer.clone(), until));
+    }
+
+    async fn ask(&self, question: Question, token: &RawToken, verified: &Verified, now: UnixTime) -> Answer {
+        let call = self.call(question, token, verified)?;
+        let reply = self.send(verified.issuer(), call).await?;
+        let claims = match question {
+            Question::Introspection => introspection::read(&reply, verified.claims()),
+            Question::UserInfo => userinfo::read(&reply, verified.claims()),
+        };
+        let claims = claims.map_err(|refused| self.explain(refused, verified))?;
+        let keys = self.keys.snapshot();
+        Ok(Arc::new(verified.with_claims(claims).permit(&self.settings, &keys, now)?))
+    }
+
+    fn call(&self, question: Question, token: &RawToken, verified: &Verified) -> Result<Call, Deny> {
+        let unavailable = || Deny::from(Reason::ValidationUnavailable);
+        let snapshot = self.keys.snapshot();
+        let endpoints = snapshot.endpoints(verified.issuer()).ok_or_else(unavailable)?;
+        match question {
+            Question::Introspection => {
+                let Some(client) = &self.client else {
+                    self.advices.note(Advice::ClientSecretMissing);
+                    return Err(unavailable());
+                };
+                let Some(url) = endpoints.introspection.clone() else {
+                    self.advices.note(Advice::NoEndpoint);
+                    return Err(unavailable());
+                };
+                Ok(introspection::call(url, client, token))
+            }
+            Question::UserInfo => {
+                let Some(url) = endpoints.userinfo.clone() else {
+                    self.advices.note(Advice::NoEndpoint);
+                    return Err(unavailable());
+                };
+                userinfo::call(url, token).ok_or_else(|| Reason::TokenMalformed.into())
+            }
+        }
+    }
+
+    async fn send(&self, issuer: usize, call: Call) -> Result<Reply, Deny> {
+        let unavailable = || Deny::from(Reason::ValidationUnavailable);
+        let is_pausing = || {
+            let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+            pause.is_some_and(|until| Instant::now() < until)
+        };
+        let place = tokio::time::timeout(PATIENCE, self.places.acquire()).await;
+        let Ok(Ok(_place)) = place else { return Err(unavailable()) };
+        if is_pausing() {
+            return Err(unavailable());
+        }
+        let fetcher = self.keys.fetcher(issuer).ok_or_else(unavailable)?;
+        match fetcher.exchange(call).await {
+            Ok(reply) if !reply.status.is_server_error() => Ok(reply),
+            _ => {
+                self.advices.note(Advice::NotAnswering);
+                let until = Instant::now() + PAUSE;
+                *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+                Err(unavailable())
+            }
+        }
+    }
+
+    /// The refusal for the caller; notes what the administrator should know about it.
+    fn explain(&self, refused: Refused, verified: &Verified) -> Deny {
+        let (advice, reason) = match refused {
+            Refused::Inactive => {
+                let asks_about_others = self.client.as_ref().is_some_and(|client| {
+                    !verified.is_lightweight() && !verified.claims().aud.iter().any(|aud| aud == client.id())
+                });
+                (asks_about_others.then_some(Advice::ClientNotInAudience), Reason::TokenInactive)
+            }
+            Refused::OpenidMissing => (Some(Advice::OpenidMissing), Reason::OpenidScopeMissing),
+            Refused::ClientRejected => (Some(Advice::ClientRejected), Reason::ValidationUnavailable),
+            Refused::Unexpected => (Some(Advice::UnexpectedAnswer), Reason::ValidationUnavailable),
+        };
+        if let Some(advice) = advice {
+            self.advices.note(advice);
+        }
+        reason.into()
+    }
+}
+
+/// Why an answer gives no claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The provider says that the token is not valid.
+    Inactive,
+    /// The provider says nothing without the scope `openid`.
+    OpenidMissing,
+    /// The provider does not accept the sidecar's own credentials.
+    ClientRejected,
+    /// The answer is not what the protocol says, or is about another token.
+    Unexpected,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! What the administrator should know about the questions to the identity provider. Remembered for a while, as the next
+//! good answer, about another token, does not mean that it is over.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// How long something is told after it was last seen.
+const TOLD_FOR: Duration = Duration::from_mins(10);
+
+/// One thing to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Advice {
+    /// The files of the client's credentials are not there.
+    ClientSecretMissing,
+    /// The provider does not accept them.
+    ClientRejected,
+    /// It calls tokens inactive that are not meant for the client which asks.
+    ClientNotInAudience,
+    /// It does not answer userinfo for tokens without `openid`.
+    OpenidMissing,
+    /// Its discovery document names no such endpoint.
+    NoEndpoint,
+    /// It does not answer questions about tokens.
+    NotAnswering,
+    /// It answers something else than the protocol says.
+    UnexpectedAnswer,
+}
+
+impl Advice {
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::ClientSecretMissing => {
+                "ClientSecretMissing: the Secret of spec.keycloak.clientSecretRef is not mounted with its keys client-id and \
+                 client-secret. Create it; a pod that was made before the field was set needs a restart"
+            }
+            Self::ClientRejected => {
+                "ClientRejected: the identity provider does not accept client-id and client-secret of \
+                 spec.keycloak.clientSecretRef"
+            }
+            Self::ClientNotInAudience => {
+                "ClientNotInAudience: the identity provider calls tokens inactive in whose audience the client of \
+                 spec.keycloak.clientSecretRef is not. Keycloak does so since 26.6.2: add an Audience mapper for that client to \
+                 the clients whose tokens are refused"
+            }
+            Self::OpenidMissing => {
+                "OpenidMissing: the identity provider answers 403 at userinfo for tokens without the scope openid. Have clients \
+                 ask for scope=openid, or set spec.tokens.validation to Local or Introspection"
+            }
+            Self::NoEndpoint => {
+                "NoEndpoint: the discovery document names no usable endpoint for spec.tokens.validation"
+            }
+            Self::NotAnswering => {
+                "NotAnswering: the identity provider did not answer a question about a token; such calls get 503"
+            }
+            Self::UnexpectedAnswer => {
+                "UnexpectedAnswer: the identity provider answered a question about a token in a way that cannot be understood"
+            }
+        }
+    }
+}
+
+/// What was noted, and when last.
+#[derive(Default)]
+pub struct Advices(Mutex<BTreeMap<Advice, Instant>>);
+
+impl Advices {
+    /// Notes it.
+    pub fn note(&self, advice: Advice) {
+        let before = self.lock().insert(advice, Instant::now());
+        if before.is_none() {
+            tracing::warn!(advice = advice.sentence(), "questions to the identity provider");
+        }
+    }
+
+    /// What was noted lately, one sentence each.
+    pub fn sentences(&self) -> Vec<String> {
+        let mut noted = self.lock();
+        noted.retain(|_, when| when.elapsed() < TOLD_FOR);
+        noted.keys().map(|advice| advice.sentence().to_owned()).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Advice, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn told_for_a_while_after_it_was_last_seen() {
+        let advices = Advices::default();
+        advices.note(Advice::OpenidMissing);
+        tokio::time::advance(TOLD_FOR / 2).await;
+        advices.note(Advice::OpenidMissing);
+        advices.note(Advice::ClientRejected);
+        tokio::time::advance(TOLD_FOR / 2).await;
+        assert_eq!(advices.sentences().len(), 2);
+        tokio::time::advance(TOLD_FOR / 2).await;
+        assert!(advices.sentences().is_empty());
+    }
+}

@@ -1,0 +1,38 @@
+//! The whole sidecar against a real Keycloak: what its tokens look like and what it says about them is not ours to script.
+//! Run by `cargo test -p restward-sidecar --test keycloak`; not part of the plain test run, because it needs a JDK.
+//!
+//! One Keycloak serves all scenarios, as its start takes half a minute; Confluence is the scripted one of the suite.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    clippy::similar_names,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should fail where it stands"
+)]
+
+mod realm;
+/// The sidecar between scripted parts, as in the suite.
+#[path = "../suite"]
+#[allow(dead_code, reason = "what the suite needs and this program does not")]
+mod suite {
+    pub(crate) mod support;
+}
+mod tokens;
+mod validation;
+
+use realm::Keycloak;
+use suite::support;
+
+#[tokio::test]
+async fn everything_about_tokens() {
+    let keycloak = Keycloak::start();
+    tokens::every_kind(&keycloak).await;
+    tokens::algorithms_can_be_narrowed(&keycloak).await;
+    tokens::scopes_roles_and_groups(&keycloak).await;
+    validation::auto_introspects_lightweight_tokens(&keycloak).await;
+    validation::introspection_sees_what_local_validation_does_not(&keycloak).await;
+    validation::userinfo_wants_openid(&keycloak).await;
+}

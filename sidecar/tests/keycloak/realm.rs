@@ -1,0 +1,143 @@
+//! A Keycloak of this program's own, with the realms of `tests/standins/keycloak`.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use restward_sidecar::random;
+use serde_json::{Value, json};
+
+use crate::support::{Reply, World, exchange, request};
+
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
+/// The running Keycloak; it ends when dropped.
+pub(crate) struct Keycloak {
+    home: PathBuf,
+    port: u16,
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/standins/keycloak/run")
+}
+
+impl Keycloak {
+    /// Starts one on a free port.
+    pub(crate) fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let home = std::env::temp_dir().join(format!("restward-keycloak-{}", random::hex_128().unwrap()));
+        fs::create_dir(&home).unwrap();
+        let this = Self { home, port };
+        let status = Command::new(script())
+            .args(["--port", &port.to_string(), "--home"])
+            .arg(&this.home)
+            .arg("--background")
+            .status()
+            .unwrap();
+        assert!(status.success(), "Keycloak did not start: {}", this.home.display());
+        this
+    }
+
+    fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The sidecar with this realm as issuer and `change` made to its configuration, ready and trusted.
+    pub(crate) async fn world(&self, change: impl FnOnce(&mut Value)) -> World {
+        let host = self.base();
+        World::with(|config| {
+            config["issuers"] = json!([{"host": host, "realm": "atlassian"}]);
+            change(config);
+        })
+        .await
+    }
+
+    /// An access token of `client`, for itself.
+    pub(crate) async fn token_of(&self, client: &str) -> String {
+        let reply = self.grant("atlassian", client, "grant_type=client_credentials").await;
+        reply.json()["access_token"].as_str().unwrap_or_else(|| panic!("{}", reply.text())).to_owned()
+    }
+
+    /// The token response for a user's name and password.
+    pub(crate) async fn login(&self, client: &str, user: &str, scope: &str) -> Value {
+        self.login_in("atlassian", client, user, scope).await
+    }
+
+    /// The same in another realm.
+    pub(crate) async fn login_in(&self, realm: &str, client: &str, user: &str, scope: &str) -> Value {
+        let mut form = format!("grant_type=password&username={user}&password={user}-password");
+        if !scope.is_empty() {
+            form.push_str(&format!("&scope={scope}"));
+        }
+        self.grant(realm, client, &form).await.json()
+    }
+
+    /// The access token for a user's name and password.
+    pub(crate) async fn token(&self, client: &str, user: &str) -> String {
+        access_token(&self.login(client, user, "").await)
+    }
+
+    async fn grant(&self, realm: &str, client: &str, form: &str) -> Reply {
+        let body = format!("{form}&client_id={client}&client_secret={client}-secret");
+        self.send("POST", &format!("/realms/{realm}/protocol/openid-connect/token"), &[FORM], &body).await
+    }
+
+    /// Revokes one access token (RFC 7009).
+    pub(crate) async fn revoke(&self, client: &str, token: &str) {
+        let body = format!("client_id={client}&client_secret={client}-secret&token={token}");
+        let target = "/realms/atlassian/protocol/openid-connect/revoke";
+        assert_eq!(self.send("POST", target, &[FORM], &body).await.status, 200);
+    }
+
+    /// A call of the administration API below the realm.
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: Value) -> Reply {
+        let form = "grant_type=password&client_id=admin-cli&username=admin&password=admin-password";
+        let login = self.send("POST", "/realms/master/protocol/openid-connect/token", &[FORM], form).await;
+        let bearer = format!("Bearer {}", access_token(&login.json()));
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let reply = self.send(method, &format!("/admin/realms/atlassian{path}"), &headers, &body).await;
+        assert!(reply.status < 300, "{method} {path}: {} {}", reply.status, reply.text());
+        reply
+    }
+
+    /// Switches a user on or off.
+    pub(crate) async fn enable(&self, user: &str, enabled: bool) {
+        let found =
+            self.admin("GET", &format!("/users?exact=true&username={user}"), Value::Null).await.json();
+        let id = found[0]["id"].as_str().unwrap().to_owned();
+        self.admin("PUT", &format!("/users/{id}"), json!({ "enabled": enabled })).await;
+    }
+
+    async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let host = format!("127.0.0.1:{}", self.port);
+        let mut all = vec![("Host", host.as_str())];
+        all.extend(headers);
+        exchange(SocketAddr::from(([127, 0, 0, 1], self.port)), &request(method, target, &all, body)).await
+    }
+}
+
+impl Drop for Keycloak {
+    fn drop(&mut self) {
+        let _ = Command::new(script()).args(["--stop", "--home"]).arg(&self.home).status();
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+pub(crate) fn access_token(response: &Value) -> String {
+    response["access_token"].as_str().unwrap_or_else(|| panic!("no token: {response}")).to_owned()
+}
+
+/// Status, and the reason or the user.
+pub(crate) async fn outcome(world: &World, token: &str) -> (u16, String) {
+    let reply = world.get_as("/rest/api/content", token).await;
+    let user = reply.json()["user"].as_str().map(str::to_owned);
+    (reply.status, user.unwrap_or_else(|| reply.reason()))
+}
+
+pub(crate) fn is(status: u16, word: &str) -> (u16, String) {
+    (status, word.to_owned())
+}

@@ -1,0 +1,60 @@
+//! What local validation makes of each kind of token.
+
+use serde_json::json;
+
+use crate::realm::{Keycloak, access_token, is, outcome};
+
+pub(crate) async fn every_kind(keycloak: &Keycloak) {
+    let world = keycloak.world(|_| {}).await;
+    for client in ["wiki-rest", "wiki-es256", "wiki-ps256", "wiki-eddsa"] {
+        let token = keycloak.token(client, "alice").await;
+        assert_eq!(outcome(&world, &token).await, is(200, "alice"), "{client}");
+    }
+    assert_eq!(outcome(&world, &keycloak.token_of("reports").await).await, is(200, "svc-reports"));
+    assert_eq!(
+        outcome(&world, &keycloak.token_of("unmapped").await).await,
+        is(403, "service_account_unmapped")
+    );
+    let unknown = keycloak.login("wiki-rest", "mallory-unknown", "").await;
+    assert!(unknown["access_token"].is_null(), "its password is another");
+    let response = keycloak.login("wiki-rest", "bob", "openid").await;
+    assert_eq!(outcome(&world, &access_token(&response)).await, is(200, "bob"));
+    for (member, reason) in [("id_token", "not_an_access_token"), ("refresh_token", "not_an_access_token")] {
+        let token = response[member].as_str().unwrap();
+        assert_eq!(outcome(&world, token).await, is(401, reason), "{member}");
+    }
+    let other = access_token(&keycloak.login_in("other", "wiki-rest", "alice", "").await);
+    assert_eq!(outcome(&world, &other).await, is(401, "issuer_mismatch"));
+    let hmac = keycloak.token("wiki-hs256", "alice").await;
+    assert_eq!(outcome(&world, &hmac).await, is(401, "algorithm_not_allowed"));
+    let light = keycloak.token("wiki-light", "alice").await;
+    assert_eq!(outcome(&world, &light).await, is(403, "username_unusable"));
+    let disabled = keycloak.login("wiki-rest", "eve-disabled", "").await;
+    assert!(disabled["access_token"].is_null(), "{disabled}");
+    let no_proof = keycloak.login("wiki-dpop", "alice", "").await;
+    assert!(no_proof["access_token"].is_null(), "{no_proof}");
+}
+
+pub(crate) async fn algorithms_can_be_narrowed(keycloak: &Keycloak) {
+    let world = keycloak.world(|config| config["tokens"] = json!({"algorithms": ["ES256"]})).await;
+    assert_eq!(outcome(&world, &keycloak.token("wiki-es256", "alice").await).await, is(200, "alice"));
+    for client in ["wiki-rest", "wiki-ps256", "wiki-eddsa"] {
+        let token = keycloak.token(client, "alice").await;
+        assert_eq!(outcome(&world, &token).await, is(401, "algorithm_not_allowed"), "{client}");
+    }
+}
+
+pub(crate) async fn scopes_roles_and_groups(keycloak: &Keycloak) {
+    let required = json!({
+        "scopes": ["openid"], "realmRoles": ["wiki-user"], "groups": ["/staff/wiki"],
+        "clientRoles": [{"client": "wiki-gate", "role": "editor"}],
+    });
+    let world = keycloak.world(|config| config["tokens"] = json!({ "required": required })).await;
+    let token = async |client: &str, user: &str, scope: &str| {
+        access_token(&keycloak.login(client, user, scope).await)
+    };
+    assert_eq!(outcome(&world, &token("wiki-rich", "bob", "openid").await).await, is(200, "bob"));
+    assert_eq!(outcome(&world, &token("wiki-rich", "bob", "").await).await, is(403, "scope_missing"));
+    assert_eq!(outcome(&world, &token("wiki-rich", "alice", "openid").await).await, is(403, "role_missing"));
+    assert_eq!(outcome(&world, &token("wiki-rest", "bob", "openid").await).await, is(403, "group_missing"));
+}

@@ -1,0 +1,90 @@
+//! What Keycloak itself says about tokens, and what each mode sees of it.
+
+use serde_json::{Value, json};
+
+use crate::{
+    realm::{Keycloak, access_token, is, outcome},
+    support::World,
+};
+
+/// A sidecar that is the client `wiki-gate` of the realm.
+async fn validating(keycloak: &Keycloak, validation: &str) -> World {
+    keycloak
+        .world(|config| {
+            config["tokens"] = json!({ "validation": validation });
+            config["issuers"][0]["ownClient"] = json!(true);
+        })
+        .await
+}
+
+pub(crate) async fn auto_introspects_lightweight_tokens(keycloak: &Keycloak) {
+    let mut world = validating(keycloak, "Auto").await;
+    let light = keycloak.token("wiki-light", "alice").await;
+    assert_eq!(outcome(&world, &light).await, is(200, "alice"));
+    assert_eq!(outcome(&world, &keycloak.token("wiki-rest", "alice").await).await, is(200, "alice"));
+    // The token has no audience, the answer has: the audience check runs on the answer.
+    world.reconfigure(|config| config["issuers"][0]["audiences"] = json!(["wiki-gate"])).await;
+    assert_eq!(outcome(&world, &light).await, is(200, "alice"));
+    world.reconfigure(|config| config["issuers"][0]["audiences"] = json!(["confluence"])).await;
+    assert_eq!(outcome(&world, &light).await, is(401, "audience_mismatch"));
+    // Client credentials with a lightweight token: the answer names the service account.
+    world.reconfigure(|config| config["issuers"][0]["audiences"] = json!([])).await;
+    let of_client = keycloak.token_of("wiki-light").await;
+    assert_eq!(outcome(&world, &of_client).await, is(403, "service_account_unmapped"));
+    let account = json!([{"client": "wiki-light", "username": "svc-reports"}]);
+    world.reconfigure(|config| config["serviceAccounts"] = account).await;
+    assert_eq!(outcome(&world, &of_client).await, is(200, "svc-reports"));
+}
+
+pub(crate) async fn introspection_sees_what_local_validation_does_not(keycloak: &Keycloak) {
+    let mut asking = validating(keycloak, "Introspection").await;
+    let local = validating(keycloak, "Local").await;
+    let token = keycloak.token("wiki-rich", "bob").await;
+    for world in [&asking, &local] {
+        assert_eq!(outcome(world, &token).await, is(200, "bob"));
+    }
+    // What was answered counts for half a minute: a token that was not asked about yet shows it at once.
+    let revoked = keycloak.token("wiki-rich", "bob").await;
+    keycloak.revoke("wiki-rich", &revoked).await;
+    assert_eq!(outcome(&asking, &revoked).await, is(401, "token_inactive"));
+    assert_eq!(outcome(&local, &revoked).await, is(200, "bob"), "documented: until it expires");
+
+    let of_disabled = keycloak.token("wiki-rich", "bob").await;
+    keycloak.enable("bob", false).await;
+    let seen = (outcome(&asking, &of_disabled).await, outcome(&local, &of_disabled).await);
+    keycloak.enable("bob", true).await;
+    assert_eq!(seen, (is(401, "token_inactive"), is(200, "bob")));
+
+    // A token in whose audience the asking client is not: inactive since Keycloak 26.6.2, and status says why.
+    let stranger = keycloak.token("wiki-rest", "alice").await;
+    assert_eq!(outcome(&asking, &stranger).await, is(401, "token_inactive"));
+    let advisories = asking.status().await["advisories"].to_string();
+    assert!(advisories.contains("ClientNotInAudience: "), "{advisories}");
+
+    asking.mount_client_secret(Some("wrong")).await;
+    let token = keycloak.token("wiki-rich", "bob").await;
+    assert_eq!(outcome(&asking, &token).await, is(503, "validation_unavailable"));
+    let advisories = asking.status().await["advisories"].to_string();
+    assert!(advisories.contains("ClientRejected: "), "{advisories}");
+}
+
+pub(crate) async fn userinfo_wants_openid(keycloak: &Keycloak) {
+    let world = validating(keycloak, "UserInfo").await;
+    let with = access_token(&keycloak.login("wiki-rest", "alice", "openid").await);
+    assert_eq!(outcome(&world, &with).await, is(200, "alice"));
+    let without = keycloak.token("wiki-rest", "alice").await;
+    assert_eq!(outcome(&world, &without).await, is(403, "openid_scope_missing"));
+    let advisories = world.status().await["advisories"].to_string();
+    assert!(advisories.contains("OpenidMissing: "), "{advisories}");
+
+    // The session ends: userinfo knows at once.
+    let login = keycloak.login("wiki-rest", "alice", "openid").await;
+    let session: Value = keycloak_claims(&access_token(&login))["sid"].clone();
+    keycloak.admin("DELETE", &format!("/sessions/{}", session.as_str().unwrap()), Value::Null).await;
+    assert_eq!(outcome(&world, &access_token(&login)).await, is(401, "token_inactive"));
+}
+
+fn keycloak_claims(token: &str) -> Value {
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
+    serde_json::from_slice(&B64.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+}
