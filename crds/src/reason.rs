@@ -112,6 +112,8 @@ reasons! {
     PartyMismatch = 401 "party_mismatch" TOKEN,
         "The client that got this token may not call this API.";
 
+    TokenRevoked = 401 "token_revoked" TOKEN,
+        "The realm has revoked all tokens that were issued before a certain time, and this one is older. Get a new one.";
     TokenInactive = 401 "token_inactive" TOKEN,
         "The identity provider does not accept the token any more: it was revoked, its session has ended, or its user or client is disabled.";
 

@@ -162,6 +162,7 @@ impl Verified {
             claims: &self.claims,
             issuer,
             issuer_names: keys.names(self.issuer),
+            not_before: keys.not_before(self.issuer),
             tokens: &settings.tokens,
             says_access_token: self.says_access_token,
             now,

@@ -1,7 +1,7 @@
 //! From the written configuration to settings. The operator runs this before it writes a configuration and the
 //! sidecar when it reads one, so that the operator cannot ship what its sidecars refuse.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use super::{
     config::{Config, Identity, Issuer, Upstream, VERSION},
@@ -185,7 +185,7 @@ fn parse_issuer(index: usize, issuer: Issuer, errors: &mut Errors) -> Option<Iss
 }
 
 fn parse_tokens(rules: TokenRules, errors: &mut Errors) -> TokenSettings {
-    let TokenRules { validation, algorithms, clock_skew, required } = rules;
+    let TokenRules { validation, algorithms, clock_skew, required, revocation } = rules;
     errors.require(!algorithms.is_empty(), "tokens.algorithms", "needs at least one algorithm");
     errors.require(
         clock_skew.0 <= TokenSettings::MAX_CLOCK_SKEW,
@@ -210,7 +210,19 @@ fn parse_tokens(rules: TokenRules, errors: &mut Errors) -> TokenSettings {
         "tokens.required.clientRoles",
         "needs client and role",
     );
-    TokenSettings { validation, algorithms, clock_skew: clock_skew.0, required }
+    let poll = revocation.poll_interval.0;
+    errors.require(
+        poll.is_zero() || poll >= Duration::from_secs(1),
+        "tokens.revocation.pollInterval",
+        "must be 0s for never, or at least 1s",
+    );
+    TokenSettings {
+        validation,
+        algorithms,
+        clock_skew: clock_skew.0,
+        required,
+        revocation_poll: (!poll.is_zero()).then_some(poll),
+    }
 }
 
 fn parse_username_attribute(attribute: String, errors: &mut Errors) -> Option<UsernameSource> {

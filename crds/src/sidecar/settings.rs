@@ -45,6 +45,8 @@ pub struct TokenSettings {
     pub clock_skew: Duration,
     /// What it must grant.
     pub required: Required,
+    /// How often realms are asked for their `tokens-not-before`.
+    pub revocation_poll: Option<Duration>,
 }
 
 impl TokenSettings {

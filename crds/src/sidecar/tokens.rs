@@ -99,6 +99,8 @@ pub struct TokenRules {
     pub clock_skew: GoDuration,
     /// What a token must grant.
     pub required: Required,
+    /// How tokens are revoked before they expire.
+    pub revocation: Revocation,
 }
 
 impl Default for TokenRules {
@@ -108,7 +110,25 @@ impl Default for TokenRules {
             algorithms: Algorithm::ALL.to_vec(),
             clock_skew: GoDuration(std::time::Duration::from_secs(30)),
             required: Required::default(),
+            revocation: Revocation::default(),
         }
+    }
+}
+
+/// How tokens that are validated locally are revoked before they expire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Revocation {
+    /// How often a realm of Keycloak is asked for its `tokens-not-before`: after "Set to now" under Sessions, Actions,
+    /// Revocation, older tokens are refused within this time. `0s`: never. At least `1s` else. Single sessions, users and
+    /// tokens are seen by `validation: Introspection` only.
+    pub poll_interval: GoDuration,
+}
+
+impl Default for Revocation {
+    fn default() -> Self {
+        Self { poll_interval: GoDuration(std::time::Duration::from_secs(30)) }
     }
 }
 

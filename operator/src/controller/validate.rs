@@ -115,8 +115,9 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         deletion_policy: _,
     } = policy.spec.clone();
     let IdentitySpec::Oauth1(oauth1) = upstream.identity;
-    let Tokens { validation, audiences, authorized_parties, algorithms, clock_skew, required } = tokens;
-    let token_rules = TokenRules { validation, algorithms, clock_skew, required };
+    let Tokens { validation, audiences, authorized_parties, algorithms, clock_skew, required, revocation } =
+        tokens;
+    let token_rules = TokenRules { validation, algorithms, clock_skew, required, revocation };
     let reference = PolicyRef {
         namespace: policy.namespace().unwrap_or_default(),
         name: policy.name_any(),

@@ -83,6 +83,11 @@ fn other_fields() -> Vec<Row> {
                    "keycloak": {"host": "h", "realm": "r", "clientSecretRef": {"name": "sso-client"}}}),
             None,
         ),
+        (json!({"tokens": {"revocation": {"pollInterval": "0s"}}}), None),
+        (
+            json!({"tokens": {"revocation": {"pollInterval": "5ms"}}}),
+            Some("pollInterval must be 0s for never"),
+        ),
         (json!({"tokens": {"algorithms": []}}), Some("spec.tokens.algorithms")),
         (json!({"tokens": {"algorithms": ["HS256"]}}), Some("Unsupported value")),
         (json!({"tokens": {"required": {"clientRoles": [{"client": "wiki", "role": "editor"}]}}}), None),

@@ -8,6 +8,7 @@ pub mod lifetime;
 pub mod party;
 pub mod proof;
 pub mod requirements;
+pub mod revocation;
 
 use restward_crds::sidecar::settings::{IssuerSettings, TokenSettings};
 
@@ -22,6 +23,8 @@ pub struct Input<'a> {
     pub issuer: &'a IssuerSettings,
     /// The `iss` values of this issuer.
     pub issuer_names: &'a [String],
+    /// Tokens that this issuer issued before are revoked; 0 for none.
+    pub not_before: i64,
     /// What a token has to be, whoever issued it.
     pub tokens: &'a TokenSettings,
     /// Whether the token's header says that it is an access token (RFC 9068).
@@ -34,7 +37,8 @@ pub struct Input<'a> {
 pub type Check = fn(&Input<'_>) -> Result<(), Deny>;
 
 /// Whose token, what kind of token, when: asked of the token's own claims in every mode, before anybody else is asked.
-pub const OF_THE_TOKEN: &[Check] = &[issuer::check, kind::check, proof::check, lifetime::check];
+pub const OF_THE_TOKEN: &[Check] =
+    &[issuer::check, kind::check, proof::check, lifetime::check, revocation::check];
 
 /// For whom it is and what it grants: asked of the claims that decide, which may be the provider's answer.
 pub const OF_ITS_GRANTS: &[Check] = &[audience::check, party::check, requirements::check];
@@ -55,6 +59,7 @@ pub(crate) mod testing {
     pub(crate) struct Given {
         pub(crate) issuer: IssuerSettings,
         pub(crate) tokens: TokenSettings,
+        pub(crate) not_before: i64,
         pub(crate) says_access_token: bool,
     }
 
@@ -103,14 +108,16 @@ pub(crate) mod testing {
             algorithms: Algorithm::ALL.to_vec(),
             clock_skew: Duration::from_secs(30),
             required: Required::default(),
+            revocation_poll: None,
         };
-        let mut given = Given { issuer: issuer_settings(), tokens, says_access_token: false };
+        let mut given = Given { issuer: issuer_settings(), tokens, not_before: 0, says_access_token: false };
         adjust(&mut given);
-        let Given { issuer, tokens, says_access_token } = &given;
+        let Given { issuer, tokens, not_before, says_access_token } = &given;
         let input = Input {
             claims: &claims,
             issuer,
             issuer_names: &["https://sso.example.com/realms/wiki".to_owned()],
+            not_before: *not_before,
             tokens,
             says_access_token: *says_access_token,
             now: NOW,

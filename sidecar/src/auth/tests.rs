@@ -192,7 +192,8 @@ fn every_check_is_in_the_list() {
     let settings = settings(json!({ "issuers": [issuer], "tokens": tokens }));
     let judge = |changes: serde_json::Value| {
         let claims = claims(forge::laid_over(json!({"aud": "wiki", "scope": "wiki"}), changes));
-        authenticate(&settings, &snapshot(), &rsa_key().token(&header(), &claims), NOW)
+        let keys = snapshot().with_not_before(0, NOW.secs() - 50).unwrap();
+        authenticate(&settings, &keys, &rsa_key().token(&header(), &claims), NOW)
     };
     assert!(judge(json!({})).is_ok());
     let table = [
@@ -200,6 +201,7 @@ fn every_check_is_in_the_list() {
         (json!({"typ": "ID"}), Reason::NotAnAccessToken),
         (json!({"cnf": {"jkt": "x"}}), Reason::ProofRequired),
         (json!({"exp": NOW.secs() - 30}), Reason::TokenExpired),
+        (json!({"iat": NOW.secs() - 100}), Reason::TokenRevoked),
         (json!({"aud": "account"}), Reason::AudienceMismatch),
         (json!({"azp": "other"}), Reason::PartyMismatch),
         (json!({"scope": "openid"}), Reason::ScopeMissing),

@@ -87,7 +87,13 @@ pub fn jwks_url(issuer: &IssuerSettings, asked: &Url, document: &Document) -> Re
 /// Where to ask about tokens, by the same rule; an endpoint elsewhere counts as none.
 pub fn endpoints(issuer: &IssuerSettings, asked: &Url, document: &Document) -> Endpoints {
     let at = |text: &Option<String>| usable(issuer, asked, text.as_deref()?);
+    // `<realm>/.well-known/openid-configuration`
+    let mut realm = asked.clone();
+    if let Ok(mut path) = realm.path_segments_mut() {
+        path.pop().pop();
+    }
     Endpoints {
+        realm: Some(realm),
         introspection: at(&document.introspection_endpoint),
         userinfo: at(&document.userinfo_endpoint),
     }
@@ -182,6 +188,7 @@ mod tests {
                 "{uri}"
             );
             assert_eq!(got.userinfo, None);
+            assert_eq!(got.realm.unwrap().as_str(), "https://sso.example.com/realms/wiki");
         }
         let inside = with(|issuer| issuer.backchannel = Some("http://kc.svc:8080".parse().unwrap()));
         let asked = candidates(&inside).remove(0);

@@ -126,6 +126,18 @@ impl Fetcher {
         Ok(IssuerKeys { names, keys, endpoints })
     }
 
+    /// Since when a realm's tokens count, in seconds since the epoch; 0: ever.
+    ///
+    /// # Errors
+    /// It does not say.
+    pub async fn not_before(&self, realm: &Url) -> Result<i64, Failure> {
+        let answer = self.get_json(realm).await?;
+        answer
+            .get("tokens-not-before")
+            .and_then(Value::as_i64)
+            .ok_or_else(|| unexpected(realm, "has no tokens-not-before"))
+    }
+
     /// The first candidate that answers; a realm that is not found at one may be at the next.
     async fn discover(&self, issuer: &IssuerSettings) -> Result<(Url, Document), Failure> {
         let mut failed: Option<Failure> = None;

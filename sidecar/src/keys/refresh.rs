@@ -27,6 +27,8 @@ const REFRESH_EVERY: Duration = Duration::from_mins(5);
 const RETRY_STALE: Duration = Duration::from_mins(1);
 /// After a failed one, while there are none.
 const RETRY_ABSENT: Duration = Duration::from_secs(10);
+/// After a realm did not say since when its tokens count.
+const RETRY_NOT_BEFORE: Duration = Duration::from_secs(1);
 /// Tokens with unknown keys cause at most one request in this time, for each issuer.
 const UNKNOWN_KEY_WINDOW: Duration = Duration::from_secs(10);
 
@@ -68,6 +70,8 @@ struct Shared {
     reports: Vec<ArcSwap<Report<ProviderReason>>>,
     /// One request at a time for each issuer, and when the last one ended with what.
     asking: Vec<tokio::sync::Mutex<Option<(Instant, Asked)>>>,
+    /// How often realms are asked for their `tokens-not-before`.
+    revocation_poll: Option<Duration>,
 }
 
 impl Keys {
@@ -92,6 +96,7 @@ impl Keys {
                 publish: Mutex::new(()),
                 reports: issuers.iter().map(|_| ArcSwap::from_pointee(pending())).collect(),
                 asking: issuers.iter().map(|_| tokio::sync::Mutex::new(None)).collect(),
+                revocation_poll: settings.tokens.revocation_poll,
                 issuers,
             }),
         })
@@ -102,6 +107,7 @@ impl Keys {
         // What the operator last saw changes with every rotation and is only a seed.
         let comparable = |issuer: &IssuerSettings| IssuerSettings { last_known: None, ..issuer.clone() };
         self.shared.ca_pem.as_deref() == ca_pem
+            && self.shared.revocation_poll == settings.tokens.revocation_poll
             && self.shared.issuers.iter().map(comparable).eq(settings.issuers.iter().map(comparable))
     }
 
@@ -129,8 +135,35 @@ impl Keys {
 
     /// Keeps every issuer's keys fresh until `shutdown`.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let issuers = (0..self.shared.issuers.len()).map(|issuer| self.keep_fresh(issuer));
-        shutdown.run_until_cancelled(join_all(issuers)).await;
+        let issuers = 0..self.shared.issuers.len();
+        let keys = join_all(issuers.clone().map(|issuer| self.keep_fresh(issuer)));
+        let revocation = async {
+            if let Some(every) = self.shared.revocation_poll {
+                join_all(issuers.map(|issuer| self.follow_revocation(issuer, every))).await;
+            }
+        };
+        shutdown.run_until_cancelled(async { tokio::join!(keys, revocation) }).await;
+    }
+
+    /// Asks the realm since when its tokens count. While it does not answer, what it said last holds.
+    async fn follow_revocation(&self, issuer: usize, every: Duration) {
+        loop {
+            let asked = self.ask_not_before(issuer).await;
+            tokio::time::sleep(if asked { every } else { every.min(RETRY_NOT_BEFORE) }).await;
+        }
+    }
+
+    /// Whether the realm could be asked and said something.
+    async fn ask_not_before(&self, issuer: usize) -> bool {
+        let realm = self.snapshot().endpoints(issuer).and_then(|endpoints| endpoints.realm.clone());
+        let (Some(realm), Some(fetcher)) = (realm, self.fetcher(issuer)) else { return false };
+        let Ok(second) = fetcher.not_before(&realm).await else { return false };
+        let _one_at_a_time = self.shared.publish.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(changed) = self.snapshot().with_not_before(issuer, second) {
+            tracing::info!(idp.not_before = second, "the realm has revoked older tokens");
+            self.shared.snapshot.store(Arc::new(changed));
+        }
+        true
     }
 
     async fn keep_fresh(&self, issuer: usize) {

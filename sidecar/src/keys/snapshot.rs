@@ -23,6 +23,8 @@ pub struct IssuerKeys {
 /// Where an issuer answers questions about tokens, as the sidecar reaches it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Endpoints {
+    /// The realm itself, which says since when its tokens count.
+    pub realm: Option<Url>,
     /// RFC 7662.
     pub introspection: Option<Url>,
     /// OpenID Connect Core section 5.3.
@@ -33,6 +35,8 @@ pub struct Endpoints {
 #[derive(Clone, Default)]
 pub struct Snapshot {
     issuers: Vec<IssuerKeys>,
+    /// By issuer: tokens that were issued before are revoked. Known apart from the keys, as it is asked for more often.
+    not_before: Vec<i64>,
 }
 
 /// The key that a token must be signed with.
@@ -50,7 +54,7 @@ pub enum Selection<'a> {
 impl Snapshot {
     /// The snapshot of these issuers.
     pub fn new(issuers: Vec<IssuerKeys>) -> Self {
-        Self { issuers }
+        Self { not_before: vec![0; issuers.len()], issuers }
     }
 
     /// The issuer of this exact name.
@@ -80,7 +84,21 @@ impl Snapshot {
         if let Some(slot) = issuers.get_mut(issuer) {
             *slot = state;
         }
-        Self { issuers }
+        Self { issuers, not_before: self.not_before.clone() }
+    }
+
+    /// Tokens that this issuer issued before this second are revoked; 0 for none.
+    pub fn not_before(&self, issuer: usize) -> i64 {
+        self.not_before.get(issuer).copied().unwrap_or_default()
+    }
+
+    /// This snapshot with another such second; `None`: it is the same.
+    #[must_use]
+    pub fn with_not_before(&self, issuer: usize, second: i64) -> Option<Self> {
+        let mut changed = self.clone();
+        let slot = changed.not_before.get_mut(issuer).filter(|slot| **slot != second)?;
+        *slot = second;
+        Some(changed)
     }
 
     /// Chooses among the keys of this issuer only (RFC 8725 section 3.8), by exact key id. A token without key id is

@@ -35,4 +35,5 @@ async fn everything_about_tokens() {
     validation::auto_introspects_lightweight_tokens(&keycloak).await;
     validation::introspection_sees_what_local_validation_does_not(&keycloak).await;
     validation::userinfo_wants_openid(&keycloak).await;
+    validation::not_before_revokes_everything(&keycloak).await;
 }

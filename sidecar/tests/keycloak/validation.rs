@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     realm::{Keycloak, access_token, is, outcome},
-    support::World,
+    support::{World, eventually},
 };
 
 /// A sidecar that is the client `wiki-gate` of the realm.
@@ -87,4 +87,20 @@ pub(crate) async fn userinfo_wants_openid(keycloak: &Keycloak) {
 fn keycloak_claims(token: &str) -> Value {
     use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
     serde_json::from_slice(&B64.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+}
+
+/// Last of all, as it revokes what other scenarios use.
+pub(crate) async fn not_before_revokes_everything(keycloak: &Keycloak) {
+    let world =
+        keycloak.world(|config| config["tokens"] = json!({"revocation": {"pollInterval": "1s"}})).await;
+    let token = keycloak.token("wiki-rest", "alice").await;
+    assert_eq!(outcome(&world, &token).await, is(200, "alice"));
+    let just_after = keycloak_claims(&token)["iat"].as_i64().unwrap() + 1;
+    keycloak.admin("PUT", "", json!({"notBefore": just_after})).await;
+    eventually("the realm's not-before is heard", || async {
+        outcome(&world, &token).await == is(401, "token_revoked")
+    })
+    .await;
+    let young = keycloak.token("wiki-rest", "alice").await;
+    assert_eq!(outcome(&world, &young).await, is(200, "alice"));
 }

@@ -181,3 +181,20 @@ async fn the_sidecars_own_credentials_are_needed_reloaded_and_never_shown() {
     }
     assert!(!everything.contains(&format!("{CLIENT_ID}:")));
 }
+
+#[tokio::test]
+async fn a_realm_that_revokes_everything_is_heard() {
+    let polling = |every: &str| {
+        let every = json!({"revocation": {"pollInterval": every}});
+        World::with(|config| config["tokens"] = every)
+    };
+    let world = polling("1s").await;
+    let old = world.idp.token_with(json!({"iat": keys::now() - 60}));
+    assert_eq!(outcome(&world, &old).await, is(200, "alice"));
+    world.idp.revoke_before(keys::now() - 30);
+    crate::support::eventually("the old token is refused", || async {
+        outcome(&world, &old).await == is(401, "token_revoked")
+    })
+    .await;
+    assert_eq!(outcome(&world, &world.idp.token("alice")).await, is(200, "alice"), "a new one is not");
+}

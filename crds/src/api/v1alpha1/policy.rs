@@ -9,7 +9,7 @@ use super::status::RestApiAuthPolicyStatus;
 use crate::sidecar::{
     config::{AnonymousPaths, Credentials, Timeouts},
     terms::{Mode, Scheme, ServiceAccount, Switch},
-    tokens::{Algorithm, Required, TokenRules, Validation},
+    tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
 };
 use crate::text::GoDuration;
 
@@ -222,6 +222,11 @@ pub struct Tokens {
     /// What a token must grant: every entry of every list, else 403.
     #[serde(default)]
     pub required: Required,
+    /// How tokens are revoked before they expire.
+    #[serde(default)]
+    #[x_kube(validation = ("duration(self.pollInterval) == duration('0s') || duration(self.pollInterval) >= duration('1s')",
+        "pollInterval must be 0s for never, or at least 1s"))]
+    pub revocation: Revocation,
 }
 
 impl Default for Tokens {
@@ -233,6 +238,7 @@ impl Default for Tokens {
             algorithms: every_algorithm(),
             clock_skew: default_clock_skew(),
             required: Required::default(),
+            revocation: Revocation::default(),
         }
     }
 }

@@ -28,6 +28,7 @@ fn the_smallest_configuration_has_safe_defaults() {
     assert_eq!(settings.anonymous_paths.presets.len(), 6);
     assert_eq!(settings.tokens.algorithms, Algorithm::ALL);
     assert_eq!(settings.tokens.clock_skew.as_secs(), 30);
+    assert_eq!(settings.tokens.revocation_poll.unwrap().as_secs(), 30);
     assert_eq!(settings.upstream.identity.reserved_consumer(), "restward-atlassian-wiki");
 }
 
@@ -76,6 +77,7 @@ fn every_bad_optional_member_is_named() {
         ("", "tokens", json!({"algorithms": ["none"]}), "config"),
         ("", "tokens", json!({"clockSkew": "61s"}), "tokens.clockSkew"),
         ("", "tokens", json!({"validation": "Introspection"}), "tokens.validation"),
+        ("", "tokens", json!({"revocation": {"pollInterval": "999ms"}}), "tokens.revocation.pollInterval"),
         ("", "tokens", json!({"required": {"scopes": ["a b"]}}), "tokens.required.scopes"),
         ("", "tokens", json!({"required": {"realmRoles": [""]}}), "tokens.required.realmRoles"),
         ("", "tokens", json!({"required": {"groups": ["/staff/"]}}), "tokens.required.groups"),

@@ -45,6 +45,7 @@ fn what_the_sidecar_would_refuse_is_refused_with_the_field_of_the_policy() {
 fn the_rules_for_tokens_reach_the_sidecar() {
     let tokens = json!({
         "audiences": ["wiki"], "authorizedParties": ["app"], "algorithms": ["ES256"], "clockSkew": "5s",
+        "revocation": {"pollInterval": "7s"},
         "required": {"scopes": ["s"], "realmRoles": ["r"], "groups": ["/g"], "clientRoles": [{"client": "c", "role": "r"}]},
     });
     let settings = validate(&policy(json!({ "tokens": tokens })), &observed()).unwrap().settings;
@@ -55,6 +56,7 @@ fn the_rules_for_tokens_reach_the_sidecar() {
     let rules: TokenRules = serde_json::from_value(rules).unwrap();
     assert_eq!(settings.tokens.algorithms, rules.algorithms);
     assert_eq!(settings.tokens.clock_skew, rules.clock_skew.0);
+    assert_eq!(settings.tokens.revocation_poll.unwrap().as_secs(), 7);
     assert_eq!(settings.tokens.required, rules.required);
 }
 

@@ -1,6 +1,6 @@
 //! When the identity provider is asked, and what is held meanwhile.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
 
 use futures::future::join_all;
 use restward_crds::sidecar::tokens::Algorithm;
@@ -14,12 +14,15 @@ struct Provider {
     server: Scripted,
     phase: Arc<AtomicU8>,
     fetches: Arc<AtomicUsize>,
+    not_before: Arc<AtomicI64>,
 }
 
 impl Provider {
     async fn start() -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (phase, fetches) = (Arc::new(AtomicU8::new(0)), Arc::new(AtomicUsize::new(0)));
+        let not_before = Arc::new(AtomicI64::new(0));
+        let revoked = Arc::clone(&not_before);
         let (now, count) = (Arc::clone(&phase), Arc::clone(&fetches));
         let server = Scripted::start(move |asked| {
             let base = format!("http://{}", asked.headers["host"].to_str().unwrap());
@@ -28,7 +31,9 @@ impl Provider {
                 1 => return (503, vec![], String::new()),
                 _ => "k2",
             };
-            let body = if asked.target == "/certs" {
+            let body = if asked.target == "/realms/wiki" {
+                json!({"realm": "wiki", "tokens-not-before": revoked.load(Ordering::SeqCst)})
+            } else if asked.target == "/certs" {
                 count.fetch_add(1, Ordering::SeqCst);
                 json!({"keys": [forge::rsa_key().jwk(kid)]})
             } else {
@@ -37,7 +42,7 @@ impl Provider {
             (200, vec![], body.to_string())
         })
         .await;
-        Self { server, phase, fetches }
+        Self { server, phase, fetches, not_before }
     }
 
     fn become_phase(&self, phase: u8) {
@@ -91,6 +96,26 @@ async fn unknown_keys_cause_one_request_in_ten_seconds_however_many_ask() {
     keys.refresh_unknown_kid(0).await;
     assert_eq!(provider.fetches.load(Ordering::SeqCst), 2);
     assert_eq!(keys.refresh_unknown_kid(7).await, Asked::Failed, "no such issuer");
+}
+
+#[tokio::test]
+async fn the_realms_not_before_is_followed_and_holds_while_it_is_down() {
+    let provider = Provider::start().await;
+    let keys = provider.keys();
+    assert!(!keys.ask_not_before(0).await, "where the realm is, discovery says");
+    keys.ask(0, Duration::ZERO).await;
+    assert!(keys.ask_not_before(0).await);
+    let before = keys.snapshot();
+    assert!(keys.ask_not_before(0).await);
+    assert!(Arc::ptr_eq(&before, &keys.snapshot()), "verdicts are kept while nothing changes");
+    provider.not_before.store(1_700_000_000, Ordering::SeqCst);
+    assert!(keys.ask_not_before(0).await);
+    assert_eq!(keys.snapshot().not_before(0), 1_700_000_000);
+    provider.become_phase(1);
+    assert!(!keys.ask_not_before(0).await);
+    provider.become_phase(2);
+    keys.ask(0, Duration::ZERO).await;
+    assert_eq!(keys.snapshot().not_before(0), 1_700_000_000, "new keys forget nothing");
 }
 
 #[tokio::test]

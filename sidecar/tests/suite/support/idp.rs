@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
@@ -27,6 +27,7 @@ struct State {
     fetches: AtomicUsize,
     keys: Mutex<Vec<Value>>,
     online: Mutex<Online>,
+    not_before: AtomicI64,
 }
 
 /// How questions about tokens are answered, and which came.
@@ -49,6 +50,7 @@ impl Idp {
             fetches: AtomicUsize::new(0),
             keys: Mutex::new(vec![keys::jwk(keys::realm(), "k1")]),
             online: Mutex::default(),
+            not_before: AtomicI64::new(0),
         });
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
@@ -79,6 +81,11 @@ impl Idp {
     /// Changes how questions about tokens are answered.
     pub(crate) fn online<T>(&self, change: impl FnOnce(&mut Online) -> T) -> T {
         change(&mut self.state.online.lock().unwrap())
+    }
+
+    /// Revokes all tokens that were issued before this second.
+    pub(crate) fn revoke_before(&self, second: i64) {
+        self.state.not_before.store(second, Ordering::SeqCst);
     }
 
     /// How often it was asked about tokens.
@@ -173,6 +180,7 @@ async fn serve(mut stream: TcpStream, port: u16, state: Arc<State>) {
                 online.introspection.clone().unwrap_or((200, claims))
             }
         }
+        "/realms/wiki" => (200, json!({"tokens-not-before": state.not_before.load(Ordering::SeqCst)})),
         "/realms/wiki/protocol/openid-connect/certs" => {
             state.fetches.fetch_add(1, Ordering::SeqCst);
             (200, json!({"keys": *state.keys.lock().unwrap()}))
