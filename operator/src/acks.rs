@@ -23,6 +23,13 @@ pub struct Ack {
     pub status: Option<SidecarStatus>,
 }
 
+impl Ack {
+    /// Whether the sidecar runs the configuration with this hash; any will do when it is not known.
+    pub fn runs(&self, config_hash: Option<&str>) -> bool {
+        self.status.as_ref().is_some_and(|status| config_hash.is_none_or(|hash| status.config_hash == hash))
+    }
+}
+
 /// Asks sidecars.
 #[derive(Debug, Clone)]
 pub struct Acks {

@@ -27,14 +27,14 @@ use std::{sync::Arc, time::Duration};
 use kube::{Client, Resource, ResourceExt, runtime::controller::Action};
 use restward_crds::{
     api::v1alpha1::RestApiAuthPolicy,
-    condition::ConditionType,
+    condition::{ConditionType, ReadyReason},
     sidecar::config::{Config, Identity, LastKnown},
 };
 
 use crate::{
     acks::Acks,
     args::Sidecar,
-    conditions::Truth,
+    conditions::{Finding, Truth},
     events::Events,
     keys::{KeyError, PolicyKeys},
     metrics::Metrics,
@@ -134,9 +134,9 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     };
     let fresh = provider.as_ref().and_then(|answer| answer.as_ref().ok()).cloned();
     let programmed = program(context, &verdict, &observed, &uid, fresh).await;
-    let (programming, keys) = match &programmed {
-        Ok((programming, keys)) => (programming.clone(), keys.as_ref()),
-        Err(error) => (Programming::Failed(describe(error)), None),
+    let (programming, keys, config_hash) = match &programmed {
+        Ok(done) => (done.programming.clone(), done.keys.as_ref(), done.config_hash.as_deref()),
+        Err(error) => (Programming::Failed(describe(error)), None, None),
     };
 
     let candidate = match (&verdict, &observed.programmed) {
@@ -156,21 +156,44 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         programming: &programming,
         census: &census,
         acks: &acks,
+        config_hash,
         provider: provider.as_ref(),
         public_key: keys.map(PolicyKeys::public_key),
         consumer_key: consumer_key(&verdict, &observed),
     };
     let findings = assess::findings(&outcome);
     update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;
+    let settled = is_ready(&findings) && acks.iter().all(|ack| ack.runs(config_hash));
     programmed?;
-    let is_ready =
-        findings.iter().any(|finding| finding.kind == ConditionType::Ready && finding.truth == Truth::True);
-    Ok(Action::requeue(if is_ready { LATER } else { SOON }))
+    Ok(Action::requeue(if settled { LATER } else { SOON }))
+}
+
+/// Without reservation: a policy that is Ready with known keys while its identity provider is away is looked at again soon.
+fn is_ready(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| {
+        finding.kind == ConditionType::Ready
+            && finding.truth == Truth::True
+            && finding.reason == ReadyReason::Ready.as_str()
+    })
 }
 
 fn describe(error: &Error) -> String {
     let source = std::error::Error::source(error).map(|source| format!(": {source}"));
     format!("{error}{}", source.unwrap_or_default())
+}
+
+/// What came of programming a policy.
+struct Programmed {
+    programming: Programming,
+    keys: Option<PolicyKeys>,
+    /// Hash of the configuration, when it was rendered now.
+    config_hash: Option<String>,
+}
+
+impl Programmed {
+    fn only(programming: Programming, keys: Option<PolicyKeys>) -> Self {
+        Self { programming, keys, config_hash: None }
+    }
 }
 
 /// Steps 3 and 4: what the policy needs comes into the cluster.
@@ -180,7 +203,7 @@ async fn program(
     observed: &Observed,
     uid: &str,
     fresh: Option<LastKnown>,
-) -> Result<(Programming, Option<PolicyKeys>), Error> {
+) -> Result<Programmed, Error> {
     let client = &context.client;
     let plan = build::keys(&observed.stored_keys, uid, &observed.pods);
     let (validated, target) = match (verdict, &observed.programmed) {
@@ -190,12 +213,12 @@ async fn program(
             let target = context.webhook_target()?;
             apply::webhook(client, &build::webhook(&last_good.candidate, &target)).await?;
             return Ok(match plan {
-                KeyPlan::Keep(keys) => (Programming::LastGood, Some(keys)),
-                KeyPlan::Missing(message) => (Programming::KeyMissing(message), None),
-                KeyPlan::Generate => (Programming::LastGood, None),
+                KeyPlan::Keep(keys) => Programmed::only(Programming::LastGood, Some(keys)),
+                KeyPlan::Missing(message) => Programmed::only(Programming::KeyMissing(message), None),
+                KeyPlan::Generate => Programmed::only(Programming::LastGood, None),
             });
         }
-        (Err(_), None) => return Ok((Programming::Nothing, None)),
+        (Err(_), None) => return Ok(Programmed::only(Programming::Nothing, None)),
     };
     let keys = match plan {
         KeyPlan::Keep(keys) => keys,
@@ -206,14 +229,14 @@ async fn program(
             apply::store_keys(client, &validated.candidate, &keys).await?;
             keys
         }
-        KeyPlan::Missing(message) => return Ok((Programming::KeyMissing(message), None)),
+        KeyPlan::Missing(message) => return Ok(Programmed::only(Programming::KeyMissing(message), None)),
     };
     let (map, hash) = build::config_map(validated, &build::config(validated, fresh, observed));
     apply::config_map(client, &map).await?;
     apply::webhook(client, &build::webhook(&validated.candidate, &target)).await?;
     let injected: Vec<_> = observed.pods.iter().filter(|pod| pod.is_injected_by(uid)).collect();
     apply::touch_pods(client, &validated.candidate.namespace, &injected, &hash).await?;
-    Ok((Programming::Done, Some(keys)))
+    Ok(Programmed { programming: Programming::Done, keys: Some(keys), config_hash: Some(hash) })
 }
 
 impl Context {

@@ -54,6 +54,8 @@ pub struct Outcome<'a> {
     pub census: &'a Census,
     /// What the sidecars say.
     pub acks: &'a [Ack],
+    /// Hash of the configuration that they are to run; `None` when it was not rendered now.
+    pub config_hash: Option<&'a str>,
     /// What the operator itself heard from the identity provider; `None` when it did not ask.
     pub provider: Option<&'a Result<(), Failure>>,
     /// Public half of the consumer's key.
@@ -161,8 +163,11 @@ fn injected(outcome: &Outcome<'_>) -> Finding {
     found(ConditionType::Injected, truth, reason.as_str(), message)
 }
 
-fn reports<R: Clone>(outcome: &Outcome<'_>, report: impl Fn(&SidecarStatus) -> &Report<R>) -> Vec<Report<R>> {
-    outcome.acks.iter().filter_map(|ack| ack.status.as_ref()).map(|status| report(status).clone()).collect()
+fn reports<'a, R: Clone>(
+    acks: impl Iterator<Item = &'a Ack>,
+    report: impl Fn(&SidecarStatus) -> &Report<R>,
+) -> Vec<Report<R>> {
+    acks.filter_map(|ack| ack.status.as_ref()).map(|status| report(status).clone()).collect()
 }
 
 fn identity_provider(outcome: &Outcome<'_>) -> Finding {
@@ -172,7 +177,9 @@ fn identity_provider(outcome: &Outcome<'_>) -> Finding {
         ProviderReason::Degraded => 2,
         _ => 3,
     };
-    let worst = reports(outcome, |status| &status.identity_provider).into_iter().max_by_key(severity);
+    // A sidecar that still runs another configuration speaks of another Keycloak.
+    let current = outcome.acks.iter().filter(|ack| ack.runs(outcome.config_hash));
+    let worst = reports(current, |status| &status.identity_provider).into_iter().max_by_key(severity);
     let own = || match outcome.provider {
         Some(Ok(())) => {
             Report { reason: ProviderReason::Reachable, message: "the operator fetched the keys".into() }
@@ -197,7 +204,7 @@ fn upstream_trusted(outcome: &Outcome<'_>) -> Finding {
         UpstreamReason::Pending => 1,
         _ => 2,
     };
-    let worst = reports(outcome, |status| &status.upstream).into_iter().max_by_key(severity);
+    let worst = reports(outcome.acks.iter(), |status| &status.upstream).into_iter().max_by_key(severity);
     let report = worst.unwrap_or_else(|| Report {
         reason: UpstreamReason::Pending,
         message: "no sidecar has reported yet".into(),

@@ -26,6 +26,8 @@ fn sidecar() -> Sidecar {
     }
 }
 
+const HASH: &str = "0c";
+
 fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
     let status = SidecarStatus {
         sidecar_version: "1".into(),
@@ -35,7 +37,7 @@ fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
             uid: UID.into(),
             generation: 7,
         },
-        config_hash: String::new(),
+        config_hash: HASH.into(),
         config_rejected: None,
         identity_provider: Report { reason: provider, message: "provider says".into() },
         upstream: Report { reason: upstream, message: "upstream says".into() },
@@ -74,6 +76,7 @@ impl Case {
             programming: &self.programming,
             census: &census,
             acks: &self.acks,
+            config_hash: Some(HASH),
             provider: self.provider.as_ref(),
             public_key: Some(keys.public_key()),
             consumer_key: Some("restward-atlassian-wiki".into()),
@@ -196,6 +199,18 @@ fn one_sidecar_that_cannot_reach_the_provider_decides() {
         let acks = order.map(|reason| ack(reason, UpstreamReason::Trusted)).into();
         assert_eq!(Case { acks, ..Case::all_is_well() }.ready(), (Truth::True, "Degraded"));
     }
+}
+
+#[test]
+fn a_sidecar_that_runs_another_configuration_speaks_of_another_keycloak() {
+    let failure = Failure { reason: ProviderReason::Unreachable, message: "no route".into() };
+    let mut case = Case { provider: Some(Err(failure)), ..Case::all_is_well() };
+    assert_eq!(case.finding(ConditionType::IdentityProviderReachable).reason, "Reachable");
+    for ack in &mut case.acks {
+        ack.status.as_mut().unwrap().config_hash = "0b".into();
+    }
+    let finding = case.finding(ConditionType::IdentityProviderReachable);
+    assert_eq!((finding.truth, finding.reason), (Truth::False, "Unreachable"));
 }
 
 #[test]
