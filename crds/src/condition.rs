@@ -11,6 +11,8 @@ pub enum ConditionType {
     Programmed,
     /// Every selected pod has the sidecar.
     Injected,
+    /// Every sidecar runs the configuration of this generation.
+    ConfigCurrent,
     /// The identity provider answers and its keys are known.
     IdentityProviderReachable,
     /// Confluence accepts the users that the sidecar names.
@@ -21,10 +23,11 @@ pub enum ConditionType {
 
 impl ConditionType {
     /// All condition types, in the order of status.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Accepted,
         Self::Programmed,
         Self::Injected,
+        Self::ConfigCurrent,
         Self::IdentityProviderReachable,
         Self::UpstreamTrusted,
         Self::Ready,
@@ -36,6 +39,7 @@ impl ConditionType {
             Self::Accepted => "Accepted",
             Self::Programmed => "Programmed",
             Self::Injected => "Injected",
+            Self::ConfigCurrent => "ConfigCurrent",
             Self::IdentityProviderReachable => "IdentityProviderReachable",
             Self::UpstreamTrusted => "UpstreamTrusted",
             Self::Ready => "Ready",
@@ -102,6 +106,22 @@ condition_reasons! {
         NoPods,
         /// A selected pod template cannot be injected; the message says what to change.
         InjectionRefused,
+    }
+}
+
+condition_reasons! {
+    /// Reasons of `ConfigCurrent`.
+    ConfigReason {
+        /// Every sidecar has said that it runs this configuration.
+        Current,
+        /// No sidecar runs yet, or the policy is not programmed.
+        Pending,
+        /// Some sidecars still run an older configuration; the message names their pods.
+        Stale,
+        /// Some sidecars refuse the configuration and keep the last good one; the message has the cause.
+        Rejected,
+        /// Some sidecars do not say what they run; the message names their pods.
+        Unreachable,
     }
 }
 

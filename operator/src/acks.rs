@@ -28,6 +28,11 @@ impl Ack {
     pub fn runs(&self, config_hash: Option<&str>) -> bool {
         self.status.as_ref().is_some_and(|status| config_hash.is_none_or(|hash| status.config_hash == hash))
     }
+
+    /// Why the sidecar refuses the newest configuration, when it does.
+    pub fn rejected(&self) -> Option<&str> {
+        self.status.as_ref()?.config_rejected.as_deref()
+    }
 }
 
 /// Asks sidecars.

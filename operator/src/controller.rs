@@ -24,6 +24,7 @@ pub mod watch;
 
 use std::{sync::Arc, time::Duration};
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{Client, Resource, ResourceExt, runtime::controller::Action};
 use restward_crds::{
     api::v1alpha1::RestApiAuthPolicy,
@@ -32,7 +33,7 @@ use restward_crds::{
 };
 
 use crate::{
-    acks::Acks,
+    acks::{Ack, Acks},
     args::Sidecar,
     conditions::{Finding, Truth},
     events::Events,
@@ -49,6 +50,10 @@ use validate::{Refused, Validated};
 const SOON: Duration = Duration::from_secs(10);
 /// The same when all is well.
 const LATER: Duration = Duration::from_mins(1);
+/// The same right after a change, which reaches the sidecars within seconds.
+const CONVERGING: Duration = Duration::from_secs(2);
+/// How long after a change.
+const MOMENT: SignedDuration = SignedDuration::from_secs(60);
 /// When to try again after the API server refused.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 
@@ -163,9 +168,41 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     };
     let findings = assess::findings(&outcome);
     update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;
-    let settled = is_ready(&findings) && acks.iter().all(|ack| ack.runs(config_hash));
+    let pause = pause(policy, &findings, &acks, config_hash);
     programmed?;
-    Ok(Action::requeue(if settled { LATER } else { SOON }))
+    Ok(Action::requeue(pause))
+}
+
+/// When to look again.
+fn pause(
+    policy: &RestApiAuthPolicy,
+    findings: &[Finding],
+    acks: &[Ack],
+    config_hash: Option<&str>,
+) -> Duration {
+    let all_run_it = acks.iter().all(|ack| ack.runs(config_hash));
+    let rejected = acks.iter().any(|ack| ack.rejected().is_some());
+    if all_run_it && is_ready(findings) {
+        LATER
+    } else if !all_run_it && !rejected && just_changed(policy) {
+        CONVERGING
+    } else {
+        SOON
+    }
+}
+
+/// Whether every sidecar ran the policy's configuration until a moment ago, by its status. After that moment a sidecar that
+/// is behind has a node or a kubelet to wait for.
+fn just_changed(policy: &RestApiAuthPolicy) -> bool {
+    let status = policy.status.as_ref();
+    let current = status
+        .into_iter()
+        .flat_map(|status| &status.conditions)
+        .find(|condition| condition.type_ == ConditionType::ConfigCurrent.as_str());
+    current.is_none_or(|condition| {
+        condition.status == Truth::True.as_str()
+            || Timestamp::now().duration_since(condition.last_transition_time.0) < MOMENT
+    })
 }
 
 /// Without reservation: a policy that is Ready with known keys while its identity provider is away is looked at again soon.

@@ -1,5 +1,7 @@
 //! From what was done and seen to the policy's status. Pure.
 
+mod config_current;
+
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use kube::ResourceExt;
@@ -70,6 +72,7 @@ pub fn findings(outcome: &Outcome<'_>) -> Vec<Finding> {
         accepted(outcome),
         programmed(outcome),
         injected(outcome),
+        config_current::config_current(outcome),
         identity_provider(outcome),
         upstream_trusted(outcome),
     ];
@@ -281,14 +284,6 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
         .flat_map(|status| &status.advisories)
         .collect();
     advisories.extend(told.into_iter().take(MAX_TOLD).cloned());
-    for ack in outcome.acks {
-        if let Some(rejected) = ack.status.as_ref().and_then(|status| status.config_rejected.as_ref()) {
-            advisories.push(format!(
-                "ConfigRejected: pod {} keeps its last good configuration: {rejected}",
-                ack.pod
-            ));
-        }
-    }
     advisories
 }
 

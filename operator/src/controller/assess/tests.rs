@@ -1,3 +1,7 @@
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
 use restward_crds::sidecar::config::PolicyRef;
 use serde_json::json;
 
@@ -51,6 +55,8 @@ struct Case {
     programming: Programming,
     acks: Vec<Ack>,
     provider: Option<Result<(), Failure>>,
+    /// Conditions that status shows already.
+    before: Vec<Condition>,
 }
 
 impl Case {
@@ -60,11 +66,15 @@ impl Case {
             programming: Programming::Done,
             acks: vec![ack(ProviderReason::Reachable, UpstreamReason::Trusted)],
             provider: Some(Ok(())),
+            before: Vec::new(),
         }
     }
 
     fn assess(&self) -> (Vec<Finding>, RestApiAuthPolicyStatus) {
-        let policy = policy(json!({}));
+        let mut policy = policy(json!({}));
+        policy.metadata.generation = Some(7);
+        policy.status =
+            Some(RestApiAuthPolicyStatus { conditions: self.before.clone(), ..Default::default() });
         let verdict = validate(&policy, &self.observed);
         let candidate = verdict.as_ref().map(|validated| validated.candidate.clone());
         let census =
@@ -187,7 +197,7 @@ fn one_sidecar_that_is_not_trusted_decides_and_status_shows_the_way() {
     let mut case = Case::all_is_well();
     case.acks.push(ack(ProviderReason::Reachable, UpstreamReason::LinkMissing));
     let (findings, status) = case.assess();
-    assert_eq!((findings[4].truth, findings[4].reason), (Truth::False, "LinkMissing"));
+    assert_eq!((findings[5].truth, findings[5].reason), (Truth::False, "LinkMissing"));
     let link = status.application_link.unwrap();
     assert_eq!(link.instructions.iter().filter(|line| line.contains("curl -fsS")).count(), 3);
 }
@@ -232,5 +242,58 @@ fn a_missing_key_and_a_failed_write_show_in_programmed() {
         let case = Case { programming, ..Case::all_is_well() };
         assert_eq!(case.finding(ConditionType::Programmed).reason, reason);
         assert_eq!(case.ready(), (Truth::False, "NotReady"));
+    }
+}
+
+#[test]
+fn the_configuration_is_current_by_the_sidecars_own_word() {
+    let with = |adjust: fn(&mut SidecarStatus)| {
+        let mut case = Case::all_is_well();
+        for ack in &mut case.acks {
+            adjust(ack.status.as_mut().unwrap());
+        }
+        let finding = case.finding(ConditionType::ConfigCurrent);
+        (finding.truth, finding.reason, finding.message)
+    };
+    let (truth, reason, _) = with(|_| {});
+    assert_eq!((truth, reason), (Truth::True, "Current"));
+    // Keys that the identity provider replaced are another configuration, but not another generation.
+    let (truth, reason, _) = with(|status| status.config_hash = "0b".into());
+    assert_eq!((truth, reason), (Truth::True, "Current"));
+    let (truth, reason, message) = with(|status| status.policy.generation -= 1);
+    assert_eq!((truth, reason), (Truth::False, "Stale"));
+    assert!(message.contains("pods: wiki-0"), "{message}");
+    let (truth, reason, message) = with(|status| status.config_rejected = Some("no such field".into()));
+    assert_eq!((truth, reason), (Truth::False, "Rejected"));
+    assert!(message.contains("no such field"), "{message}");
+    let none = Case { acks: Vec::new(), ..Case::all_is_well() };
+    assert_eq!(none.finding(ConditionType::ConfigCurrent).reason, "Pending");
+}
+
+#[test]
+fn an_older_configuration_counts_while_the_newest_edit_is_not_accepted() {
+    let mut case = Case { programming: Programming::LastGood, ..Case::all_is_well() };
+    for ack in &mut case.acks {
+        ack.status.as_mut().unwrap().policy.generation -= 1;
+    }
+    assert_eq!(case.finding(ConditionType::ConfigCurrent).reason, "Current");
+}
+
+#[test]
+fn silence_takes_nothing_back_from_a_generation_that_was_current() {
+    let silent = || vec![Ack { pod: "wiki-0".into(), status: None }];
+    let mut case = Case { acks: silent(), ..Case::all_is_well() };
+    let finding = case.finding(ConditionType::ConfigCurrent);
+    assert_eq!((finding.truth, finding.reason), (Truth::Unknown, "Unreachable"));
+    for (generation, truth) in [(7, Truth::True), (6, Truth::Unknown)] {
+        case.before = vec![Condition {
+            type_: "ConfigCurrent".into(),
+            status: "True".into(),
+            reason: "Current".into(),
+            message: String::new(),
+            observed_generation: Some(generation),
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        }];
+        assert_eq!(case.finding(ConditionType::ConfigCurrent).truth, truth, "{generation}");
     }
 }
