@@ -53,7 +53,7 @@ pub async fn ask(issuer: &IssuerSettings, ca_pem: Option<&str>, guard: Guard) ->
         Ok(answer) => answer,
         Err(_) => failure(
             ProviderReason::Unreachable,
-            format!("{} did not answer within {} seconds", issuer.base.as_str(), PATIENCE.as_secs()),
+            format!("{} did not answer within {} seconds", issuer.source.address(), PATIENCE.as_secs()),
         ),
     }
 }
@@ -78,11 +78,7 @@ fn client(ca_pem: Option<&str>, guard: Guard) -> Result<Client, Failure> {
 
 async fn ask_with(client: &Client, issuer: &IssuerSettings, guard: Guard) -> Result<LastKnown, Failure> {
     let mut not_found = Vec::new();
-    for realm in issuer.base.realm_urls(&issuer.realm) {
-        let mut public = realm.clone();
-        if let Ok(mut path) = public.path_segments_mut() {
-            path.extend([".well-known", "openid-configuration"]);
-        }
+    for (public, expected) in issuer.source.candidates() {
         let Some(body) = get(client, &inside(issuer, &public), guard).await? else {
             not_found.push(public.to_string());
             continue;
@@ -93,7 +89,7 @@ async fn ask_with(client: &Client, issuer: &IssuerSettings, guard: Guard) -> Res
                 format!("{public} answers no discovery document"),
             );
         };
-        check_issuer(issuer, &realm, &document)?;
+        check_issuer(issuer, &expected, &document)?;
         return Ok(LastKnown {
             jwks: key_set(client, issuer, &public, &document, guard).await?,
             issuer: document.issuer,
@@ -104,7 +100,7 @@ async fn ask_with(client: &Client, issuer: &IssuerSettings, guard: Guard) -> Res
         ProviderReason::RealmNotFound,
         format!(
             "no realm '{}': {} answer 404. Check spec.keycloak.host and realm",
-            issuer.realm,
+            issuer.source.name(),
             not_found.join(" and ")
         ),
     )
@@ -116,10 +112,10 @@ fn inside(issuer: &IssuerSettings, public: &Url) -> Url {
 }
 
 /// OpenID Connect Discovery 4.3: the issuer must be the one that was asked for.
-fn check_issuer(issuer: &IssuerSettings, realm: &Url, document: &Document) -> Result<(), Failure> {
+fn check_issuer(issuer: &IssuerSettings, realm: &str, document: &Document) -> Result<(), Failure> {
     let says = &document.issuer;
     let accepted = if issuer.accepted_issuers.is_empty() {
-        says == realm.as_str()
+        says == realm
     } else {
         issuer.accepted_issuers.contains(says)
     };

@@ -175,3 +175,5 @@ impl Verified {
 pub(crate) mod forge;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

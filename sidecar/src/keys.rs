@@ -2,6 +2,7 @@
 //! again when a token names a key that is not known.
 //!
 //! - [`jwk`]: one key, and whether it can verify tokens
+//! - [`roca`]: keys of one maker that can be broken
 //! - [`snapshot`]: all keys of all issuers at one moment; what `auth` works with
 //! - [`discovery`]: whose issuer name counts, where the key set is
 //! - [`guard`]: addresses that are never asked
@@ -13,6 +14,7 @@ pub mod fetch;
 pub mod guard;
 pub mod jwk;
 pub mod refresh;
+pub mod roca;
 pub mod snapshot;
 
 pub use jwk::VerifyKey;

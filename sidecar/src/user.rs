@@ -25,10 +25,11 @@ pub fn resolve(settings: &Settings, permit: &Permit) -> Result<Username, Deny> {
             Reason::UsernameUnusable,
             "The token's user is named like a service account, but the token was not given to that client for itself.",
         )),
+        // Clients of one issuer are not those of another, whatever they call themselves.
         Some(Client::Known(client)) => settings
-            .service_accounts
-            .iter()
-            .find(|(listed, _)| listed == client)
+            .issuers
+            .get(permit.issuer_index())
+            .and_then(|issuer| issuer.service_accounts.iter().find(|(listed, _)| listed == client))
             .map(|(_, user)| user.clone())
             .ok_or_else(|| unmapped(client)),
     }
@@ -74,7 +75,7 @@ fn unmapped(client: &str) -> Deny {
 }
 
 fn named_user(settings: &Settings, permit: &Permit) -> Result<Username, Deny> {
-    let (attribute, value) = match &settings.username {
+    let (attribute, value) = match settings.username_of(permit.issuer_index()) {
         UsernameSource::Member(name) => (name, permit.claim(name)),
         UsernameSource::Pointer(pointer) => (pointer, permit.claim_at(pointer)),
     };
@@ -93,7 +94,10 @@ fn named_user(settings: &Settings, permit: &Permit) -> Result<Username, Deny> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{self, checks::testing::NOW, forge};
+    use crate::{
+        auth::{self, checks::testing::NOW, forge},
+        keys::{IssuerKeys, Snapshot},
+    };
     use serde_json::json;
 
     fn permit(claims: Value) -> Permit {
@@ -170,5 +174,35 @@ mod tests {
             let deny = resolved("preferred_username", claims.clone()).unwrap_err();
             assert_eq!(deny.reason, Reason::UsernameUnusable, "{claims}");
         }
+    }
+
+    #[test]
+    fn issuers_have_their_own_attribute_and_service_accounts() {
+        let other = "https://login.example.com";
+        let settings = forge::settings(json!({
+            "serviceAccounts": [{"client": "Reports", "username": "svc-reports"}],
+            "openIdIssuers": [{
+                "issuer": other, "audiences": ["account"], "usernameAttribute": "email",
+                "serviceAccounts": [{"client": "builds", "username": "svc-builds"}],
+            }],
+        }));
+        let issuers = ["https://sso.example.com/realms/wiki", other]
+            .map(|name| IssuerKeys { names: vec![name.into()], ..forge::issuer_keys() });
+        let keys = Snapshot::new(issuers.into());
+        let of = |iss: &str, claims: Value| {
+            let claims = forge::laid_over(json!({ "iss": iss }), claims);
+            let token = forge::rsa_key().token(&forge::header(), &forge::claims(claims));
+            let permit = auth::authenticate(&settings, &keys, &token, NOW).unwrap();
+            resolve(&settings, &permit).map(|user| user.as_str().to_owned()).map_err(|deny| deny.reason)
+        };
+        let first = "https://sso.example.com/realms/wiki";
+        let names = json!({"preferred_username": "alice", "email": "bob"});
+        assert_eq!(of(first, names.clone()).unwrap(), "alice");
+        assert_eq!(of(other, names).unwrap(), "bob");
+        let client = |id: &str| json!({"azp": id, "client_id": id, "preferred_username": format!("service-account-{id}")});
+        assert_eq!(of(first, client("Reports")).unwrap(), "svc-reports");
+        assert_eq!(of(other, client("builds")).unwrap(), "svc-builds");
+        assert_eq!(of(other, client("Reports")), Err(Reason::ServiceAccountUnmapped));
+        assert_eq!(of(first, client("builds")), Err(Reason::ServiceAccountUnmapped));
     }
 }

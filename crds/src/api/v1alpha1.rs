@@ -8,6 +8,7 @@ mod status;
 
 pub use policy::{
     BasicAuth, CaCertificateRef, ClientSecretRef, DeletionPolicy, IdentitySpec, Keycloak, OAuth1Spec,
-    RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,
+    OpenIdIssuerSpec, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens,
+    UpstreamSpec,
 };
 pub use status::{ApplicationLinkStatus, RestApiAuthPolicyStatus, WorkloadStatus};

@@ -23,8 +23,11 @@ pub struct Config {
     pub policy: PolicyRef,
     /// Enforce, Audit or Off.
     pub mode: Mode,
-    /// Who issues accepted tokens; at least one.
+    /// The Keycloak realm whose tokens are accepted; at least one.
     pub issuers: Vec<Issuer>,
+    /// Further issuers of accepted tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_id_issuers: Vec<OpenIdIssuer>,
     /// What a token has to be, whoever issued it.
     #[serde(default)]
     pub tokens: TokenRules,
@@ -89,6 +92,35 @@ pub struct Issuer {
     /// What the operator last saw, so that a cold start works while Keycloak is down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_known: Option<LastKnown>,
+}
+
+/// An OpenID Connect issuer of any make, further realms of Keycloak among them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OpenIdIssuer {
+    /// The `iss` of its tokens, exactly.
+    pub issuer: String,
+    /// Its discovery document, when not below `issuer`.
+    #[serde(rename = "discoveryURL", default, skip_serializing_if = "Option::is_none")]
+    pub discovery_url: Option<String>,
+    /// Scheme, host and port under which pods reach it, when not under its own.
+    #[serde(rename = "backchannelURL", default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_url: Option<String>,
+    /// Accepted audiences (`aud`); one must match. At least one.
+    pub audiences: Vec<String>,
+    /// Accepted authorized parties (`azp`). Empty: any.
+    #[serde(default)]
+    pub authorized_parties: Vec<String>,
+    /// Claim that names the user, when not the policy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username_attribute: Option<String>,
+    /// Clients of this issuer whose own tokens act as a Confluence user.
+    #[serde(default)]
+    pub service_accounts: Vec<ServiceAccount>,
+    /// Whether `ca.crt` beside this file holds the only accepted certificate authorities.
+    #[serde(default)]
+    pub own_ca: bool,
 }
 
 /// Issuer and key set as last fetched.

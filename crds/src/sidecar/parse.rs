@@ -4,11 +4,14 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use super::{
-    config::{Config, Identity, Issuer, Upstream, VERSION},
+    config::{Config, Identity, Upstream, VERSION},
     settings::{IdentitySettings, IssuerSettings, Settings, TokenSettings, UpstreamSettings, UsernameSource},
+    terms::ServiceAccount,
     tokens::{Required, TokenRules, Validation},
 };
-use crate::text::{Authority, KeycloakBase, TextError, Username};
+use crate::text::{TextError, Username};
+
+mod issuers;
 
 /// One thing that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +71,7 @@ impl Config {
             policy,
             mode,
             issuers,
+            open_id_issuers,
             tokens,
             username_attribute,
             service_accounts,
@@ -85,27 +89,22 @@ impl Config {
             "tokens.validation",
             "Introspection needs a client that may ask: set keycloak.clientSecretRef",
         );
-        let issuers = issuers
+        errors.require(
+            tokens.validation != Validation::Introspection || open_id_issuers.is_empty(),
+            "tokens.validation",
+            "Introspection is for the realm of keycloak alone; with issuers take Auto, Local or UserInfo",
+        );
+        let accounts = parse_accounts("serviceAccounts", service_accounts, &mut errors);
+        let mut issuers: Vec<IssuerSettings> = issuers
             .into_iter()
             .enumerate()
-            .filter_map(|(i, issuer)| parse_issuer(i, issuer, &mut errors))
+            .filter_map(|(i, issuer)| issuers::keycloak(i, issuer, &accounts, &mut errors))
             .collect();
-        let tokens = parse_tokens(tokens, &mut errors);
-        let username = parse_username_attribute(username_attribute, &mut errors);
-        let mut accounts: Vec<(String, Username)> = Vec::new();
-        for (i, account) in service_accounts.into_iter().enumerate() {
-            let field = format!("serviceAccounts[{i}]");
-            errors.require(!account.client.is_empty(), &field, "the client id is empty");
-            errors.require(!account.client.contains('*'), &field, "wildcards are not accepted");
-            errors.require(
-                accounts.iter().all(|(client, _)| *client != account.client),
-                &field,
-                "the client is listed twice",
-            );
-            if let Some(name) = errors.text(format!("{field}.username"), &account.username) {
-                accounts.push((account.client, name));
-            }
+        for (i, issuer) in open_id_issuers.into_iter().enumerate() {
+            issuers.extend(issuers::open_id(i, issuer, &issuers, &mut errors));
         }
+        let tokens = parse_tokens(tokens, &mut errors);
+        let username = parse_username_attribute("usernameAttribute", username_attribute, &mut errors);
         for (i, path) in anonymous_paths.paths.iter().enumerate() {
             let plain = path.value.starts_with('/')
                 && !path.value.contains(['%', ';', '\\', '?', '#'])
@@ -129,7 +128,6 @@ impl Config {
                 issuers,
                 tokens,
                 username,
-                service_accounts: accounts,
                 basic_auth,
                 credentials,
                 anonymous_paths,
@@ -140,48 +138,26 @@ impl Config {
     }
 }
 
-fn parse_issuer(index: usize, issuer: Issuer, errors: &mut Errors) -> Option<IssuerSettings> {
-    let at = |name: &str| format!("issuers[{index}].{name}");
-    let Issuer {
-        host,
-        realm,
-        backchannel_url,
-        accepted_issuers,
-        audiences,
-        authorized_parties,
-        own_ca,
-        own_client,
-        last_known,
-    } = issuer;
-    let base: Option<KeycloakBase> = errors.text(at("host"), &host);
-    let backchannel: Option<Option<Authority>> = match backchannel_url {
-        Some(text) => errors.text(at("backchannelURL"), &text).map(Some),
-        None => Some(None),
-    };
-    let realm_ok = !realm.is_empty()
-        && realm.len() <= 255
-        && realm != "."
-        && realm != ".."
-        && !realm.chars().any(char::is_control);
-    errors.require(realm_ok, &at("realm"), "must be the realm's name, 1 to 255 characters");
-    for (name, list) in [
-        ("acceptedIssuers", &accepted_issuers),
-        ("audiences", &audiences),
-        ("authorizedParties", &authorized_parties),
-    ] {
-        errors.require(list.iter().all(|entry| !entry.is_empty()), &at(name), "has an empty entry");
+fn parse_accounts(
+    field: &str,
+    service_accounts: Vec<ServiceAccount>,
+    errors: &mut Errors,
+) -> Vec<(String, Username)> {
+    let mut accounts: Vec<(String, Username)> = Vec::new();
+    for (i, account) in service_accounts.into_iter().enumerate() {
+        let field = format!("{field}[{i}]");
+        errors.require(!account.client.is_empty(), &field, "the client id is empty");
+        errors.require(!account.client.contains('*'), &field, "wildcards are not accepted");
+        errors.require(
+            accounts.iter().all(|(client, _)| *client != account.client),
+            &field,
+            "the client is listed twice",
+        );
+        if let Some(name) = errors.text(format!("{field}.username"), &account.username) {
+            accounts.push((account.client, name));
+        }
     }
-    Some(IssuerSettings {
-        base: base?,
-        realm,
-        backchannel: backchannel?,
-        accepted_issuers,
-        audiences,
-        authorized_parties,
-        own_ca,
-        own_client,
-        last_known,
-    })
+    accounts
 }
 
 fn parse_tokens(rules: TokenRules, errors: &mut Errors) -> TokenSettings {
@@ -225,12 +201,9 @@ fn parse_tokens(rules: TokenRules, errors: &mut Errors) -> TokenSettings {
     }
 }
 
-fn parse_username_attribute(attribute: String, errors: &mut Errors) -> Option<UsernameSource> {
+fn parse_username_attribute(field: &str, attribute: String, errors: &mut Errors) -> Option<UsernameSource> {
     if attribute.is_empty() || attribute.len() > 255 {
-        errors.add(
-            "usernameAttribute",
-            "must be the name of a claim, or a JSON pointer such as /attributes/wiki",
-        );
+        errors.add(field, "must be the name of a claim, or a JSON pointer such as /attributes/wiki");
         return None;
     }
     if !attribute.starts_with('/') {
@@ -239,7 +212,7 @@ fn parse_username_attribute(attribute: String, errors: &mut Errors) -> Option<Us
     let escapes_are_valid = attribute.split('~').skip(1).all(|tail| tail.starts_with(['0', '1']));
     errors.require(
         escapes_are_valid,
-        "usernameAttribute",
+        field,
         "is not a JSON pointer: '~' must be followed by 0 or 1 (RFC 6901)",
     );
     escapes_are_valid.then_some(UsernameSource::Pointer(attribute))

@@ -8,6 +8,7 @@ use super::{
     tokens::{Algorithm, Required, Validation},
 };
 use crate::text::{Authority, KeycloakBase, Username};
+use url::Url;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +23,6 @@ pub struct Settings {
     pub tokens: TokenSettings,
     /// Where the claims name the user.
     pub username: UsernameSource,
-    /// Client id → Confluence user.
-    pub service_accounts: Vec<(String, Username)>,
     /// Password logins on protected paths.
     pub basic_auth: Switch,
     /// The other kinds of credential.
@@ -32,6 +31,13 @@ pub struct Settings {
     pub anonymous_paths: AnonymousPaths,
     /// Confluence behind the sidecar.
     pub upstream: UpstreamSettings,
+}
+
+impl Settings {
+    /// Where tokens of this issuer name the user.
+    pub fn username_of(&self, issuer: usize) -> &UsernameSource {
+        self.issuers.get(issuer).and_then(|issuer| issuer.username.as_ref()).unwrap_or(&self.username)
+    }
 }
 
 /// What a token has to be, whoever issued it.
@@ -54,14 +60,73 @@ impl TokenSettings {
     pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
 }
 
-/// A realm whose tokens are accepted.
+/// Who issues tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IssuerSource {
+    /// A realm of Keycloak.
+    Keycloak {
+        /// Public base URL of Keycloak.
+        base: KeycloakBase,
+        /// Realm name.
+        realm: String,
+    },
+    /// An OpenID Connect issuer of any make.
+    OpenId {
+        /// The `iss` of its tokens.
+        issuer: String,
+        /// Its discovery document.
+        discovery: Url,
+    },
+}
+
+impl IssuerSource {
+    /// Where its discovery document may be, with the `iss` that it must then name.
+    pub fn candidates(&self) -> Vec<(Url, String)> {
+        match self {
+            Self::Keycloak { base, realm } => {
+                let of_realm = |url: Url| (discovery_below(&url), url.to_string());
+                base.realm_urls(realm).into_iter().map(of_realm).collect()
+            }
+            Self::OpenId { issuer, discovery } => vec![(discovery.clone(), issuer.clone())],
+        }
+    }
+
+    /// For people: the realm, or the issuer.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Keycloak { realm, .. } => realm,
+            Self::OpenId { issuer, .. } => issuer,
+        }
+    }
+
+    /// For people: where it is.
+    pub fn address(&self) -> &str {
+        match self {
+            Self::Keycloak { base, .. } => base.as_str(),
+            Self::OpenId { discovery, .. } => discovery.as_str(),
+        }
+    }
+}
+
+/// OpenID Connect Discovery 4: the path is put behind the issuer's, whose trailing slash goes.
+pub(super) fn discovery_below(issuer: &Url) -> Url {
+    let mut url = issuer.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend([".well-known", "openid-configuration"]);
+    }
+    url
+}
+
+/// An issuer whose tokens are accepted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IssuerSettings {
-    /// Public base URL of Keycloak.
-    pub base: KeycloakBase,
-    /// Realm name.
-    pub realm: String,
-    /// Where pods reach Keycloak, when not at `base`.
+    /// Who it is.
+    pub source: IssuerSource,
+    /// Where its tokens name the user, when not where the policy says.
+    pub username: Option<UsernameSource>,
+    /// Client id of this issuer → Confluence user; for the first one the policy's.
+    pub service_accounts: Vec<(String, Username)>,
+    /// Where pods reach it, when not at its own address.
     pub backchannel: Option<Authority>,
     /// Accepted `iss` values; empty: what discovery says, if it is the realm's URL.
     pub accepted_issuers: Vec<String>,

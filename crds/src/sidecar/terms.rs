@@ -135,6 +135,17 @@ pub struct ServiceAccount {
     pub username: String,
 }
 
+/// Whose certificates are trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+pub enum Authorities {
+    /// Those of the public authorities.
+    #[default]
+    Public,
+    /// Those of `keycloak.caCertificateRefs`.
+    Keycloak,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -273,7 +273,12 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
         ));
     }
     let plain = |url: &str| url.starts_with("http://");
-    if spec.keycloak.backchannel_url.as_deref().map_or_else(|| plain(&spec.keycloak.host), plain) {
+    let realm = spec.keycloak.backchannel_url.as_deref().unwrap_or(&spec.keycloak.host);
+    let others = spec.issuers.iter().map(|issuer| {
+        let asked = issuer.backchannel_url.as_deref().or(issuer.discovery_url.as_deref());
+        asked.unwrap_or(&issuer.issuer)
+    });
+    if std::iter::once(realm).chain(others).any(plain) {
         advisories
             .push("PlainHttp: keys are fetched over http; whoever is on the way can sign tokens".into());
     }

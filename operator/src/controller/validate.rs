@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 use restward_crds::{
-    api::v1alpha1::{IdentitySpec, RestApiAuthPolicy, RestApiAuthPolicySpec, Tokens},
+    api::v1alpha1::{IdentitySpec, OpenIdIssuerSpec, RestApiAuthPolicy, RestApiAuthPolicySpec, Tokens},
     condition::AcceptedReason,
     sidecar::{
         FieldError, Settings,
-        config::{Config, Identity, Issuer, OAuth1Identity, PolicyRef, Upstream, VERSION},
+        config::{Config, Identity, Issuer, OAuth1Identity, OpenIdIssuer, PolicyRef, Upstream, VERSION},
+        terms::Authorities,
         tokens::TokenRules,
     },
 };
@@ -104,6 +105,7 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         container: _,
         mode,
         keycloak,
+        issuers,
         username_attribute,
         basic_auth,
         tokens,
@@ -139,6 +141,7 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
             own_client: keycloak.client_secret_ref.is_some(),
             last_known: None,
         }],
+        open_id_issuers: issuers.into_iter().map(|issuer| open_id(issuer, own_ca)).collect(),
         tokens: token_rules,
         username_attribute,
         service_accounts,
@@ -159,6 +162,19 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
     }
 }
 
+fn open_id(spec: OpenIdIssuerSpec, has_ca: bool) -> OpenIdIssuer {
+    OpenIdIssuer {
+        issuer: spec.issuer,
+        discovery_url: spec.discovery_url,
+        backchannel_url: spec.backchannel_url,
+        audiences: spec.audiences,
+        authorized_parties: spec.authorized_parties,
+        username_attribute: spec.username_attribute,
+        service_accounts: spec.service_accounts,
+        own_ca: has_ca && spec.certificate_authorities == Authorities::Keycloak,
+    }
+}
+
 /// The parser names members of the configuration; the policy's author knows those of the policy.
 fn field_errors(errors: &[FieldError]) -> String {
     let named: Vec<String> = errors
@@ -167,7 +183,7 @@ fn field_errors(errors: &[FieldError]) -> String {
             let field = match field.strip_prefix("issuers[0].") {
                 Some(member @ ("audiences" | "authorizedParties")) => format!("spec.tokens.{member}"),
                 Some(member) => format!("spec.keycloak.{member}"),
-                None => format!("spec.{field}"),
+                None => format!("spec.{}", field.replacen("openIdIssuers[", "issuers[", 1)),
             };
             format!("{field}: {message}")
         })

@@ -88,6 +88,13 @@ fn other_fields() -> Vec<Row> {
             json!({"tokens": {"revocation": {"pollInterval": "5ms"}}}),
             Some("pollInterval must be 0s for never"),
         ),
+        (json!({"issuers": [{"issuer": "https://login.example.com", "audiences": ["wiki"]}]}), None),
+        (json!({"issuers": [{"issuer": "https://login.example.com"}]}), Some("spec.issuers[0].audiences")),
+        (json!({"issuers": [{"issuer": "login", "audiences": ["wiki"]}]}), Some("issuer must be a URL")),
+        (
+            json!({"issuers": [{"issuer": "https://l", "audiences": ["a"]}, {"issuer": "https://l", "audiences": ["b"]}]}),
+            Some("duplicate entries"),
+        ),
         (json!({"tokens": {"algorithms": []}}), Some("spec.tokens.algorithms")),
         (json!({"tokens": {"algorithms": ["HS256"]}}), Some("Unsupported value")),
         (json!({"tokens": {"required": {"clientRoles": [{"client": "wiki", "role": "editor"}]}}}), None),

@@ -51,7 +51,10 @@ pub(crate) mod testing {
 
     use restward_crds::{
         reason::Reason,
-        sidecar::tokens::{Algorithm, Required, Validation},
+        sidecar::{
+            settings::IssuerSource,
+            tokens::{Algorithm, Required, Validation},
+        },
     };
     use serde_json::{Value, json};
 
@@ -65,10 +68,16 @@ pub(crate) mod testing {
 
     pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_764_000_000);
 
+    /// The realm `wiki` of the Keycloak at this base URL.
+    pub(crate) fn keycloak_at(base: &str) -> IssuerSource {
+        IssuerSource::Keycloak { base: base.parse().unwrap(), realm: "wiki".into() }
+    }
+
     pub(crate) fn issuer_settings() -> IssuerSettings {
         IssuerSettings {
-            base: "https://sso.example.com".parse().unwrap(),
-            realm: "wiki".into(),
+            source: keycloak_at("https://sso.example.com"),
+            username: None,
+            service_accounts: Vec::new(),
             backchannel: None,
             accepted_issuers: Vec::new(),
             audiences: Vec::new(),

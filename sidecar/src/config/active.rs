@@ -100,7 +100,7 @@ impl Active {
 
     /// The realm in challenges.
     pub fn realm(&self) -> &str {
-        self.settings.issuers.first().map_or("restward", |issuer| &issuer.realm)
+        self.settings.issuers.first().map_or("restward", |issuer| issuer.source.name())
     }
 }
 

@@ -1,7 +1,10 @@
 //! What follows from a discovery document (OpenID Connect Discovery, RFC 8414): under which names the issuer's tokens
 //! are accepted, and where its keys are.
 
-use restward_crds::{condition::ProviderReason, sidecar::settings::IssuerSettings};
+use restward_crds::{
+    condition::ProviderReason,
+    sidecar::settings::{IssuerSettings, IssuerSource},
+};
 use serde::Deserialize;
 use url::Url;
 
@@ -24,24 +27,14 @@ pub struct Document {
 
 /// Discovery URLs to try in turn: public name and path, dialled at the back channel where one is configured.
 pub fn candidates(issuer: &IssuerSettings) -> Vec<Url> {
-    issuer
-        .base
-        .realm_urls(&issuer.realm)
-        .into_iter()
-        .map(|mut url| {
-            if let Ok(mut path) = url.path_segments_mut() {
-                path.extend([".well-known", "openid-configuration"]);
-            }
-            dialled(issuer, &url)
-        })
-        .collect()
+    issuer.source.candidates().iter().map(|(url, _)| dialled(issuer, url)).collect()
 }
 
 /// The names under which tokens are accepted before discovery was asked: the configured ones, else every URL at which
 /// the realm may be. Without keys they only decide between "cannot be checked now" and "another issuer".
 pub fn expected_names(issuer: &IssuerSettings) -> Vec<String> {
     if issuer.accepted_issuers.is_empty() {
-        issuer.base.realm_urls(&issuer.realm).iter().map(ToString::to_string).collect()
+        issuer.source.candidates().into_iter().map(|(_, name)| name).collect()
     } else {
         issuer.accepted_issuers.clone()
     }
@@ -64,8 +57,8 @@ pub fn accepted_names(issuer: &IssuerSettings, discovered: &str) -> Result<Vec<S
     Err(Failure::new(
         ProviderReason::IssuerMismatch,
         format!(
-            "Keycloak calls this realm '{discovered}', but the policy's host and realm make it '{}'. If the first is \
-             right, put it into spec.keycloak.acceptedIssuers or correct spec.keycloak.host.",
+            "The discovery document calls the issuer '{discovered}', but the policy makes it '{}'. If the first is right, \
+             put it into spec.keycloak.acceptedIssuers or correct spec.keycloak.host, or the entry of spec.issuers.",
             expected.join("' or '"),
         ),
     ))
@@ -92,8 +85,10 @@ pub fn endpoints(issuer: &IssuerSettings, asked: &Url, document: &Document) -> E
     if let Ok(mut path) = realm.path_segments_mut() {
         path.pop().pop();
     }
+    let is_realm = matches!(issuer.source, IssuerSource::Keycloak { .. })
+        || document.jwks_uri == format!("{}/protocol/openid-connect/certs", document.issuer);
     Endpoints {
-        realm: Some(realm),
+        realm: is_realm.then_some(realm),
         introspection: at(&document.introspection_endpoint),
         userinfo: at(&document.userinfo_endpoint),
     }
@@ -112,7 +107,7 @@ fn dialled(issuer: &IssuerSettings, url: &Url) -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::checks::testing::issuer_settings;
+    use crate::auth::checks::testing::{issuer_settings, keycloak_at};
 
     fn with(adjust: impl FnOnce(&mut IssuerSettings)) -> IssuerSettings {
         let mut issuer = issuer_settings();
@@ -138,10 +133,25 @@ mod tests {
             [format!("https://sso.example.com/{suffix}"), format!("https://sso.example.com/auth/{suffix}")]
         );
         let inside = with(|issuer| {
-            issuer.base = "https://sso.example.com/auth".parse().unwrap();
+            issuer.source = keycloak_at("https://sso.example.com/auth");
             issuer.backchannel = Some("http://kc.svc:8080".parse().unwrap());
         });
         assert_eq!(candidates(&inside)[0].as_str(), format!("http://kc.svc:8080/auth/{suffix}"));
+    }
+
+    #[test]
+    fn only_realms_of_keycloak_are_asked_since_when_tokens_count() {
+        let at = |issuer: &str, jwks_uri: &str| {
+            let discovery = Url::parse(&format!("{issuer}/.well-known/openid-configuration")).unwrap();
+            let source = IssuerSource::OpenId { issuer: issuer.into(), discovery: discovery.clone() };
+            let document = Document { issuer: issuer.into(), ..document(jwks_uri) };
+            endpoints(&with(|settings| settings.source = source), &discovery, &document).realm
+        };
+        let realm = "https://login.example.com/realms/partners";
+        let certs = format!("{realm}/protocol/openid-connect/certs");
+        assert_eq!(at(realm, &certs).map(String::from).as_deref(), Some(realm));
+        assert_eq!(at("https://login.example.com", "https://login.example.com/keys"), None);
+        assert_eq!(at("https://login.example.com", &certs), None);
     }
 
     #[test]

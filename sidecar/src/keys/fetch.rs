@@ -104,10 +104,10 @@ impl Fetcher {
     /// What did not work, as it should stand in status.
     pub async fn keys_of(&self, issuer: &IssuerSettings) -> Result<IssuerKeys, Failure> {
         tokio::time::timeout(DEADLINE, self.ask(issuer)).await.unwrap_or_else(|_| {
-            let host = issuer.base.as_str();
+            let address = issuer.source.address();
             Err(Failure::new(
                 ProviderReason::Unreachable,
-                format!("Keycloak at {host} did not answer within 5 s."),
+                format!("The identity provider at {address} did not answer within 5 s."),
             ))
         })
     }

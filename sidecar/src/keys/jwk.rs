@@ -13,6 +13,8 @@ use restward_crds::sidecar::tokens::Algorithm;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::roca;
+
 /// Sizes of RSA keys that are used, in bits. Longer ones would make every check expensive.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
@@ -124,7 +126,7 @@ impl Jwk {
         let is_sane_exponent = (1..=4).contains(&exponent.len())
             && exponent.last().is_some_and(|last| last % 2 == 1)
             && exponent != [1];
-        (RSA_BITS.contains(&bits) && is_sane_exponent)
+        (RSA_BITS.contains(&bits) && is_sane_exponent && !roca::is_marked(&modulus))
             .then(|| DecodingKey::from_rsa_raw_components(&modulus, &exponent))
     }
 

@@ -86,8 +86,10 @@ impl Keys {
             let ca = if issuer.own_ca { Some(ca_pem.ok_or(KeysError::CaMissing)?) } else { None };
             fetchers.push(Fetcher::new(ca)?);
         }
-        let pending =
-            || Report { reason: ProviderReason::Pending, message: "Keycloak was not asked yet.".into() };
+        let pending = || Report {
+            reason: ProviderReason::Pending,
+            message: "The identity provider was not asked yet.".into(),
+        };
         Ok(Self {
             shared: Arc::new(Shared {
                 ca_pem: ca_pem.map(<[u8]>::to_vec),

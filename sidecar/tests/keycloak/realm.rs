@@ -45,6 +45,11 @@ impl Keycloak {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The `iss` of a realm.
+    pub(crate) fn issuer(&self, realm: &str) -> String {
+        format!("{}/realms/{realm}", self.base())
+    }
+
     /// The sidecar with this realm as issuer and `change` made to its configuration, ready and trusted.
     pub(crate) async fn world(&self, change: impl FnOnce(&mut Value)) -> World {
         let host = self.base();

@@ -62,3 +62,12 @@ pub(crate) async fn scopes_roles_and_groups(keycloak: &Keycloak) {
     assert_eq!(outcome(&world, &token("wiki-rich", "alice", "openid").await).await, is(403, "role_missing"));
     assert_eq!(outcome(&world, &token("wiki-rest", "bob", "openid").await).await, is(403, "group_missing"));
 }
+
+pub(crate) async fn a_second_realm(keycloak: &Keycloak) {
+    let entry = json!({"issuer": keycloak.issuer("other"), "audiences": ["account"]});
+    let world = keycloak.world(|config| config["openIdIssuers"] = json!([entry])).await;
+    let token = access_token(&keycloak.login_in("other", "wiki-rest", "alice", "").await);
+    eventually("the second realm's keys", || async { outcome(&world, &token).await == is(200, "alice") })
+        .await;
+    assert_eq!(outcome(&world, &keycloak.token("wiki-rest", "bob").await).await, is(200, "bob"));
+}

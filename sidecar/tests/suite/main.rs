@@ -19,6 +19,7 @@ mod config;
 mod credentials;
 mod framing;
 mod hygiene;
+mod issuers;
 mod keys;
 mod leaks;
 mod modes;

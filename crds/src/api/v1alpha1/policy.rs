@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::status::RestApiAuthPolicyStatus;
 use crate::sidecar::{
     config::{AnonymousPaths, Credentials, Timeouts},
-    terms::{Mode, Scheme, ServiceAccount, Switch},
+    terms::{Authorities, Mode, Scheme, ServiceAccount, Switch},
     tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
 };
 use crate::text::GoDuration;
@@ -67,6 +67,13 @@ pub struct RestApiAuthPolicySpec {
 
     /// The Keycloak realm whose tokens are accepted.
     pub keycloak: Keycloak,
+
+    /// Further issuers whose tokens are accepted: other realms of Keycloak, or any OpenID Connect issuer whose access
+    /// tokens are JWTs that say what they are (`typ: at+jwt` of RFC 9068, or Keycloak's claim `typ: Bearer`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["issuer".into()]))]
+    pub issuers: Vec<OpenIdIssuerSpec>,
 
     /// Claim that names the Confluence user: a member name taken literally (dots have no meaning), or a JSON pointer
     /// (RFC 6901) when it starts with `/`. Map only attributes that users cannot edit themselves.
@@ -183,6 +190,46 @@ pub struct CaCertificateRef {
 
 fn default_ca_key() -> String {
     "ca.crt".into()
+}
+
+/// An OpenID Connect issuer. Its tokens name Confluence users as those of `keycloak` do, so whoever can make users there
+/// can be anybody here.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OpenIdIssuerSpec {
+    /// The `iss` of its tokens, exactly, such as `https://login.example.com/realms/partners`.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = ("self.matches('^https?://[^/?#@\\s]+(/[^?#@\\s]*)?$')",
+        "issuer must be a URL such as https://login.example.com, without user name, query or fragment"))]
+    pub issuer: String,
+    /// Its discovery document. Default: `.well-known/openid-configuration` below `issuer`.
+    #[serde(rename = "discoveryURL", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub discovery_url: Option<String>,
+    /// Scheme, host and port under which pods reach it, when they cannot reach its own.
+    #[serde(rename = "backchannelURL", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub backchannel_url: Option<String>,
+    /// Accepted audiences (`aud`): one must match exactly. Not optional, as an issuer has clients that are not meant for
+    /// Confluence.
+    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 1024)))]
+    pub audiences: Vec<String>,
+    /// Client ids that may call (`azp`). Default: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), inner(length(min = 1, max = 255)))]
+    pub authorized_parties: Vec<String>,
+    /// Claim that names the user. Default: `usernameAttribute` of the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub username_attribute: Option<String>,
+    /// Clients of this issuer whose own tokens act as a Confluence user; those of the policy are of `keycloak` alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["client".into()]))]
+    pub service_accounts: Vec<ServiceAccount>,
+    /// Whose certificates are trusted. Default: those of the public authorities.
+    #[serde(default)]
+    pub certificate_authorities: Authorities,
 }
 
 /// Password logins: the Basic header in any spelling, `os_username` and `os_password`, and the bodies of XML-RPC and SOAP.

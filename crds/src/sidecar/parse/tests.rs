@@ -121,6 +121,60 @@ fn every_bad_optional_member_is_named() {
     }
 }
 
+fn with_open_id(changes: &Value) -> Value {
+    let mut issuer = json!({"issuer": "https://login.example.com", "audiences": ["wiki"]});
+    for (name, value) in changes.as_object().unwrap() {
+        issuer[name] = value.clone();
+    }
+    let mut config = minimal();
+    config["openIdIssuers"] = json!([issuer]);
+    config
+}
+
+#[test]
+fn an_open_id_issuer_is_asked_below_its_name() {
+    let discovery = |changes: &Value| {
+        let mut settings = read(&with_open_id(changes)).unwrap();
+        let candidates = settings.issuers.remove(1).source.candidates();
+        (candidates[0].0.to_string(), candidates[0].1.clone())
+    };
+    let suffix = ".well-known/openid-configuration";
+    for issuer in ["https://login.example.com", "https://login.example.com/", "https://login.example.com/a/"]
+    {
+        let (url, name) = discovery(&json!({ "issuer": issuer }));
+        assert_eq!((url, name.as_str()), (format!("{}/{suffix}", issuer.trim_end_matches('/')), issuer));
+    }
+    let elsewhere = "http://login.svc/discovery";
+    assert_eq!(discovery(&json!({ "discoveryURL": elsewhere })).0, elsewhere);
+}
+
+#[test]
+fn open_id_issuers_are_checked_member_by_member() {
+    let table = [
+        ("issuer", json!("login.example.com"), "issuer"),
+        ("issuer", json!("https://u:p@login.example.com"), "issuer"),
+        ("issuer", json!("https://login.example.com?x"), "issuer"),
+        ("issuer", json!("file:///etc/passwd"), "issuer"),
+        ("issuer", json!("https://sso.example.com/realms/staff"), "issuer"),
+        ("issuer", json!("https://sso.example.com/auth/realms/staff"), "issuer"),
+        ("discoveryURL", json!("ftp://x"), "discoveryURL"),
+        ("backchannelURL", json!("https://x/path"), "backchannelURL"),
+        ("audiences", json!([]), "audiences"),
+        ("audiences", json!([""]), "audiences"),
+        ("authorizedParties", json!([""]), "authorizedParties"),
+        ("usernameAttribute", json!("/a~2"), "usernameAttribute"),
+        ("serviceAccounts", json!([{"client": "*", "username": "u"}]), "serviceAccounts[0]"),
+    ];
+    for (member, value, field) in table {
+        let errors = read(&with_open_id(&json!({ member: value }))).unwrap_err();
+        assert_eq!(errors[0].field, format!("openIdIssuers[0].{field}"), "{member}: {errors:?}");
+    }
+    let mut twice = with_open_id(&json!({}));
+    let issuer = twice["openIdIssuers"][0].clone();
+    twice["openIdIssuers"] = json!([issuer, issuer]);
+    assert_eq!(read(&twice).unwrap_err()[0].field, "openIdIssuers[1].issuer");
+}
+
 #[test]
 fn a_client_mapped_twice_is_refused() {
     let mut config = minimal();

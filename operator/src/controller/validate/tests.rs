@@ -74,6 +74,21 @@ fn introspection_needs_a_client_whose_secret_is_mounted_by_name() {
 }
 
 #[test]
+fn further_issuers_reach_the_sidecar_and_are_named_as_in_the_policy() {
+    let issuer = json!({
+        "issuer": "https://login.example.com", "audiences": ["wiki"], "usernameAttribute": "email",
+        "serviceAccounts": [{"client": "c", "username": "u"}], "certificateAuthorities": "Keycloak",
+    });
+    let settings = validate(&policy(json!({ "issuers": [issuer] })), &observed()).unwrap().settings;
+    let second = &settings.issuers[1];
+    assert_eq!((second.source.name(), second.audiences[0].as_str()), ("https://login.example.com", "wiki"));
+    assert!(second.username.is_some() && second.service_accounts.len() == 1 && !second.own_ca);
+    let bad = json!({"issuers": [{"issuer": "https://h?x", "audiences": ["wiki"]}]});
+    let message = refused(bad, &observed()).message;
+    assert!(message.starts_with("spec.issuers[0].issuer: "), "{message}");
+}
+
+#[test]
 fn names_that_lead_to_names_too_long_are_refused() {
     let mut long = policy(json!({}));
     long.metadata.name = Some("x".repeat(MAX_NAME + 1));

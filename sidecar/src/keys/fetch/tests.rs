@@ -4,7 +4,10 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    auth::{checks::testing::issuer_settings, forge},
+    auth::{
+        checks::testing::{issuer_settings, keycloak_at},
+        forge,
+    },
     loopback::scripted::{Asked, Reply, Scripted},
 };
 
@@ -22,7 +25,7 @@ async fn fetched(
     })
     .await;
     let mut issuer = issuer_settings();
-    issuer.base = format!("http://127.0.0.1:{}", provider.port()).parse().unwrap();
+    issuer.source = keycloak_at(&format!("http://127.0.0.1:{}", provider.port()));
     Fetcher::new(None).unwrap().keys_of(&issuer).await
 }
 
@@ -117,10 +120,10 @@ async fn each_failure_has_its_reason() {
 async fn nobody_there_is_unreachable() {
     install_tls();
     let mut issuer = issuer_settings();
-    issuer.base = "http://127.0.0.1:1".parse().unwrap();
+    issuer.source = keycloak_at("http://127.0.0.1:1");
     let failure = Fetcher::new(None).unwrap().keys_of(&issuer).await.err().unwrap();
     assert_eq!(failure.reason, ProviderReason::Unreachable);
-    issuer.base = "http://169.254.169.254".parse().unwrap();
+    issuer.source = keycloak_at("http://169.254.169.254");
     let failure = Fetcher::new(None).unwrap().keys_of(&issuer).await.err().unwrap();
     assert!(failure.message.contains("may not be asked"), "{}", failure.message);
 }
@@ -236,13 +239,13 @@ async fn certificates_are_checked_against_the_configured_authorities() {
     ];
     for (name, ca, port, want) in table {
         let mut issuer = issuer_settings();
-        issuer.base = format!("https://127.0.0.1:{port}").parse().unwrap();
+        issuer.source = keycloak_at(&format!("https://127.0.0.1:{port}"));
         let failure = Fetcher::new(Some(&ca)).unwrap().keys_of(&issuer).await.err().unwrap();
         assert_eq!(failure.reason, want, "{name}: {}", failure.message);
     }
     // Without own authorities, those of the system, which do not know ours.
     let mut issuer = issuer_settings();
-    issuer.base = format!("https://127.0.0.1:{}", ours.serve("127.0.0.1")).parse().unwrap();
+    issuer.source = keycloak_at(&format!("https://127.0.0.1:{}", ours.serve("127.0.0.1")));
     let failure = Fetcher::new(None).unwrap().keys_of(&issuer).await.err().unwrap();
     assert_eq!(failure.reason, ProviderReason::TlsUntrusted, "{}", failure.message);
 }

@@ -74,6 +74,11 @@ impl Idp {
         self.state.is_down.store(is_down, Ordering::SeqCst);
     }
 
+    /// From now on this is the only key.
+    pub(crate) fn publish_only(&self, key: &Key, kid: &str) {
+        *self.state.keys.lock().unwrap() = vec![keys::jwk(key, kid)];
+    }
+
     pub(crate) fn publish(&self, key: &Key, kid: &str) {
         self.state.keys.lock().unwrap().push(keys::jwk(key, kid));
     }
