@@ -10,7 +10,9 @@ use wycheproof_ng_kdf_jose::json_web::{TestName, TestSet};
 use super::{RawToken, jws::Jws};
 use crate::keys::{IssuerKeys, Selection, Snapshot, snapshot::usable_keys};
 
-/// Signature vectors that we judge otherwise: the key names an algorithm 'ES521', which does not exist.
+/// Signature vectors that are labelled valid and that we refuse: in 346 and 350 the token is signed by PS384 with a key that
+/// says it is for PS256 (RFC 8725 section 3.1: a key is for one algorithm); in 347 and 351 the key names an algorithm "ES521",
+/// which does not exist.
 const EXCEPTIONS: [usize; 4] = [346, 347, 350, 351];
 
 fn accepts(key_set: &Value, jws: &Value) -> bool {
