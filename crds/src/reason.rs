@@ -41,6 +41,7 @@ macro_rules! reasons {
 
 const TOKEN: Option<&str> = Some("invalid_token");
 const SCOPE: Option<&str> = Some("insufficient_scope");
+const PROOF: Option<&str> = Some("invalid_dpop_proof");
 const REQUEST: Option<&str> = Some("invalid_request");
 
 reasons! {
@@ -102,7 +103,11 @@ reasons! {
     NotAnAccessToken = 401 "not_an_access_token" TOKEN,
         "This is not an access token. Send the access_token of the token response, not the ID or refresh token.";
     ProofRequired = 401 "proof_required" TOKEN,
-        "The token is bound to a key and may not be sent as a plain Bearer token.";
+        "The token is bound to a key and may not be sent as a plain Bearer token: send it with scheme DPoP and a proof.";
+    ProofInvalid = 401 "proof_invalid" PROOF,
+        "The token was sent with scheme DPoP, but its proof is not valid for this request, or not by the token's key.";
+    ProofReplayed = 401 "proof_replayed" PROOF,
+        "This DPoP proof was used before. Make a new one for each request.";
     TokenExpired = 401 "token_expired" TOKEN,
         "The token has expired. Get a new one.";
     TokenNotYetValid = 401 "token_not_yet_valid" TOKEN,
@@ -202,9 +207,10 @@ mod tests {
             let status_of_error = match explained.bearer_error {
                 None => explained.status,
                 Some("invalid_request") => 400,
-                Some("invalid_token") => 401,
+                // The third is of RFC 9449 section 7.1.
+                Some("invalid_token" | "invalid_dpop_proof") => 401,
                 Some("insufficient_scope") => 403,
-                Some(other) => panic!("{other} is no error of RFC 6750"),
+                Some(other) => panic!("{other} is no error that is known"),
             };
             assert_eq!(explained.status, status_of_error, "{reason}");
         }

@@ -75,7 +75,7 @@ impl FromStr for Authority {
         let url = http_url(text)?;
         if url.path() != "/" {
             return refuse(
-                "must be scheme, host and port only, such as https://keycloak.sso.svc:8443; the path of 'host' is kept",
+                "must be scheme, host and port only, without a path, such as https://keycloak.sso.svc:8443",
             );
         }
         Ok(Self(url))

@@ -7,11 +7,13 @@
 //! - [`claims`]: the claims with their types checked
 //! - [`grants`]: scopes, roles and groups in them
 //! - [`checks`]: the ordered list of what must hold for the claims
+//! - [`dpop`]: proofs of the key that a token is bound to
 //! - [`permit`]: the proof that all of it held
 
 pub mod authenticator;
 pub mod checks;
 pub mod claims;
+pub mod dpop;
 pub mod grants;
 pub mod json;
 pub mod jws;
@@ -31,6 +33,7 @@ use crate::{
 };
 use checks::Input;
 use claims::Claims;
+use dpop::Proof;
 use jws::Jws;
 
 /// Why a token gives no permit.
@@ -57,7 +60,7 @@ impl From<Deny> for Refusal {
     }
 }
 
-/// Checks a token against settings and keys, with its own claims deciding what it grants.
+/// Checks a Bearer token against settings and keys, with its own claims deciding what it grants.
 ///
 /// # Errors
 /// The first thing that is wrong with the token.
@@ -67,7 +70,7 @@ pub fn authenticate(
     token: &RawToken,
     now: UnixTime,
 ) -> Result<Permit, Refusal> {
-    Ok(verify(settings, keys, token, now)?.permit(settings, keys, now)?)
+    Ok(verify(settings, keys, token, None, now)?.permit(settings, keys, now)?)
 }
 
 /// Checks that a token was signed by its issuer, is an access token and lives; not yet for whom it is and what it grants.
@@ -81,6 +84,7 @@ pub fn verify(
     settings: &Settings,
     keys: &Snapshot,
     token: &RawToken,
+    proof: Option<&Proof>,
     now: UnixTime,
 ) -> Result<Verified, Refusal> {
     let jws = Jws::parse(token)?;
@@ -103,7 +107,12 @@ pub fn verify(
     if !jws.is_signed_by(key) {
         return Err(Reason::SignatureInvalid.into());
     }
-    let verified = Verified { claims, issuer, says_access_token: jws.says_access_token };
+    let verified = Verified {
+        claims,
+        issuer,
+        says_access_token: jws.says_access_token,
+        proven_key: proof.map(|proof| proof.key.clone()),
+    };
     verified.check(checks::OF_THE_TOKEN, settings, keys, now)?;
     Ok(verified)
 }
@@ -114,6 +123,8 @@ pub struct Verified {
     claims: Claims,
     issuer: usize,
     says_access_token: bool,
+    /// Thumbprint of the key that the client has proven to have.
+    proven_key: Option<String>,
 }
 
 impl Verified {
@@ -127,6 +138,11 @@ impl Verified {
         &self.claims
     }
 
+    /// Whether it came with a proof of its key, which was made for this request and cannot be shown to anybody else.
+    pub fn is_proven(&self) -> bool {
+        self.proven_key.is_some()
+    }
+
     /// Whether Keycloak marks it as lightweight: it names no user then, unless a mapper says otherwise.
     pub fn is_lightweight(&self) -> bool {
         self.claims.is_lightweight()
@@ -135,7 +151,7 @@ impl Verified {
     /// The same token with what the provider says about it.
     #[must_use]
     pub fn with_claims(&self, claims: Claims) -> Self {
-        Self { claims, issuer: self.issuer, says_access_token: self.says_access_token }
+        Self { claims, ..self.clone() }
     }
 
     /// The permit, when the claims pass all checks.
@@ -163,6 +179,7 @@ impl Verified {
             issuer,
             issuer_names: keys.names(self.issuer),
             not_before: keys.not_before(self.issuer),
+            proven_key: self.proven_key.as_deref(),
             tokens: &settings.tokens,
             says_access_token: self.says_access_token,
             now,

@@ -73,6 +73,31 @@ impl Kind {
     }
 }
 
+/// How a token was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenScheme {
+    /// As it is (RFC 6750).
+    Bearer,
+    /// With a proof of its key (RFC 9449); `None`: there is not exactly one that can be read.
+    Dpop(Option<RawToken>),
+}
+
+impl TokenScheme {
+    fn of(headers: &HeaderMap) -> Self {
+        let is_dpop = headers.get(header::AUTHORIZATION).is_some_and(|value| {
+            trim(value.as_bytes()).get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"dpop "))
+        });
+        if !is_dpop {
+            return Self::Bearer;
+        }
+        let proofs: Vec<&HeaderValue> = headers.get_all("dpop").iter().collect();
+        match proofs.as_slice() {
+            [one] => Self::Dpop(RawToken::parse(one.as_bytes()).ok()),
+            _ => Self::Dpop(None),
+        }
+    }
+}
+
 /// Everything that a request presents.
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts of one request, not a state")]
@@ -81,6 +106,8 @@ pub struct Presented {
     pub kind: Kind,
     /// The token, for [`Kind::Token`].
     pub token: Option<RawToken>,
+    /// How the token was shown.
+    pub scheme: TokenScheme,
     /// A password login rides along in parameters, whatever the kind is.
     pub has_password_parameters: bool,
     /// There is a cookie.
@@ -129,6 +156,7 @@ impl Presented {
         Self {
             kind,
             token,
+            scheme: TokenScheme::of(headers),
             has_password_parameters,
             has_cookie,
             asks_for_challenge,
@@ -159,6 +187,11 @@ fn of_header(value: &HeaderValue) -> (Kind, Option<RawToken>) {
         scheme if scheme.starts_with(b"basic") => (Kind::Basic, None),
         b"oauth" => (Kind::OAuth1, None),
         b"jwt" => (Kind::ApplicationLinkJwt, None),
+        // Only a JWT can be bound to a key.
+        b"dpop" => match RawToken::parse(rest.strip_prefix(b" ").unwrap_or(rest)) {
+            Ok(token) if Shape::of(&token) == Shape::Jwt => (Kind::Token, Some(token)),
+            _ => (Kind::MalformedToken, None),
+        },
         b"bearer" => of_bearer(rest.strip_prefix(b" ").unwrap_or(rest)),
         _ => (Kind::Other, None),
     }

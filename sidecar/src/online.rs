@@ -199,6 +199,10 @@ impl Shared {
                 Ok(introspection::call(url, client, token))
             }
             Question::UserInfo => {
+                if verified.is_proven() {
+                    self.advices.note(Advice::UserInfoWithDpop);
+                    return Err(unavailable());
+                }
                 let Some(url) = endpoints.userinfo.clone() else {
                     self.advices.note(Advice::NoEndpoint);
                     return Err(unavailable());

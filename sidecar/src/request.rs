@@ -161,7 +161,7 @@ impl Gate {
             skips_oauth1: strip::is_skipped_by_oauth(&exchange.head.headers),
         };
         let decision = decide::decide(settings, &facts);
-        let treatment = judge::judge(active, decision, &presented, &exchange.head.headers, record).await?;
+        let treatment = judge::judge(active, decision, &presented, &exchange.head, record).await?;
         match treatment {
             Treatment::AsUser { .. } => {
                 exchange.read_form(&self.forms).await.map(|()| treatment).map_err(Deny::from)

@@ -64,7 +64,11 @@ pub fn refusal(deny: &Deny, realm: &str, request_id: &str, has_body: bool) -> Re
 
 /// The challenge of RFC 6750 section 3. The error attributes are there only when a token was sent.
 pub fn challenge(realm: &str, reason: Option<Reason>) -> HeaderValue {
-    let mut text = format!("Bearer realm=\"{}\"", quotable(realm));
+    // RFC 9449 section 7.1: a proof is challenged by its own scheme.
+    let is_about_a_proof =
+        reason.is_some_and(|reason| reason.explain().bearer_error == Some("invalid_dpop_proof"));
+    let scheme = if is_about_a_proof { "DPoP" } else { "Bearer" };
+    let mut text = format!("{scheme} realm=\"{}\"", quotable(realm));
     if let Some((error, explained)) =
         reason.map(Reason::explain).and_then(|it| it.bearer_error.map(|error| (error, it)))
     {

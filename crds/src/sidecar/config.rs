@@ -31,6 +31,9 @@ pub struct Config {
     /// What a token has to be, whoever issued it.
     #[serde(default)]
     pub tokens: TokenRules,
+    /// Scheme, host and port under which clients reach Confluence.
+    #[serde(rename = "externalURLs", default, skip_serializing_if = "Vec::is_empty")]
+    pub external_urls: Vec<String>,
     /// Member of the claims that names the user, taken literally; a JSON pointer when it starts with `/`.
     pub username_attribute: String,
     /// Clients whose own tokens act as a Confluence user.

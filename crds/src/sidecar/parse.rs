@@ -73,6 +73,7 @@ impl Config {
             issuers,
             open_id_issuers,
             tokens,
+            external_urls,
             username_attribute,
             service_accounts,
             basic_auth,
@@ -104,6 +105,11 @@ impl Config {
             issuers.extend(issuers::open_id(i, issuer, &issuers, &mut errors));
         }
         let tokens = parse_tokens(tokens, &mut errors);
+        let external_urls = external_urls
+            .iter()
+            .enumerate()
+            .filter_map(|(i, url)| errors.text(format!("externalURLs[{i}]"), url))
+            .collect();
         let username = parse_username_attribute("usernameAttribute", username_attribute, &mut errors);
         for (i, path) in anonymous_paths.paths.iter().enumerate() {
             let plain = path.value.starts_with('/')
@@ -127,6 +133,7 @@ impl Config {
                 mode,
                 issuers,
                 tokens,
+                external_urls,
                 username,
                 basic_auth,
                 credentials,

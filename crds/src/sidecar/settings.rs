@@ -21,6 +21,8 @@ pub struct Settings {
     pub issuers: Vec<IssuerSettings>,
     /// What a token has to be, whoever issued it.
     pub tokens: TokenSettings,
+    /// Where clients reach Confluence.
+    pub external_urls: Vec<Authority>,
     /// Where the claims name the user.
     pub username: UsernameSource,
     /// Password logins on protected paths.

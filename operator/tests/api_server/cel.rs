@@ -95,6 +95,11 @@ fn other_fields() -> Vec<Row> {
             json!({"issuers": [{"issuer": "https://l", "audiences": ["a"]}, {"issuer": "https://l", "audiences": ["b"]}]}),
             Some("duplicate entries"),
         ),
+        (json!({"externalURLs": ["https://wiki.example.com"]}), None),
+        (
+            json!({"externalURLs": ["https://wiki.example.com/x"]}),
+            Some("externalURLs are scheme, host and port"),
+        ),
         (json!({"tokens": {"algorithms": []}}), Some("spec.tokens.algorithms")),
         (json!({"tokens": {"algorithms": ["HS256"]}}), Some("Unsupported value")),
         (json!({"tokens": {"required": {"clientRoles": [{"client": "wiki", "role": "editor"}]}}}), None),

@@ -6,7 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_lc_rs::digest::{SHA256, digest};
 use restward_crds::{reason::Reason, sidecar::Settings};
 
-use super::{Permit, RawToken, Refusal, Verified, checks::lifetime, claims::Claims, verify};
+use super::{
+    Permit, RawToken, Refusal, Verified,
+    checks::lifetime,
+    claims::Claims,
+    dpop::{Proof, Shown, replay::Used},
+    verify,
+};
 use crate::{
     bounded::Bounded,
     keys::{Asked, Keys, Snapshot},
@@ -24,6 +30,7 @@ pub struct Authenticator {
     settings: Arc<Settings>,
     keys: Keys,
     online: Online,
+    used_proofs: Used,
     verdicts: Mutex<Verdicts>,
 }
 
@@ -63,16 +70,43 @@ impl Authenticator {
     pub fn new(settings: Arc<Settings>, keys: Keys, client: Option<ClientSecret>) -> Self {
         let verdicts = Mutex::new(Verdicts::new(keys.snapshot()));
         let online = Online::new(Arc::clone(&settings), keys.clone(), client);
-        Self { settings, keys, online, verdicts }
+        Self { settings, keys, online, used_proofs: Used::default(), verdicts }
     }
 
-    /// The permit of a token.
+    /// The permit of a Bearer token.
     ///
     /// # Errors
     /// Why there is none.
     pub async fn authenticate(&self, token: &RawToken, now: UnixTime) -> Result<Arc<Permit>, Deny> {
-        let hash = sha256(token.as_str().as_bytes());
-        match self.verdict(token, hash, now).await? {
+        self.accept(token, None, now).await
+    }
+
+    /// The permit of a token that was shown with a proof of its key (scheme `DPoP`).
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn authenticate_proven(
+        &self,
+        token: &RawToken,
+        shown: Shown<'_>,
+        now: UnixTime,
+    ) -> Result<Arc<Permit>, Deny> {
+        let proof = Proof::check(&self.settings, token, shown, now)?;
+        let permit = self.accept(token, Some(&proof), now).await?;
+        self.used_proofs.first(&proof, self.settings.tokens.clock_skew, now)?;
+        Ok(permit)
+    }
+
+    async fn accept(
+        &self,
+        token: &RawToken,
+        proof: Option<&Proof>,
+        now: UnixTime,
+    ) -> Result<Arc<Permit>, Deny> {
+        // What is remembered of a token counts with the key that it was shown with; a token holds no blank.
+        let key = proof.map_or("", |proof| proof.key.as_str());
+        let hash = sha256(format!("{} {key}", token.as_str()).as_bytes());
+        match self.verdict(token, proof, hash, now).await? {
             Verdict::Permit(permit) => Ok(permit),
             Verdict::Ask(question, verified) => {
                 self.online.confirm(question, token, &verified, hash, now).await
@@ -85,8 +119,14 @@ impl Authenticator {
         self.online.advisories()
     }
 
-    async fn verdict(&self, token: &RawToken, hash: [u8; 32], now: UnixTime) -> Result<Verdict, Deny> {
-        let issuer = match self.judge(token, hash, now) {
+    async fn verdict(
+        &self,
+        token: &RawToken,
+        proof: Option<&Proof>,
+        hash: [u8; 32],
+        now: UnixTime,
+    ) -> Result<Verdict, Deny> {
+        let issuer = match self.judge(token, proof, hash, now) {
             Ok(verdict) => return Ok(verdict),
             Err(Refusal::Deny(deny)) => return Err(deny),
             Err(Refusal::UnknownKey { issuer }) => issuer,
@@ -96,19 +136,25 @@ impl Authenticator {
             Asked::Answered => Reason::KeyUnknown,
             Asked::Failed => Reason::KeysUnavailable,
         };
-        self.judge(token, hash, now).map_err(|refusal| match refusal {
+        self.judge(token, proof, hash, now).map_err(|refusal| match refusal {
             Refusal::Deny(deny) => deny,
             Refusal::UnknownKey { .. } => without_answer.into(),
         })
     }
 
-    fn judge(&self, token: &RawToken, hash: [u8; 32], now: UnixTime) -> Result<Verdict, Refusal> {
+    fn judge(
+        &self,
+        token: &RawToken,
+        proof: Option<&Proof>,
+        hash: [u8; 32],
+        now: UnixTime,
+    ) -> Result<Verdict, Refusal> {
         let keys = self.keys.snapshot();
         if let Some(verdict) = self.remembered(&keys, &hash) {
             lifetime::within(verdict.claims(), self.settings.tokens.clock_skew, now)?;
             return Ok(verdict);
         }
-        let verified = verify(&self.settings, &keys, token, now)?;
+        let verified = verify(&self.settings, &keys, token, proof, now)?;
         let verdict = match Question::about(&self.settings, &verified) {
             Some(question) => Verdict::Ask(question, Arc::new(verified)),
             None => Verdict::Permit(Arc::new(verified.permit(&self.settings, &keys, now)?)),

@@ -25,6 +25,8 @@ pub struct Input<'a> {
     pub issuer_names: &'a [String],
     /// Tokens that this issuer issued before are revoked; 0 for none.
     pub not_before: i64,
+    /// Thumbprint of the key that the client has proven to have.
+    pub proven_key: Option<&'a str>,
     /// What a token has to be, whoever issued it.
     pub tokens: &'a TokenSettings,
     /// Whether the token's header says that it is an access token (RFC 9068).
@@ -63,6 +65,7 @@ pub(crate) mod testing {
         pub(crate) issuer: IssuerSettings,
         pub(crate) tokens: TokenSettings,
         pub(crate) not_before: i64,
+        pub(crate) proven_key: Option<&'static str>,
         pub(crate) says_access_token: bool,
     }
 
@@ -119,14 +122,21 @@ pub(crate) mod testing {
             required: Required::default(),
             revocation_poll: None,
         };
-        let mut given = Given { issuer: issuer_settings(), tokens, not_before: 0, says_access_token: false };
+        let mut given = Given {
+            issuer: issuer_settings(),
+            tokens,
+            not_before: 0,
+            proven_key: None,
+            says_access_token: false,
+        };
         adjust(&mut given);
-        let Given { issuer, tokens, not_before, says_access_token } = &given;
+        let Given { issuer, tokens, not_before, proven_key, says_access_token } = &given;
         let input = Input {
             claims: &claims,
             issuer,
             issuer_names: &["https://sso.example.com/realms/wiki".to_owned()],
             not_before: *not_before,
+            proven_key: *proven_key,
             tokens,
             says_access_token: *says_access_token,
             now: NOW,

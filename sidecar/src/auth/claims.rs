@@ -32,11 +32,35 @@ pub struct Claims {
     pub sub: Option<String>,
     /// Token id.
     pub jti: Option<String>,
-    /// Whether the token is bound to a key of its holder (RFC 7800): a plain Bearer token it is then not.
-    pub is_key_bound: bool,
+    /// Whether the token is bound to a key of its holder: a plain Bearer token it is then not.
+    pub binding: Binding,
     /// Scopes, roles and groups.
     pub grants: Grants,
     members: JsonObject,
+}
+
+/// The key that a token is bound to (`cnf`, RFC 7800).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Binding {
+    /// None.
+    Free,
+    /// The key of this thumbprint, by DPoP (RFC 9449 section 6.1).
+    Key(String),
+    /// Something that cannot be proven here: a certificate (RFC 8705), or what is not understood.
+    Other,
+}
+
+impl Binding {
+    fn of(members: &JsonObject) -> Self {
+        let says_dpop = members.get("typ").is_some_and(|typ| typ == "DPoP");
+        let Some(cnf) = members.get("cnf") else {
+            return if says_dpop { Self::Other } else { Self::Free };
+        };
+        match cnf.get("jkt") {
+            Some(Value::String(key)) if cnf.get("x5t#S256").is_none() => Self::Key(key.clone()),
+            _ => Self::Other,
+        }
+    }
 }
 
 impl Claims {
@@ -64,7 +88,7 @@ impl Claims {
             client_id: string(&members, "client_id")?,
             sub: string(&members, "sub")?,
             jti: string(&members, "jti")?,
-            is_key_bound: members.contains_key("cnf"),
+            binding: Binding::of(&members),
             grants: Grants::of(&members),
             members,
         })
@@ -162,7 +186,8 @@ mod tests {
     fn wrong_types_are_refused_not_ignored() {
         let good = r#"{"iss":"i","exp":1.5,"aud":["a","b"],"cnf":{"jkt":"x"},"a.b":"literal"}"#;
         let claims = Claims::parse(good.as_bytes()).unwrap();
-        assert_eq!((claims.exp, claims.aud.len(), claims.is_key_bound), (1.5, 2, true));
+        assert_eq!((claims.exp, claims.aud.len()), (1.5, 2));
+        assert_eq!(claims.binding, Binding::Key("x".into()));
         assert_eq!(claims.member("a.b"), Some(&Value::from("literal")), "dots have no meaning");
         for bad in [
             r#"{"exp":1}"#,

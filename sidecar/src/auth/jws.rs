@@ -32,6 +32,27 @@ impl<'t> Jws<'t> {
     /// # Errors
     /// What is wrong with form or header.
     pub fn parse(token: &'t RawToken) -> Result<Self, Reason> {
+        let (jws, header) = Self::split(token)?;
+        Ok(Self { kid: key_id(&header)?, says_access_token: says_access_token(&header)?, ..jws })
+    }
+
+    /// The same for a DPoP proof, which must say that it is one (RFC 9449 section 4.2), and its public key.
+    ///
+    /// # Errors
+    /// What is wrong with form or header.
+    pub fn parse_proof(proof: &'t RawToken) -> Result<(Self, JsonObject), Reason> {
+        let (jws, mut header) = Self::split(proof)?;
+        refuse_extensions(&header)?;
+        if header.get("typ").is_none_or(|typ| typ != "dpop+jwt") {
+            return Err(Reason::HeaderUnsupported);
+        }
+        match header.remove("jwk") {
+            Some(Value::Object(jwk)) => Ok((jws, jwk)),
+            _ => Err(Reason::HeaderUnsupported),
+        }
+    }
+
+    fn split(token: &'t RawToken) -> Result<(Self, JsonObject), Reason> {
         let (signing_input, signature) = token.as_str().rsplit_once('.').ok_or(Reason::TokenMalformed)?;
         // A further dot would be in the payload part, where decoding refuses it.
         let (header, payload) = signing_input.split_once('.').ok_or(Reason::TokenMalformed)?;
@@ -39,14 +60,15 @@ impl<'t> Jws<'t> {
             return Err(Reason::TokenMalformed);
         }
         let header = json::object(&decode_part(header)?).map_err(|_| Reason::TokenMalformed)?;
-        Ok(Self {
-            kid: key_id(&header)?,
-            says_access_token: says_access_token(&header)?,
+        let jws = Self {
+            kid: None,
+            says_access_token: false,
             payload: decode_part(payload)?,
             alg: algorithm_name(&header)?,
             signing_input,
             signature,
-        })
+        };
+        Ok((jws, header))
     }
 
     /// The algorithm, if it is one of ours: exact names of asymmetric ones only (RFC 8725 sections 3.1 and 3.2).
@@ -87,12 +109,18 @@ fn key_id(header: &JsonObject) -> Result<Option<String>, Reason> {
 }
 
 /// Refuses what changes how a token is to be read: critical extensions (RFC 7515 section 4.1.11; we understand none),
-/// compression, nesting, an unencoded payload, and a type that is not an access token's (RFC 8725 section 3.11).
-/// `jku`, `x5u`, `jwk`, `x5c` and `x5t` are never looked at: a token cannot choose what it is checked against.
-fn says_access_token(header: &JsonObject) -> Result<bool, Reason> {
+/// compression, nesting, an unencoded payload.
+fn refuse_extensions(header: &JsonObject) -> Result<(), Reason> {
     if ["crit", "zip", "cty", "b64"].iter().any(|name| header.contains_key(*name)) {
         return Err(Reason::HeaderUnsupported);
     }
+    Ok(())
+}
+
+/// Refuses a type that is not an access token's (RFC 8725 section 3.11).
+/// `jku`, `x5u`, `jwk`, `x5c` and `x5t` are never looked at: a token cannot choose what it is checked against.
+fn says_access_token(header: &JsonObject) -> Result<bool, Reason> {
+    refuse_extensions(header)?;
     let typ = match header.get("typ") {
         None => return Ok(false),
         Some(Value::String(typ)) => typ.to_ascii_lowercase(),

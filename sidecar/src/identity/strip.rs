@@ -50,6 +50,7 @@ const USER_HEADER_PREFIXES: &[&str] = &["x-seraph-trusted-app-", "oidc-", "x-for
 /// which then would not be the signed one.
 const ASSERTED: &[&str] = &[
     "authorization",
+    "dpop",
     "proxy-authorization",
     "cookie",
     "cookie2",

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::roca;
+use crate::auth::{authenticator::sha256, json::JsonObject};
 
 /// Sizes of RSA keys that are used, in bits. Longer ones would make every check expensive.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -148,6 +149,21 @@ impl Jwk {
     }
 }
 
+/// The name of a key by its content (RFC 7638): SHA-256 over its required members, in base64url.
+pub fn thumbprint(jwk: &JsonObject) -> Option<String> {
+    let members: &[&str] = match jwk.get("kty")?.as_str()? {
+        "RSA" => &["e", "kty", "n"],
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        _ => return None,
+    };
+    let pairs: Option<Vec<String>> = members
+        .iter()
+        .map(|name| Some(format!("{}:{}", Value::from(*name), Value::from(jwk.get(*name)?.as_str()?))))
+        .collect();
+    Some(BASE64_URL_SAFE_NO_PAD.encode(sha256(format!("{{{}}}", pairs?.join(",")).as_bytes())))
+}
+
 fn decode(text: &str) -> Option<Vec<u8>> {
     BASE64_URL_SAFE_NO_PAD.decode(text).ok()
 }
@@ -182,6 +198,20 @@ mod tests {
         for (jwk, want) in table {
             assert_eq!(VerifyKey::from_jwk(&jwk).map(|key| key.algorithm), Some(want), "{jwk}");
         }
+    }
+
+    #[test]
+    fn the_thumbprint_is_that_of_the_rfc() {
+        // RFC 7638 section 3.1.
+        let jwk = json!({
+            "kty": "RSA", "e": "AQAB", "alg": "RS256", "kid": "2011-04-29",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMs\
+                  tn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+        });
+        let got = thumbprint(jwk.as_object().unwrap());
+        assert_eq!(got.as_deref(), Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"));
+        assert_eq!(thumbprint(json!({"kty": "oct", "k": "x"}).as_object().unwrap()), None);
+        assert_eq!(thumbprint(json!({"kty": "EC", "crv": "P-256", "x": "x"}).as_object().unwrap()), None);
     }
 
     #[test]

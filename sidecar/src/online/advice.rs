@@ -23,6 +23,8 @@ pub enum Advice {
     ClientNotInAudience,
     /// It does not answer userinfo for tokens without `openid`.
     OpenidMissing,
+    /// Tokens with a proof cannot be shown to userinfo.
+    UserInfoWithDpop,
     /// Its discovery document names no such endpoint.
     NoEndpoint,
     /// It does not answer questions about tokens.
@@ -50,6 +52,10 @@ impl Advice {
             Self::OpenidMissing => {
                 "OpenidMissing: the identity provider answers 403 at userinfo for tokens without the scope openid. Have clients \
                  ask for scope=openid, or set spec.tokens.validation to Local or Introspection"
+            }
+            Self::UserInfoWithDpop => {
+                "UserInfoWithDpop: tokens that are bound to a key (DPoP) cannot be shown to userinfo, as their proof is for this API. \
+                 Set spec.tokens.validation to Local or Introspection"
             }
             Self::NoEndpoint => {
                 "NoEndpoint: the discovery document names no usable endpoint for spec.tokens.validation"

@@ -77,7 +77,7 @@ fn settle_client(answer: &mut JsonObject, token: &Claims) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::checks::testing::claims_json;
+    use crate::auth::{checks::testing::claims_json, claims::Binding};
     use serde_json::json;
 
     fn token(changes: Value) -> Claims {
@@ -136,7 +136,8 @@ mod tests {
         assert_eq!(claims.member("preferred_username"), None);
         // Whose it is, its kind and its bounds are the token's own.
         assert_eq!((&claims.iss, claims.exp, claims.typ.as_deref()), (&token.iss, token.exp, Some("Bearer")));
-        assert!(claims.is_key_bound);
+        assert_eq!(claims.binding, token.binding);
+        assert_ne!(claims.binding, Binding::Free);
     }
 
     #[test]

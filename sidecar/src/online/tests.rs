@@ -55,7 +55,7 @@ impl Realm {
     async fn ask_at(&self, jti: &str, now: UnixTime) -> Result<(), Reason> {
         let claims = forge::claims(json!({"iss": self.issuer, "jti": jti, "exp": NOW.secs() + 40}));
         let token = forge::rsa_key().token(&forge::header(), &claims);
-        let verified = auth::verify(&self.settings, &self.keys.snapshot(), &token, NOW).unwrap();
+        let verified = auth::verify(&self.settings, &self.keys.snapshot(), &token, None, NOW).unwrap();
         let hash = sha256(token.as_str().as_bytes());
         let answer =
             self.online.confirm(Question::Introspection, &token, &Arc::new(verified), hash, now).await;
@@ -149,7 +149,7 @@ fn what_is_asked_about_which_token() {
     let token = |jti: &str| {
         let claims = forge::claims(json!({ "jti": jti }));
         let token = forge::rsa_key().token(&forge::header(), &claims);
-        auth::verify(&forge::settings(json!({})), &forge::snapshot(), &token, NOW).unwrap()
+        auth::verify(&forge::settings(json!({})), &forge::snapshot(), &token, None, NOW).unwrap()
     };
     let (light, full) = (token("onltro:1"), token("onrtro:1"));
     let table = [

@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(claims.member("preferred_username"), Some(&json!("alice2")));
         assert!(claims.grants.is_in_group("/staff") && !claims.grants.has_scope("root"));
         assert_eq!((&claims.aud, claims.party(), &claims.client_id), (&token.aud, Some("app"), &None));
-        assert_eq!((&claims.iss, claims.exp, claims.is_key_bound), (&token.iss, token.exp, false));
+        assert_eq!((&claims.iss, claims.exp, &claims.binding), (&token.iss, token.exp, &token.binding));
         assert_eq!(claims.member("sid"), None);
     }
 

@@ -1,19 +1,23 @@
 //! From the facts about a request to what is forwarded of it.
 
-use http::{HeaderMap, header};
+use std::sync::Arc;
+
+use http::header;
 use restward_crds::{reason::Reason, text::Username};
 
 use crate::{
     audit::{Outcome, Record},
-    auth::RawToken,
+    auth::{Permit, dpop::Shown},
     config::Active,
-    credential::{Presented, params::AuthType},
+    credential::{Presented, TokenScheme, params::AuthType},
     decide::{Action, Decision},
     identity::Origin,
     refusal::Deny,
     time::UnixTime,
     user,
 };
+
+use super::head::Head;
 
 /// How a request is forwarded.
 pub(super) enum Treatment {
@@ -32,7 +36,7 @@ pub(super) async fn judge(
     active: &Active,
     decision: Decision,
     presented: &Presented,
-    headers: &HeaderMap,
+    head: &Head,
     record: &mut Record,
 ) -> Result<Treatment, Deny> {
     record.outcome = if decision.audited.is_some() { Outcome::WouldRefuse } else { Outcome::Passed };
@@ -44,11 +48,11 @@ pub(super) async fn judge(
         Action::PassOnlyWith(how) => Ok(Treatment::Only { how, keeps_challenge: false }),
         Action::PassForChallenge => Ok(Treatment::Only { how: AuthType::Basic, keeps_challenge: true }),
         Action::ConfirmBearer => {
-            let bearer = headers.get(header::AUTHORIZATION).ok_or(Reason::CredentialMissing)?;
+            let bearer = head.headers.get(header::AUTHORIZATION).ok_or(Reason::CredentialMissing)?;
             active.user_check().confirm_bearer(bearer).await.map(|()| Treatment::Untouched)
         }
-        Action::AsUser => as_user(active, presented.token.as_ref(), record).await,
-        Action::AsUserOrWithout => match as_user(active, presented.token.as_ref(), record).await {
+        Action::AsUser => as_user(active, presented, head, record).await,
+        Action::AsUserOrWithout => match as_user(active, presented, head, record).await {
             // Without a session behind it, an honest "not now" beats content as anonymous.
             Err(deny) if deny.reason.status() < 500 || presented.has_cookie => {
                 record.outcome = Outcome::Stripped;
@@ -60,9 +64,13 @@ pub(super) async fn judge(
     }
 }
 
-async fn as_user(active: &Active, token: Option<&RawToken>, record: &mut Record) -> Result<Treatment, Deny> {
-    let token = token.ok_or(Reason::TokenMalformed)?;
-    let permit = active.authenticator.authenticate(token, UnixTime::now()).await?;
+async fn as_user(
+    active: &Active,
+    presented: &Presented,
+    head: &Head,
+    record: &mut Record,
+) -> Result<Treatment, Deny> {
+    let permit = authenticate(active, presented, head).await?;
     record.token = Some(permit.as_ref().into());
     let user = user::resolve(&active.settings, &permit)?;
     record.user = Some(user.as_str().to_owned());
@@ -70,4 +78,18 @@ async fn as_user(active: &Active, token: Option<&RawToken>, record: &mut Record)
     active.user_check().confirm_user(&user).await?;
     record.outcome = Outcome::AsUser;
     Ok(Treatment::AsUser { origin, user })
+}
+
+async fn authenticate(active: &Active, presented: &Presented, head: &Head) -> Result<Arc<Permit>, Deny> {
+    let token = presented.token.as_ref().ok_or(Reason::TokenMalformed)?;
+    let now = UnixTime::now();
+    match &presented.scheme {
+        TokenScheme::Bearer => active.authenticator.authenticate(token, now).await,
+        TokenScheme::Dpop(proof) => {
+            let proof = proof.as_ref().ok_or(Reason::ProofInvalid)?;
+            let path = head.target.as_ref().map_err(|reason| *reason)?.raw_path();
+            let shown = Shown { proof, method: head.method.as_str(), path };
+            active.authenticator.authenticate_proven(token, shown, now).await
+        }
+    }
 }

@@ -33,6 +33,7 @@ async fn everything_about_tokens() {
     tokens::algorithms_can_be_narrowed(&keycloak).await;
     tokens::scopes_roles_and_groups(&keycloak).await;
     tokens::a_second_realm(&keycloak).await;
+    tokens::bound_to_a_key(&keycloak).await;
     validation::auto_introspects_lightweight_tokens(&keycloak).await;
     validation::introspection_sees_what_local_validation_does_not(&keycloak).await;
     validation::userinfo_wants_openid(&keycloak).await;

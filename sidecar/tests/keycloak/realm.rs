@@ -10,7 +10,11 @@ use std::{
 use restward_sidecar::random;
 use serde_json::{Value, json};
 
-use crate::support::{Reply, World, exchange, request};
+use crate::support::{
+    Reply, World, exchange,
+    keys::{self, Key},
+    request,
+};
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
@@ -83,6 +87,16 @@ impl Keycloak {
     /// The access token for a user's name and password.
     pub(crate) async fn token(&self, client: &str, user: &str) -> String {
         access_token(&self.login(client, user, "").await)
+    }
+
+    /// An access token that is bound to this key.
+    pub(crate) async fn bound_token(&self, client: &str, user: &str, key: &Key) -> String {
+        let target = "/realms/atlassian/protocol/openid-connect/token";
+        let proof = keys::proof(key, "POST", &format!("{}{target}", self.base()), None);
+        let body = format!(
+            "grant_type=password&username={user}&password={user}-password&client_id={client}&client_secret={client}-secret"
+        );
+        access_token(&self.send("POST", target, &[FORM, ("DPoP", &proof)], &body).await.json())
     }
 
     async fn grant(&self, realm: &str, client: &str, form: &str) -> Reply {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     realm::{Keycloak, access_token, is, outcome},
-    support::eventually,
+    support::{eventually, keys},
 };
 
 pub(crate) async fn every_kind(keycloak: &Keycloak) {
@@ -70,4 +70,16 @@ pub(crate) async fn a_second_realm(keycloak: &Keycloak) {
     eventually("the second realm's keys", || async { outcome(&world, &token).await == is(200, "alice") })
         .await;
     assert_eq!(outcome(&world, &keycloak.token("wiki-rest", "bob").await).await, is(200, "bob"));
+}
+
+pub(crate) async fn bound_to_a_key(keycloak: &Keycloak) {
+    let url = "https://wiki.example.com";
+    let world = keycloak.world(|config| config["externalURLs"] = json!([url])).await;
+    let token = keycloak.bound_token("wiki-dpop", "alice", keys::other()).await;
+    assert_eq!(outcome(&world, &token).await, is(401, "proof_required"));
+    let shown = format!("DPoP {token}");
+    let proof = keys::proof(keys::other(), "GET", &format!("{url}/rest/api/content"), Some(&token));
+    let headers = [("Authorization", shown.as_str()), ("DPoP", proof.as_str())];
+    assert_eq!(world.get("/rest/api/content", &headers).await.text(), r#"{"user":"alice"}"#);
+    assert_eq!(world.get("/rest/api/content", &headers).await.reason(), "proof_replayed");
 }

@@ -17,6 +17,7 @@ mod admin;
 mod bearer;
 mod config;
 mod credentials;
+mod dpop;
 mod framing;
 mod hygiene;
 mod issuers;

@@ -89,6 +89,14 @@ pub struct RestApiAuthPolicySpec {
     #[serde(default)]
     pub tokens: Tokens,
 
+    /// Scheme, host and port under which clients reach Confluence, such as `https://wiki.example.com`. With it tokens that are
+    /// bound to a key of the client (DPoP, RFC 9449) are accepted with their proof; without it they are refused.
+    #[serde(rename = "externalURLs", default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 1024)))]
+    #[x_kube(validation = ("self.all(u, u.matches('^https?://[^/?#@\\s]+/?$'))",
+        "externalURLs are scheme, host and port only, such as https://wiki.example.com"))]
+    pub external_urls: Vec<String>,
+
     /// Clients whose own tokens (client credentials) act as a Confluence user. Such tokens name no Confluence user by
     /// themselves and are refused when the client is not listed. No wildcards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -77,6 +77,8 @@ fn every_bad_optional_member_is_named() {
         ("", "tokens", json!({"algorithms": ["none"]}), "config"),
         ("", "tokens", json!({"clockSkew": "61s"}), "tokens.clockSkew"),
         ("", "tokens", json!({"validation": "Introspection"}), "tokens.validation"),
+        ("", "externalURLs", json!(["https://wiki.example.com", "wiki"]), "externalURLs[1]"),
+        ("", "externalURLs", json!(["https://wiki.example.com/confluence"]), "externalURLs[0]"),
         ("", "tokens", json!({"revocation": {"pollInterval": "999ms"}}), "tokens.revocation.pollInterval"),
         ("", "tokens", json!({"required": {"scopes": ["a b"]}}), "tokens.required.scopes"),
         ("", "tokens", json!({"required": {"realmRoles": [""]}}), "tokens.required.realmRoles"),

@@ -27,6 +27,7 @@ fn what_the_sidecar_would_refuse_is_refused_with_the_field_of_the_policy() {
         (json!({"keycloak": {"host": "https://u:p@h", "realm": "r"}}), "spec.keycloak.host: "),
         (json!({"keycloak": {"host": "h", "realm": ".."}}), "spec.keycloak.realm: "),
         (json!({"tokens": {"audiences": [""]}}), "spec.tokens.audiences: "),
+        (json!({"externalURLs": ["wiki"]}), "spec.externalURLs[0]: "),
         (json!({"tokens": {"clockSkew": "61s"}}), "spec.tokens.clockSkew: "),
         (json!({"tokens": {"required": {"groups": ["/staff/"]}}}), "spec.tokens.required.groups: "),
         (json!({"usernameAttribute": "/a~2"}), "spec.usernameAttribute: "),

@@ -10,9 +10,8 @@ use crate::refusal::Deny;
 /// Why a token whose `typ` claim names another kind is refused.
 pub fn named(claims: &Claims) -> Option<Reason> {
     match claims.typ.as_deref() {
-        None | Some("Bearer") => None,
-        // Bound to a key by DPoP (RFC 9449): may only be used with a proof.
-        Some("DPoP") => Some(Reason::ProofRequired),
+        // The second is bound to a key (RFC 9449): whether it comes with the proof, another check asks.
+        None | Some("Bearer" | "DPoP") => None,
         // ID, Refresh, Offline, Logout, registration tokens, and whatever comes next.
         Some(_) => Some(Reason::NotAnAccessToken),
     }
@@ -48,7 +47,8 @@ mod tests {
             (json!("RegistrationAccessToken"), false, no),
             (json!("bearer"), false, no),
             (json!(""), true, no),
-            (json!("DPoP"), false, Err(Reason::ProofRequired)),
+            (json!("DPoP"), false, Ok(())),
+            (json!("dpop"), false, no),
         ];
         for (typ, header, want) in table {
             let got = check_with(check, json!({ "typ": typ }), |given| given.says_access_token = header);

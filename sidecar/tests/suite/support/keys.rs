@@ -1,7 +1,10 @@
 //! Keys of the realm and of the application link, and tokens in every wrong way.
 
 use std::{
-    sync::LazyLock,
+    sync::{
+        LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -52,9 +55,32 @@ pub(crate) fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
+/// The name of a key by its content (RFC 7638).
+pub(crate) fn thumbprint(key: &Key) -> String {
+    let jwk = jwk(key, "");
+    let text = format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, jwk["e"], jwk["n"]);
+    B64.encode(openssl::sha::sha256(text.as_bytes()))
+}
+
+/// A DPoP proof (RFC 9449), each with an id of its own.
+pub(crate) fn proof(key: &Key, method: &str, url: &str, token: Option<&str>) -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let id = format!("proof-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut claims = json!({"htm": method, "htu": url, "iat": now(), "jti": id});
+    if let Some(token) = token {
+        claims["ath"] = json!(B64.encode(openssl::sha::sha256(token.as_bytes())));
+    }
+    let mut jwk = jwk(key, "");
+    jwk.as_object_mut().unwrap().retain(|name, _| matches!(name.as_str(), "kty" | "n" | "e"));
+    sign_with(key, &json!({"alg": "RS256", "typ": "dpop+jwt", "jwk": jwk}), &claims)
+}
+
 /// A signed token of these claims.
 pub(crate) fn sign(key: &Key, kid: &str, claims: &Value) -> String {
-    let header = json!({"alg": "RS256", "typ": "JWT", "kid": kid});
+    sign_with(key, &json!({"alg": "RS256", "typ": "JWT", "kid": kid}), claims)
+}
+
+fn sign_with(key: &Key, header: &Value, claims: &Value) -> String {
     let signed = format!("{}.{}", B64.encode(header.to_string()), B64.encode(claims.to_string()));
     let mut signer = Signer::new(MessageDigest::sha256(), key).unwrap();
     let signature = signer.sign_oneshot_to_vec(signed.as_bytes()).unwrap();
