@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -31,7 +31,7 @@ fn script() -> PathBuf {
 impl Keycloak {
     /// Starts one on a free port.
     pub(crate) fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::port::free();
         let home = std::env::temp_dir().join(format!("restward-keycloak-{}", random::hex_128().unwrap()));
         fs::create_dir(&home).unwrap();
         let this = Self { home, port };

@@ -8,6 +8,8 @@
     reason = "a test program: its helpers are not inside #[test] functions, but fail a test all the same"
 )]
 
+#[path = "../suite/support/port.rs"]
+mod port;
 mod wiki;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};

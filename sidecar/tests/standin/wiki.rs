@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -43,7 +42,7 @@ fn script() -> PathBuf {
 impl Wiki {
     /// Starts one with these `ATL_*` and `STANDIN_*` variables, on a free port.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::port::free();
         let home = std::env::temp_dir().join(format!("restward-standin-{}", random::hex_128().unwrap()));
         fs::create_dir(&home).unwrap();
         let status = Command::new(script())

@@ -1,6 +1,7 @@
 package restward.standin;
 
 import java.io.IOException;
+import java.net.BindException;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -14,6 +15,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import restward.standin.RawHttp.Response;
 
@@ -112,9 +114,18 @@ final class StandIn implements AutoCloseable {
         return "Authorization: Bearer " + token;
     }
 
+    /**
+     * A port that nobody listens on, and from below those that Linux hands out by itself: one of these may be taken by
+     * somebody's outgoing connection before Tomcat is there.
+     */
     static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0)) {
-            return socket.getLocalPort();
+        while (true) {
+            int port = ThreadLocalRandom.current().nextInt(20_000, 32_000);
+            try (ServerSocket socket = new ServerSocket(port)) {
+                return socket.getLocalPort();
+            } catch (BindException taken) {
+                continue;
+            }
         }
     }
 
