@@ -18,27 +18,40 @@ die() {
     exit 1
 }
 
-# step TEXT COMMAND...: run COMMAND and say how long it took; its failure is the step's failure.
+# step TEXT COMMAND...: run COMMAND and say how long it took; its failure is the step's failure. COMMAND runs in a shell of
+# its own, not as part of a condition: there bash would ignore errexit, and a function would go on after its first error.
 step() {
-    local what="$1" begin
+    local what="$1" begin code
     shift
     begin=$(date +%s)
     say "$what"
-    "$@" || {
-        local code=$?
+    set +e
+    (
+        set -e
+        "$@"
+    )
+    code=$?
+    set -e
+    [ "$code" = 0 ] || {
         say "FAILED: $what (exit $code)"
         return "$code"
     }
     say "done: $what ($(($(date +%s) - begin)) s)"
 }
 
-# quietly LOG COMMAND...: run COMMAND with its output in LOG; show the end of LOG when it fails.
+# quietly LOG COMMAND...: run COMMAND, as above, with its output in LOG; show the end of LOG when it fails.
 quietly() {
-    local log="$1"
+    local log="$1" code
     shift
     mkdir -p "$(dirname "$log")"
-    "$@" >"$log" 2>&1 || {
-        local code=$?
+    set +e
+    (
+        set -e
+        "$@"
+    ) >"$log" 2>&1
+    code=$?
+    set -e
+    [ "$code" = 0 ] || {
         tail -n 60 "$log" >&2
         printf 'the whole output: %s\n' "$log" >&2
         return "$code"

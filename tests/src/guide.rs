@@ -6,6 +6,7 @@ mod around;
 mod audit;
 mod basic;
 mod before;
+mod grants;
 mod link;
 mod outage;
 mod tokens;
@@ -29,6 +30,8 @@ pub async fn run(world: &World) -> Result<Table> {
     link::make_the_link(world, &mut table).await?;
     tokens::accepted(world, &mut table).await?;
     tokens::refused(world, &mut table, &short_lived?).await?;
+    grants::kinds(world, &mut table).await?;
+    grants::demands(world, &mut table).await?;
     ui::people_work_on(world, &mut table, "").await?;
     basic::toggle(world, &mut table).await?;
     around::no_way_around(world, &mut table).await?;

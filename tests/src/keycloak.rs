@@ -66,7 +66,27 @@ pub async fn by_password(world: &World, realm: &str, client: &str, user: &str) -
 /// # Errors
 /// When Keycloak refuses.
 pub async fn user_token(world: &World, user: &str) -> Result<String> {
-    access_token(&by_password(world, "atlassian", "wiki-rest", user).await?)
+    token_of(world, "wiki-rest", user).await
+}
+
+/// The same by another client of the realm.
+///
+/// # Errors
+/// When Keycloak refuses.
+pub async fn token_of(world: &World, client: &str, user: &str) -> Result<String> {
+    access_token(&by_password(world, "atlassian", client, user).await?)
+}
+
+/// Revokes one access token (RFC 7009).
+///
+/// # Errors
+/// When Keycloak refuses.
+pub async fn revoke(world: &World, client: &str, token: &str) -> Result<()> {
+    let url = format!("{}/realms/atlassian/protocol/openid-connect/revoke", world.keycloak_url);
+    let secret = format!("{client}-secret");
+    let form = [("client_id", client), ("client_secret", &secret), ("token", token)];
+    world.https.post(url).form(&form).send().await?.error_for_status()?;
+    Ok(())
 }
 
 /// A user's password in the test realm: the first part of the name, in ASCII, and `-password`.

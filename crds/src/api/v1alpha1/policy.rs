@@ -93,7 +93,7 @@ pub struct RestApiAuthPolicySpec {
     /// bound to a key of the client (DPoP, RFC 9449) are accepted with their proof; without it they are refused.
     #[serde(rename = "externalURLs", default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 1024)))]
-    #[x_kube(validation = ("self.all(u, u.matches('^https?://[^/?#@\\s]+/?$'))",
+    #[x_kube(validation = ("self.all(u, u.matches('^https?://[^/?#@\\\\s]+/?$'))",
         "externalURLs are scheme, host and port only, such as https://wiki.example.com"))]
     pub external_urls: Vec<String>,
 
@@ -207,7 +207,7 @@ fn default_ca_key() -> String {
 pub struct OpenIdIssuerSpec {
     /// The `iss` of its tokens, exactly, such as `https://login.example.com/realms/partners`.
     #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = ("self.matches('^https?://[^/?#@\\s]+(/[^?#@\\s]*)?$')",
+    #[x_kube(validation = ("self.matches('^https?://[^/?#@\\\\s]+(/[^?#@\\\\s]*)?$')",
         "issuer must be a URL such as https://login.example.com, without user name, query or fragment"))]
     pub issuer: String,
     /// Its discovery document. Default: `.well-known/openid-configuration` below `issuer`.
