@@ -10,6 +10,7 @@ use crate::{
     admin::Admin,
     audit::Audit,
     config::Store,
+    cors::Grants,
     forward::{Upstream, form::Reader},
     metrics::Metrics,
     request::Gate,
@@ -77,6 +78,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         store: Arc::clone(&store),
         upstream: Upstream::new(upstream_port),
         forms: Reader::default(),
+        grants: Grants::default(),
         audit,
         metrics: Arc::clone(&metrics),
     });

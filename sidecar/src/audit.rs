@@ -1,7 +1,7 @@
 //! One line for every decision, on standard output: JSON, escaped, without token, password or query.
 //!
 //! What merely passes on content and open paths (the pages and files of the user interface) is no decision of the
-//! sidecar: it is counted in the metrics and stands in Confluence's own access log.
+//! sidecar: it is counted in the metrics and stands in Confluence's own access log. `audit.lines: All` writes it too.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::Method;
-use restward_crds::reason::Reason;
+use restward_crds::{reason::Reason, sidecar::terms::AuditLines};
 use serde::Serialize;
 
 use crate::{auth::Permit, credential::Kind, route::PathClass, time::UnixTime};
@@ -121,6 +121,17 @@ impl Record {
     }
 }
 
+/// How a request ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// Status of the answer.
+    pub status: u16,
+    /// From the request's head to the answer's.
+    pub latency: Duration,
+    /// When.
+    pub at: UnixTime,
+}
+
 /// Where the lines go. Clones share it.
 #[derive(Clone)]
 pub struct Audit(Arc<Mutex<dyn Write + Send>>);
@@ -142,14 +153,14 @@ impl Audit {
         Self(Arc::new(Mutex::new(writer)))
     }
 
-    /// Writes one line, if there was a decision.
-    pub fn write(&self, record: &Record, status: u16, latency: Duration, now: UnixTime) {
-        if !record.is_decision() {
+    /// Writes one line, if the request is among `lines`.
+    pub fn write(&self, record: &Record, lines: AuditLines, done: Done) {
+        if lines == AuditLines::Decisions && !record.is_decision() {
             return;
         }
         let line = Line {
             event: "decision",
-            time: now.secs(),
+            time: done.at.secs(),
             request_id: &record.request_id,
             client: record.client,
             method: record.method.as_str().get(..32).unwrap_or(record.method.as_str()),
@@ -157,8 +168,8 @@ impl Audit {
             credential: record.credential.as_str(),
             decision: record.outcome.as_str(),
             reason: record.reason.map(Reason::code),
-            status,
-            latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+            status: done.status,
+            latency_ms: u64::try_from(done.latency.as_millis()).unwrap_or(u64::MAX),
             user: record.user.as_deref(),
             token: record.token.as_ref(),
         };
@@ -188,6 +199,10 @@ mod tests {
     }
 
     fn lines_of(class: Option<PathClass>, outcome: Outcome, user: Option<&str>) -> String {
+        written(AuditLines::Decisions, class, outcome, user)
+    }
+
+    fn written(lines: AuditLines, class: Option<PathClass>, outcome: Outcome, user: Option<&str>) -> String {
         let buffer = Shared::default();
         let record = Record {
             request_id: "id".into(),
@@ -200,7 +215,8 @@ mod tests {
             user: user.map(str::to_owned),
             token: None,
         };
-        Audit::to(buffer.clone()).write(&record, 200, Duration::from_millis(3), UnixTime::from_secs(1));
+        let done = Done { status: 200, latency: Duration::from_millis(3), at: UnixTime::from_secs(1) };
+        Audit::to(buffer.clone()).write(&record, lines, done);
         String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -222,5 +238,13 @@ mod tests {
         assert_ne!(lines_of(Some(PathClass::Content), Outcome::Stripped, None), "");
         assert_ne!(lines_of(Some(PathClass::Protected), Outcome::Passed, None), "");
         assert_ne!(lines_of(None, Outcome::Passed, None), "");
+    }
+
+    #[test]
+    fn everything_is_written_when_asked_for() {
+        for class in PathClass::ALL {
+            let line = written(AuditLines::All, Some(class), Outcome::Passed, None);
+            assert!(line.contains(class.as_str()), "{line}");
+        }
     }
 }

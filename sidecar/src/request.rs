@@ -1,39 +1,32 @@
 //! The phases of a request, in order: read → route → credential → decide → judge → forward → clean → record. Each phase
 //! is a module of its own; this file only puts them in a row.
 
+mod exchange;
 mod head;
 mod judge;
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Instant,
-};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use restward_crds::{reason::Reason, sidecar::terms::Mode};
 
 use crate::{
-    audit::{Audit, Outcome, Record},
+    audit::{Audit, Done, Outcome, Record},
     config::{Active, Store},
-    credential::{Kind, Presented},
+    cors::Grants,
+    credential::Kind,
     decide::{self, Facts},
-    forward::{
-        self, Body, Limits, Upstream, clean,
-        clean::Checked,
-        form::{Alarm, Form, Reader, guard},
-        headers,
-        tunnel::{self, Wish},
-    },
-    identity::{Outgoing, strip},
+    forward::{self, Body, Limits, Upstream, clean, clean::Checked, form::Reader, headers, tunnel},
+    identity::strip,
+    metadata,
     metrics::Metrics,
     refusal::Deny,
-    respond,
+    respond::{self, Asked},
     route::{PathClass, Route},
     time::UnixTime,
 };
-use head::Head;
+use exchange::Exchange;
 use judge::Treatment;
 
 /// The data port: everything a request meets on its way.
@@ -44,20 +37,12 @@ pub struct Gate {
     pub upstream: Upstream,
     /// Reads forms.
     pub forms: Reader,
+    /// What Confluence granted to pages of other origins.
+    pub grants: Grants,
     /// The audit lines.
     pub audit: Audit,
     /// The numbers.
     pub metrics: Arc<Metrics>,
-}
-
-/// A request while it is worked on.
-struct Exchange {
-    head: Head,
-    body: Body,
-    /// The form, once it was read; `body` is then empty.
-    form: Option<Form>,
-    wish: Option<Wish>,
-    peer: IpAddr,
 }
 
 impl Gate {
@@ -89,11 +74,20 @@ impl Gate {
         let response = answer.unwrap_or_else(|deny| {
             record.outcome = Outcome::Refused;
             record.reason = Some(deny.reason);
-            let realm = active.as_ref().map_or("restward", |active| active.realm());
-            respond::refusal(&deny, realm, &record.request_id, has_body)
+            let asked = Asked {
+                realm: active.as_ref().map_or("restward", |active| active.realm()),
+                resource: resource(active.as_deref(), &exchange),
+                request_id: &record.request_id,
+                has_body,
+                grant: exchange.origin.as_ref().and_then(|origin| self.grants.of(origin)),
+            };
+            respond::refusal(&deny, &asked)
         });
         self.metrics.count(&record);
-        self.audit.write(&record, response.status().as_u16(), started.elapsed(), UnixTime::now());
+        let lines = active.map(|active| active.settings.audit.lines).unwrap_or_default();
+        let done =
+            Done { status: response.status().as_u16(), latency: started.elapsed(), at: UnixTime::now() };
+        self.audit.write(&record, lines, done);
         response
     }
 
@@ -107,6 +101,9 @@ impl Gate {
     ) -> Result<Response<Body>, Deny> {
         if exchange.head.target == Err(Reason::MethodNotAllowed) {
             return Err(Reason::MethodNotAllowed.into());
+        }
+        if let Some(document) = metadata(active, exchange, record)? {
+            return Ok(document);
         }
         let judged = self.decide(active, exchange, record).await;
         self.metrics.decided_in(started.elapsed());
@@ -189,6 +186,8 @@ impl Gate {
         let may_upgrade =
             record.class != Some(PathClass::Protected) && !matches!(treatment, Treatment::AsUser { .. });
         let wish = exchange.wish.take().filter(|_| may_upgrade);
+        let is_api_preflight =
+            record.class == Some(PathClass::Protected) && exchange.head.is_cors_preflight();
         let (mut request, alarm) = exchange.outgoing(active, &treatment)?;
         if wish.is_some() {
             tunnel::ask(request.headers_mut());
@@ -198,6 +197,9 @@ impl Gate {
             Err(_) if alarm.is_raised() => return Err(Reason::ReservedConsumer.into()),
             Err(reason) => return Err(reason.into()),
         };
+        if let Some(origin) = exchange.origin.as_ref().filter(|_| is_api_preflight) {
+            self.grants.learn(origin, answer.status(), answer.headers());
+        }
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return match wish {
                 Some(wish) => {
@@ -210,16 +212,17 @@ impl Gate {
         headers::remove_hop_by_hop(answer.headers_mut());
         let is_ours = record.outcome != Outcome::WouldRefuse || record.user.is_some();
         if is_ours && active.settings.mode != Mode::Off {
-            self.clean(active, &method, record, &treatment, &mut answer)?;
+            self.check_assertion(active, &method, &treatment, &mut answer)?;
+            hide_challenges(active, exchange, record, &treatment, &mut answer);
         }
         Ok(answer.map(|body| forward::streamed(body, limits.idle)))
     }
 
-    fn clean(
+    /// An answer to a request that was sent as a user must be that user's.
+    fn check_assertion(
         &self,
         active: &Active,
         method: &http::Method,
-        record: &Record,
         treatment: &Treatment,
         answer: &mut Response<Incoming>,
     ) -> Result<(), Reason> {
@@ -237,105 +240,55 @@ impl Gate {
             checked?;
             clean::asserted(answer.headers_mut());
         }
-        let is_partner = matches!(record.credential, Kind::OAuth1 | Kind::ApplicationLinkJwt);
-        let keeps_challenge = matches!(treatment, Treatment::Only { keeps_challenge: true, .. })
-            || active.settings.mode == Mode::Audit;
-        let is_protected = record.class == Some(PathClass::Protected);
-        let is_asserted = matches!(treatment, Treatment::AsUser { .. });
-        if status == StatusCode::UNAUTHORIZED
-            && (is_asserted || (is_protected && !is_partner && !keeps_challenge))
-        {
-            clean::challenge(answer.headers_mut(), respond::challenge(active.realm(), None));
-        }
         Ok(())
     }
 }
 
-impl Exchange {
-    /// Takes a request apart. Gives its id beside.
-    fn new(mut request: Request<Incoming>, peer: IpAddr, limits: Limits) -> (Self, String) {
-        let wish = tunnel::wish(&mut request);
-        let (parts, body) = request.into_parts();
-        let mut head = Head::new(parts);
-        let request_id = headers::request_id(&mut head.headers);
-        (Self { head, body: forward::streamed(body, limits.idle), form: None, wish, peer }, request_id)
-    }
-
-    /// Reads the body if it is parameters. A form that is too large is an error, but not lost.
-    async fn read_form(&mut self, reader: &Reader) -> Result<(), Reason> {
-        if self.form.is_none() && self.head.has_form()? {
-            let body = std::mem::replace(&mut self.body, forward::full(""));
-            self.form = Some(reader.read(body).await?);
-        }
-        match &self.form {
-            Some(Form { rest: Some(_), .. }) => Err(Reason::FormTooLarge),
-            _ => Ok(()),
-        }
-    }
-
-    fn presented(&self) -> Presented {
-        let query = match &self.head.target {
-            Ok(target) => target.query(),
-            Err(_) => self.head.as_sent.split_once('?').map(|(_, query)| query),
-        };
-        Presented::of(&self.head.headers, query, self.form.as_ref().map(|form| form.content.as_ref()))
-    }
-
-    /// The request for Confluence. Headers that name a user go in every case.
-    fn outgoing(&mut self, active: &Active, treatment: &Treatment) -> Result<(Request<Body>, Alarm), Deny> {
-        let mut headers = std::mem::take(&mut self.head.headers);
-        strip::identity_headers(&mut headers);
-        headers.remove(header::EXPECT);
-        headers::append_peer(&mut headers, self.peer);
-        let target = match (&self.head.target, treatment) {
-            (Ok(target), Treatment::Only { how, .. }) => {
-                format!("{}?{}", target.raw_path(), how.set_in(target.query()))
-            }
-            _ => self.head.as_sent.clone(),
-        };
-        if matches!(treatment, Treatment::WithoutAuthorization) {
-            headers.remove(header::AUTHORIZATION);
-        }
-        let mut request = Request::new(());
-        *request.method_mut() = self.head.method.clone();
-        if let (Ok(sent), Treatment::AsUser { origin, user }) = (&self.head.target, treatment) {
-            let mut outgoing = Outgoing {
-                method: self.head.method.clone(),
-                path: sent.raw_path().to_owned(),
-                query: sent.query().map(str::to_owned),
-                headers,
-                form: self.form.take().map(|form| form.content.to_vec()),
-            };
-            active.identity().assert(origin, user, UnixTime::now(), &mut outgoing)?;
-            let target = match &outgoing.query {
-                Some(query) => format!("{}?{query}", outgoing.path),
-                None => outgoing.path,
-            };
-            *request.uri_mut() = target.parse().map_err(|_| Reason::AmbiguousTarget)?;
-            *request.headers_mut() = outgoing.headers;
-            let body = match outgoing.form {
-                Some(form) => forward::full(form),
-                None => std::mem::replace(&mut self.body, forward::full("")),
-            };
-            return Ok((request.map(|()| body), Alarm::default()));
-        }
-        *request.uri_mut() = target.parse().map_err(|_| Reason::AmbiguousTarget)?;
-        *request.headers_mut() = headers;
-        let body = match self.form.take() {
-            Some(form) => form.into_body(),
-            None => std::mem::replace(&mut self.body, forward::full("")),
-        };
-        // A form that nobody has read may still hold our consumer key, on whichever path.
-        let is_form = form_may_hold_parameters(request.headers(), request.method());
-        let (body, alarm) = if is_form {
-            guard(body, active.settings.upstream.identity.reserved_consumer())
-        } else {
-            (body, Alarm::default())
-        };
-        Ok((request.map(|()| body), alarm))
+/// Confluence's own 401 gets our challenge, save for partners and clients that wait for its own.
+fn hide_challenges(
+    active: &Active,
+    exchange: &Exchange,
+    record: &Record,
+    treatment: &Treatment,
+    answer: &mut Response<Incoming>,
+) {
+    let is_partner = matches!(record.credential, Kind::OAuth1 | Kind::ApplicationLinkJwt);
+    let keeps_challenge = matches!(treatment, Treatment::Only { keeps_challenge: true, .. })
+        || active.settings.mode == Mode::Audit;
+    let is_protected = record.class == Some(PathClass::Protected);
+    let is_asserted = matches!(treatment, Treatment::AsUser { .. });
+    if answer.status() == StatusCode::UNAUTHORIZED
+        && (is_asserted || (is_protected && !is_partner && !keeps_challenge))
+    {
+        let resource = resource(Some(active), exchange);
+        let ours = respond::challenge(active.realm(), resource.as_deref(), None);
+        clean::challenge(answer.headers_mut(), ours);
     }
 }
 
-fn form_may_hold_parameters(headers: &http::HeaderMap, method: &http::Method) -> bool {
-    crate::identity::form::must_buffer(method, headers) != Ok(false)
+fn resource(active: Option<&Active>, exchange: &Exchange) -> Option<String> {
+    active?.resource(exchange.host.as_ref()?)
+}
+
+/// The document for clients that look for the identity provider, when it is asked for.
+fn metadata(
+    active: &Active,
+    exchange: &Exchange,
+    record: &mut Record,
+) -> Result<Option<Response<Body>>, Reason> {
+    let head = &exchange.head;
+    let (Ok(target), Ok(())) = (&head.target, head.check()) else { return Ok(None) };
+    if active.settings.mode == Mode::Off
+        || !metadata::is_asked_for(&head.method, target, &active.context_path)
+    {
+        return Ok(None);
+    }
+    record.class = Some(PathClass::Open);
+    let issuers = active.issuer_names();
+    match resource(Some(active), exchange) {
+        Some(resource) if !issuers.is_empty() => {
+            Ok(Some(metadata::document(&resource, &active.settings, &issuers)))
+        }
+        _ => Err(Reason::KeysUnavailable),
+    }
 }

@@ -5,9 +5,26 @@ use restward_crds::{names, reason::Reason};
 use serde::Serialize;
 
 use crate::{
+    cors::Grant,
     forward::{Body, full},
+    metadata,
     refusal::Deny,
 };
+
+/// Who is answered, and what an answer to them must say.
+#[derive(Debug, Default)]
+pub struct Asked<'a> {
+    /// The realm in challenges.
+    pub realm: &'a str,
+    /// The URL by which the client knows the API, where it is known.
+    pub resource: Option<String>,
+    /// Correlation id.
+    pub request_id: &'a str,
+    /// The request's body was not read, so the connection cannot go on.
+    pub has_body: bool,
+    /// What Confluence granted to the origin of the page that asks.
+    pub grant: Option<Grant>,
+}
 
 /// What the error dialogs and libraries of Atlassian's clients show, and the words of RFC 6750 for all others.
 #[derive(Serialize)]
@@ -21,8 +38,8 @@ struct Content<'a> {
     request_id: &'a str,
 }
 
-/// The answer to a refused request. `has_body`: the request's body was not read, so the connection cannot go on.
-pub fn refusal(deny: &Deny, realm: &str, request_id: &str, has_body: bool) -> Response<Body> {
+/// The answer to a refused request.
+pub fn refusal(deny: &Deny, asked: &Asked<'_>) -> Response<Body> {
     let explained = deny.reason.explain();
     let message = match &deny.detail {
         Some(detail) => format!("{} {detail}", explained.message),
@@ -34,7 +51,7 @@ pub fn refusal(deny: &Deny, realm: &str, request_id: &str, has_body: bool) -> Re
         error_messages: [&message],
         error: explained.bearer_error.unwrap_or(explained.code),
         reason: explained.code,
-        request_id,
+        request_id: asked.request_id,
     };
     let json = serde_json::to_vec(&content).unwrap_or_default();
     let mut response = Response::new(full(json));
@@ -43,11 +60,14 @@ pub fn refusal(deny: &Deny, realm: &str, request_id: &str, has_body: bool) -> Re
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::from_str(request_id) {
+    if let Ok(id) = HeaderValue::from_str(asked.request_id) {
         headers.insert(names::HEADER_REQUEST_ID, id);
     }
     if explained.status == 401 || explained.bearer_error.is_some() {
-        headers.insert(header::WWW_AUTHENTICATE, challenge(realm, Some(deny.reason)));
+        headers.insert(
+            header::WWW_AUTHENTICATE,
+            challenge(asked.realm, asked.resource.as_deref(), Some(deny.reason)),
+        );
     }
     if explained.status == 503 {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
@@ -56,19 +76,26 @@ pub fn refusal(deny: &Deny, realm: &str, request_id: &str, has_body: bool) -> Re
         headers
             .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
     }
-    if has_body || explained.status == 405 {
+    if asked.has_body || explained.status == 405 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(grant) = &asked.grant {
+        grant.lay_on(headers);
     }
     response
 }
 
-/// The challenge of RFC 6750 section 3. The error attributes are there only when a token was sent.
-pub fn challenge(realm: &str, reason: Option<Reason>) -> HeaderValue {
+/// The challenge of RFC 6750 section 3, with the place of the metadata (RFC 9728 section 5.1). The error attributes are
+/// there only when a token was sent.
+pub fn challenge(realm: &str, resource: Option<&str>, reason: Option<Reason>) -> HeaderValue {
     // RFC 9449 section 7.1: a proof is challenged by its own scheme.
     let is_about_a_proof =
         reason.is_some_and(|reason| reason.explain().bearer_error == Some("invalid_dpop_proof"));
     let scheme = if is_about_a_proof { "DPoP" } else { "Bearer" };
     let mut text = format!("{scheme} realm=\"{}\"", quotable(realm));
+    if let Some(resource) = resource {
+        text.push_str(&format!(", resource_metadata=\"{}\"", quotable(&metadata::url(resource))));
+    }
     if let Some((error, explained)) =
         reason.map(Reason::explain).and_then(|it| it.bearer_error.map(|error| (error, it)))
     {
@@ -94,7 +121,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_token_is_challenged_with_its_error() {
-        let response = refusal(&Reason::TokenExpired.into(), "atl\"as\u{e9}", "id-1", false);
+        let response = refusal(
+            &Reason::TokenExpired.into(),
+            &Asked { realm: "atl\"as\u{e9}", request_id: "id-1", ..Asked::default() },
+        );
         assert_eq!(response.status(), 401);
         assert_eq!(
             response.headers()[header::WWW_AUTHENTICATE],
@@ -113,15 +143,26 @@ mod tests {
 
     #[tokio::test]
     async fn no_token_is_challenged_without_an_error() {
-        let response = refusal(&Reason::CredentialMissing.into(), "r", "i", true);
-        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer realm=\"r\"");
+        let response = refusal(
+            &Reason::CredentialMissing.into(),
+            &Asked {
+                realm: "r",
+                resource: Some("https://wiki.example.com/confluence".into()),
+                has_body: true,
+                ..Asked::default()
+            },
+        );
+        assert_eq!(
+            response.headers()[header::WWW_AUTHENTICATE],
+            "Bearer realm=\"r\", resource_metadata=\"https://wiki.example.com/confluence/.well-known/oauth-protected-resource\""
+        );
         assert_eq!(response.headers()[header::CONNECTION], "close");
     }
 
     #[tokio::test]
     async fn details_are_for_the_body_and_503_is_worth_a_retry() {
         let deny = Deny::with_detail(Reason::LinkMissing, "Ask the administrator.");
-        let response = refusal(&deny, "r", "i", false);
+        let response = refusal(&deny, &Asked::default());
         assert_eq!(response.headers()[header::RETRY_AFTER], "10");
         assert!(!response.headers().contains_key(header::WWW_AUTHENTICATE));
         assert!(body(response).await["message"].as_str().unwrap().ends_with("Ask the administrator."));

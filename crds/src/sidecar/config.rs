@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    terms::{AnonymousPreset, Mode, PathMatch, Scheme, ServiceAccount, Switch},
+    terms::{AnonymousPreset, Audit, Mode, PathMatch, Scheme, ServiceAccount, Switch},
     tokens::TokenRules,
 };
 use crate::text::GoDuration;
@@ -46,6 +46,9 @@ pub struct Config {
     /// Protected paths that need no credential.
     #[serde(default)]
     pub anonymous_paths: AnonymousPaths,
+    /// The audit lines.
+    #[serde(default)]
+    pub audit: Audit,
     /// Confluence behind the sidecar.
     pub upstream: Upstream,
 }

@@ -79,6 +79,7 @@ impl Config {
             basic_auth,
             credentials,
             anonymous_paths,
+            audit,
             upstream,
         } = self;
         if version != VERSION {
@@ -138,6 +139,7 @@ impl Config {
                 basic_auth,
                 credentials,
                 anonymous_paths,
+                audit,
                 upstream,
             }),
             (_, _, errors) => Err(errors),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     config::{AnonymousPaths, Credentials, LastKnown, PolicyRef},
-    terms::{Mode, Scheme, Switch},
+    terms::{Audit, Mode, Scheme, Switch},
     tokens::{Algorithm, Required, Validation},
 };
 use crate::text::{Authority, KeycloakBase, Username};
@@ -31,6 +31,8 @@ pub struct Settings {
     pub credentials: Credentials,
     /// Protected paths that need no credential.
     pub anonymous_paths: AnonymousPaths,
+    /// The audit lines.
+    pub audit: Audit,
     /// Confluence behind the sidecar.
     pub upstream: UpstreamSettings,
 }

@@ -35,6 +35,28 @@ impl Switch {
     }
 }
 
+/// Which requests get an audit line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+pub enum AuditLines {
+    /// Every request to a protected path, and elsewhere every one that was refused, would have been refused, lost its
+    /// token or was sent on as a token's user.
+    #[default]
+    Decisions,
+    /// Every request, also the pages and files of the user interface that merely pass.
+    All,
+}
+
+/// The audit lines that the sidecar writes to its standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// Decisions writes a line for every request to a protected path, and elsewhere for every one that was refused, would
+    /// have been refused, lost its token or was sent on as a token's user. All writes one for every request.
+    pub lines: AuditLines,
+}
+
 /// Scheme of the URL under which Confluence believes to be reached (`ATL_TOMCAT_SCHEME`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]

@@ -113,6 +113,7 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         service_accounts,
         credentials,
         anonymous_paths,
+        audit,
         upstream,
         rollout: _,
         deletion_policy: _,
@@ -150,6 +151,7 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         basic_auth: basic_auth.mode,
         credentials,
         anonymous_paths,
+        audit,
         upstream: Upstream {
             scheme: upstream.scheme,
             proxy_name: upstream.proxy_name,

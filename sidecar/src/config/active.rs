@@ -8,10 +8,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::files::Files;
 use crate::{
     auth::{Authenticator, authenticator::sha256},
-    calibrate::{Calibration, context_path},
-    identity::Identity,
+    calibrate::{Calibration, candidates, context_path},
+    identity::{Identity, Origin},
     keys::Keys,
-    loopback,
+    loopback, metadata,
     online::client::ClientSecret,
     preflight::UserCheck,
     status::StatusKey,
@@ -51,6 +51,8 @@ pub struct Active {
     pub keys: Keys,
     /// Key of the status endpoint.
     pub status_key: StatusKey,
+    /// What the policy and the pod say that Confluence is reached at.
+    public: Option<Origin>,
     assertion: Assertion,
     keys_task: Task,
 }
@@ -73,6 +75,7 @@ impl Active {
         let settings = Arc::new(settings);
         Ok(Self {
             context_path: context_path(&settings, pod).to_owned(),
+            public: candidates::origins(&settings, pod).into_iter().next(),
             authenticator: Authenticator::new(Arc::clone(&settings), keys.clone(), client),
             hash: files.config_hash(),
             settings,
@@ -96,6 +99,18 @@ impl Active {
     /// Asks Confluence whom it knows.
     pub fn user_check(&self) -> &UserCheck {
         &self.assertion.user_check
+    }
+
+    /// The URL by which a client that sent this Host header knows the API.
+    pub fn resource(&self, host: &http::HeaderValue) -> Option<String> {
+        metadata::resource(self.public.as_ref()?, host, &self.context_path)
+    }
+
+    /// The names of the identity providers, as far as they were found out.
+    pub fn issuer_names(&self) -> Vec<String> {
+        let keys = self.keys.snapshot();
+        let known = (0..self.settings.issuers.len()).filter(|issuer| keys.has_keys(*issuer));
+        known.filter_map(|issuer| keys.names(issuer).first().cloned()).collect()
     }
 
     /// The realm in challenges.

@@ -28,13 +28,16 @@ impl Head {
         Self { method, headers, as_sent, target }
     }
 
+    /// The one valid Host header.
+    pub(super) fn host(&self) -> Option<&HeaderValue> {
+        let mut hosts = self.headers.get_all(header::HOST).iter();
+        let (host, None) = (hosts.next()?, hosts.next()) else { return None };
+        is_host(host.as_bytes()).then_some(host)
+    }
+
     /// What a second parser could understand differently is refused.
     pub(super) fn check(&self) -> Result<(), Reason> {
-        let hosts: Vec<&HeaderValue> = self.headers.get_all(header::HOST).iter().collect();
-        match hosts.as_slice() {
-            [host] if is_host(host.as_bytes()) => {}
-            _ => return Err(Reason::MalformedRequest),
-        }
+        self.host().ok_or(Reason::MalformedRequest)?;
         if self.headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
             return Err(Reason::MalformedRequest);
         }

@@ -310,3 +310,35 @@ async fn without_the_assertion_the_same_request_is_nobodys() {
     let answer = wiki.send(damaged).await;
     assert_eq!(oauth_problem(&answer.headers).as_deref(), Some("signature_invalid"));
 }
+
+/// Confluence takes a pair without quotes for none, misses a parameter, and goes on as anonymous: 200. Through the
+/// sidecar it is 401.
+#[tokio::test]
+async fn an_oauth_pair_without_quotes_makes_nobody_anonymous() {
+    let wiki = Wiki::start(&[("STANDIN_ANONYMOUS", "true")]);
+    let sidecar = wiki.whole_sidecar().await;
+    let path = "/confluence/rest/standin/1.0/echo";
+    let asked = |nonce: &str| {
+        let mut request = wiki.request(Method::GET, "", None);
+        let header = format!(
+            "OAuth oauth_consumer_key=\"partner\", oauth_token=\"\", oauth_signature_method=\"RSA-SHA1\", \
+             oauth_signature=\"x\", oauth_timestamp=\"1\", {nonce}"
+        );
+        request.headers.insert(header::AUTHORIZATION, HeaderValue::try_from(header).unwrap());
+        path.clone_into(&mut request.path);
+        request
+    };
+    let answer = wiki.send(asked("oauth_nonce=n")).await;
+    let seen: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(
+        (answer.status.as_u16(), &seen["user"]),
+        (200, &Value::Null),
+        "Confluence lets it pass as nobody"
+    );
+    let answer = wiki.through(sidecar.data, asked("oauth_nonce=n"), path).await;
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status.as_u16(), &body["reason"]), (401, &json!("oauth1_incomplete")));
+    // With quotes it is a request of a partner, and Confluence judges it.
+    let answer = wiki.through(sidecar.data, asked("oauth_nonce=\"n\""), path).await;
+    assert_eq!(oauth_problem(&answer.headers).as_deref(), Some("consumer_key_unknown"));
+}

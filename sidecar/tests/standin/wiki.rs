@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -10,8 +11,13 @@ use std::{
 
 use http::{HeaderValue, Method, header};
 use openssl::{pkey::PKey, rsa::Rsa};
-use restward_crds::sidecar::{Config, PodSettings, Settings, settings::IdentitySettings};
+use restward_crds::{
+    names,
+    sidecar::{Config, PodSettings, Settings, settings::IdentitySettings},
+};
 use restward_sidecar::{
+    app::{self, Listeners, Options, Running},
+    audit::Audit,
     calibrate::Calibration,
     identity::{Identity, Origin, Outgoing},
     loopback::{Answer, Client},
@@ -128,6 +134,36 @@ impl Wiki {
     }
 }
 
+impl Wiki {
+    /// A whole sidecar in front of this wiki, as soon as it serves.
+    pub(crate) async fn whole_sidecar(&self) -> Running {
+        let directory = self.home.join("sidecar");
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join(names::FILE_CONFIG), config().to_string()).unwrap();
+        fs::write(directory.join(names::FILE_CONSUMER_KEY), &self.key_pem).unwrap();
+        fs::write(directory.join(names::FILE_STATUS_KEY), "0".repeat(64)).unwrap();
+        let pod = json!({"listenPort": 1, "upstreamPort": self.client.port(), "contextPath": CONTEXT});
+        let pod = PodSettings::from_json(&pod.to_string()).unwrap();
+        let options = Options { pod, config_dir: directory, audit: Audit::to(std::io::sink()) };
+        let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
+        let ready = async {
+            while self.through(running.admin, self.request(Method::GET, "", None), "/readyz").await.status
+                != 200
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ready).await.unwrap();
+        running
+    }
+
+    /// Sends a request, with another path, to a port of a sidecar.
+    pub(crate) async fn through(&self, to: SocketAddr, mut request: Outgoing, path: &str) -> Answer {
+        path.clone_into(&mut request.path);
+        Client::new(to.port()).send(request, PATIENCE).await.unwrap()
+    }
+}
+
 impl Drop for Wiki {
     fn drop(&mut self) {
         let _ = Command::new(script()).arg("--home").arg(&self.home).arg("--stop").status();
@@ -136,13 +172,16 @@ impl Drop for Wiki {
 }
 
 fn settings() -> Settings {
-    let config = json!({
+    serde_json::from_value::<Config>(config()).unwrap().parse().unwrap()
+}
+
+fn config() -> Value {
+    json!({
         "version": 1, "mode": "Enforce", "usernameAttribute": "preferred_username", "basicAuth": "Allow",
         "policy": {"namespace": "n", "name": "wiki", "uid": "u", "generation": 1},
         "issuers": [{"host": "https://sso.example.com", "realm": "wiki"}], "credentials": {},
         "upstream": {"identity": {"oauth1": {"consumerKey": CONSUMER}}},
-    });
-    serde_json::from_value::<Config>(config).unwrap().parse().unwrap()
+    })
 }
 
 /// What a sidecar would use.

@@ -42,6 +42,10 @@ async fn probes_of_the_pod_really_ask_tomcat() {
         headers: vec![("X-Probe".into(), "1".into())],
     };
     let probe = |name: &str, action| AppProbe { name: name.into(), action, timeout_seconds: 1 };
+    let refused = ProbeAction::HttpGet {
+        path: "/rest/probe".into(),
+        headers: vec![("Authorization".into(), "Basic d3Jvbmc6d3Jvbmc=".into())],
+    };
     let world = World::start(
         |_| {},
         |pod| {
@@ -49,6 +53,7 @@ async fn probes_of_the_pod_really_ask_tomcat() {
                 probe("confluence/readinessProbe", http("/rest/probe?x=1")),
                 probe("confluence/startupProbe", http("/rest/slow")),
                 probe("confluence/livenessProbe", ProbeAction::TcpSocket {}),
+                probe("confluence/preStop", refused),
             ];
         },
         |_, wiki| wiki.behave(|wiki| wiki.is_silent = true),
@@ -59,8 +64,35 @@ async fn probes_of_the_pod_really_ask_tomcat() {
     assert_eq!((arrived.target.as_str(), arrived.header("x-probe")), ("/rest/probe?x=1", Some("1")));
     assert_eq!(world.admin("/app-health/confluence/livenessProbe").await.status, 200);
     assert_eq!(world.admin("/app-health/confluence/startupProbe").await.status, 503);
+    let reply = world.admin("/app-health/confluence/preStop").await;
+    assert!(reply.status == 503 && reply.text().contains("Confluence answers 401"), "{reply:?}");
     for unknown in ["/app-health/", "/app-health/x", "/app-health/../status", "/rest/api/content", "/"] {
         assert_eq!(world.admin(unknown).await.status, 404, "{unknown}");
+    }
+}
+
+#[tokio::test]
+async fn a_probe_of_a_tomcat_that_is_gone_fails() {
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let probes = [
+        ("tcp", ProbeAction::TcpSocket {}),
+        ("http", ProbeAction::HttpGet { path: "/".into(), headers: vec![] }),
+    ];
+    let world = World::start(
+        |_| {},
+        |pod| {
+            pod.upstream_port = closed;
+            pod.probes = probes
+                .into_iter()
+                .map(|(name, action)| AppProbe { name: name.into(), action, timeout_seconds: 1 })
+                .collect();
+        },
+        |_, _| {},
+    )
+    .await;
+    for name in ["tcp", "http"] {
+        let reply = world.admin(&format!("/app-health/{name}")).await;
+        assert!(reply.status == 503 && reply.text().contains("no connection"), "{name}: {reply:?}");
     }
 }
 

@@ -16,7 +16,7 @@ async fn basic_is_refused_and_allowed_by_the_policy_without_a_restart() {
     assert_eq!(world.wiki.last().target, "/rest/api/content?a=b&os_authType=basic");
     let wrong = world.get("/rest/api/content", &[("Authorization", "Basic eDp5")]).await;
     assert_eq!(wrong.status, 401);
-    assert_eq!(wrong.header("www-authenticate"), Some("Bearer realm=\"wiki\""));
+    assert_eq!(wrong.header("www-authenticate"), Some(crate::support::CHALLENGE));
 
     world.reconfigure(|config| config["basicAuth"] = json!("Deny")).await;
     let before = world.wiki.arrived().len();
@@ -67,7 +67,7 @@ async fn a_session_must_be_real() {
     assert_eq!(world.wiki.last().target, "/rest/api/content?os_authType=cookie");
     let reply = world.get("/rest/api/content", &[("Cookie", "JSESSIONID=made-up")]).await;
     assert_eq!(reply.status, 401);
-    assert_eq!(reply.header("www-authenticate"), Some("Bearer realm=\"wiki\""));
+    assert_eq!(reply.header("www-authenticate"), Some(crate::support::CHALLENGE));
     let page = world.get("/display/DS/Home", &[("Cookie", "JSESSIONID=made-up")]).await;
     assert_eq!((page.status, world.wiki.last().target.as_str()), (200, "/display/DS/Home"));
 }

@@ -1,4 +1,4 @@
-//! Audit and Off.
+//! Audit and Off, and what gets an audit line.
 
 use serde_json::json;
 
@@ -76,4 +76,20 @@ async fn in_no_mode_is_our_key_of_use_outside() {
         );
         assert!(world.wiki.arrived().is_empty());
     }
+}
+
+#[tokio::test]
+async fn pages_get_audit_lines_only_when_asked_for() {
+    let mut world = World::new().await;
+    world.get("/display/x", &[]).await;
+    world.get("/status", &[]).await;
+    assert_eq!(world.audit.text(), "");
+    world.get("/rest/api/content", &[]).await;
+    assert_eq!(world.audit.text().lines().count(), 1);
+    world.reconfigure(|config| config["audit"] = json!({"lines": "All"})).await;
+    world.get("/display/x", &[]).await;
+    let line = world.last_audit();
+    assert_eq!((&line["path_class"], &line["decision"]), (&json!("content"), &json!("passed")));
+    world.get("/login.action", &[]).await;
+    assert_eq!(world.last_audit()["path_class"], "open");
 }

@@ -105,6 +105,19 @@ async fn confluence_down_is_502_and_time_has_limits() {
 }
 
 #[tokio::test]
+async fn a_drain_waits_until_its_deadline_and_says_that_something_was_in_flight() {
+    let world = World::new().await;
+    world.wiki.behave(|wiki| wiki.is_silent = true);
+    let mut stream = TcpStream::connect(world.running.data).await.unwrap();
+    let token = format!("Bearer {}", world.idp.token("alice"));
+    stream.write_all(&request("GET", "/rest/slow", &[("Authorization", &token)], "")).await.unwrap();
+    eventually("the user was asked for", || async { world.wiki.checks_of("alice") == 1 }).await;
+    let World { wiki, running, .. } = world;
+    assert!(!running.drain(Duration::from_millis(300)).await);
+    drop(wiki);
+}
+
+#[tokio::test]
 async fn draining_finishes_what_is_in_flight_and_takes_nothing_new() {
     let world = World::new().await;
     world.wiki.behave(|wiki| wiki.is_silent = true);

@@ -28,6 +28,9 @@ pub(crate) use self::http::{Reply, exchange, request};
 use idp::Idp;
 use wiki::Wiki;
 
+/// What the sidecar answers to somebody without a token.
+pub(crate) const CHALLENGE: &str = "Bearer realm=\"wiki\", \
+    resource_metadata=\"http://wiki.example.com/.well-known/oauth-protected-resource\"";
 pub(crate) const CONSUMER: &str = "restward-test";
 pub(crate) const STATUS_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 pub(crate) const CLIENT_ID: &str = "wiki-gate";

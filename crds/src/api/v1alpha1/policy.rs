@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::status::RestApiAuthPolicyStatus;
 use crate::sidecar::{
     config::{AnonymousPaths, Credentials, Timeouts},
-    terms::{Authorities, Mode, Scheme, ServiceAccount, Switch},
+    terms::{Audit, Authorities, Mode, Scheme, ServiceAccount, Switch},
     tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
 };
 use crate::text::GoDuration;
@@ -112,6 +112,10 @@ pub struct RestApiAuthPolicySpec {
     /// REST paths that need no credential.
     #[serde(default)]
     pub anonymous_paths: AnonymousPaths,
+
+    /// Which requests get a line on the sidecar's standard output, as JSON, without token, password or query.
+    #[serde(default)]
+    pub audit: Audit,
 
     /// Confluence behind the sidecar. Everything has a default that is right for the official chart.
     #[serde(default)]

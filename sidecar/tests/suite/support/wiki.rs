@@ -60,6 +60,8 @@ pub(crate) struct Behaviour {
     pub(crate) refuses_assertions: bool,
     /// It answers no call of the API until told otherwise.
     pub(crate) is_silent: bool,
+    /// It lets no page of another origin call it any more.
+    pub(crate) grants_no_origin: bool,
 }
 
 #[derive(Clone)]
@@ -126,6 +128,9 @@ impl State {
         let behaviour = self.behaviour.lock().unwrap().clone();
         if arrived.path() == "/status" {
             return Answer(200, vec![], br#"{"state":"RUNNING"}"#.to_vec());
+        }
+        if arrived.method == "OPTIONS" && arrived.header("access-control-request-method").is_some() {
+            return preflight(arrived, &behaviour);
         }
         let user = match self.authenticate(arrived, &behaviour) {
             Ok(user) => user,
@@ -198,6 +203,17 @@ impl State {
 
 /// `alice:secret-of-alice`.
 pub(crate) const BASIC_ALICE: &str = "Basic YWxpY2U6c2VjcmV0LW9mLWFsaWNl";
+
+/// The page that may call it.
+pub(crate) const PAGE: &str = "https://app.example.com";
+
+fn preflight(arrived: &Arrived, behaviour: &Behaviour) -> Answer {
+    if behaviour.grants_no_origin || arrived.header("origin") != Some(PAGE) {
+        return Answer(200, vec![], vec![]);
+    }
+    let headers = [("Access-Control-Allow-Origin", PAGE), ("Access-Control-Allow-Credentials", "true")];
+    Answer(200, headers.map(|(name, value)| (name, value.to_owned())).to_vec(), vec![])
+}
 
 fn unauthorized(challenge: &str) -> Answer {
     Answer(401, vec![("WWW-Authenticate", challenge.to_owned())], b"login".to_vec())

@@ -1,0 +1,132 @@
+//! A request while it is worked on: taken apart at the beginning, put together for Confluence at the end.
+
+use std::net::IpAddr;
+
+use http::{HeaderValue, Request, header};
+use hyper::body::Incoming;
+use restward_crds::reason::Reason;
+
+use super::{head::Head, judge::Treatment};
+use crate::{
+    config::Active,
+    cors,
+    credential::Presented,
+    forward::{
+        self, Body, Limits,
+        form::{Alarm, Form, Reader, guard},
+        headers,
+        tunnel::{self, Wish},
+    },
+    identity::{Outgoing, form, strip},
+    refusal::Deny,
+    time::UnixTime,
+};
+
+/// A request while it is worked on.
+pub(super) struct Exchange {
+    pub(super) head: Head,
+    pub(super) body: Body,
+    /// The form, once it was read; `body` is then empty.
+    pub(super) form: Option<Form>,
+    pub(super) wish: Option<Wish>,
+    pub(super) peer: IpAddr,
+    /// The one valid Host header.
+    pub(super) host: Option<HeaderValue>,
+    /// The origin of the page that sent it.
+    pub(super) origin: Option<HeaderValue>,
+}
+
+impl Exchange {
+    /// Takes a request apart. Gives its id beside.
+    pub(super) fn new(mut request: Request<Incoming>, peer: IpAddr, limits: Limits) -> (Self, String) {
+        let wish = tunnel::wish(&mut request);
+        let (parts, body) = request.into_parts();
+        let mut head = Head::new(parts);
+        let request_id = headers::request_id(&mut head.headers);
+        let (host, origin) = (head.host().cloned(), cors::origin(&head.headers));
+        let body = forward::streamed(body, limits.idle);
+        (Self { head, body, form: None, wish, peer, host, origin }, request_id)
+    }
+
+    /// Reads the body if it is parameters. A form that is too large is an error, but not lost.
+    pub(super) async fn read_form(&mut self, reader: &Reader) -> Result<(), Reason> {
+        if self.form.is_none() && self.head.has_form()? {
+            let body = std::mem::replace(&mut self.body, forward::full(""));
+            self.form = Some(reader.read(body).await?);
+        }
+        match &self.form {
+            Some(Form { rest: Some(_), .. }) => Err(Reason::FormTooLarge),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn presented(&self) -> Presented {
+        let query = match &self.head.target {
+            Ok(target) => target.query(),
+            Err(_) => self.head.as_sent.split_once('?').map(|(_, query)| query),
+        };
+        Presented::of(&self.head.headers, query, self.form.as_ref().map(|form| form.content.as_ref()))
+    }
+
+    /// The request for Confluence. Headers that name a user go in every case.
+    pub(super) fn outgoing(
+        &mut self,
+        active: &Active,
+        treatment: &Treatment,
+    ) -> Result<(Request<Body>, Alarm), Deny> {
+        let mut headers = std::mem::take(&mut self.head.headers);
+        strip::identity_headers(&mut headers);
+        headers.remove(header::EXPECT);
+        headers::append_peer(&mut headers, self.peer);
+        let target = match (&self.head.target, treatment) {
+            (Ok(target), Treatment::Only { how, .. }) => {
+                format!("{}?{}", target.raw_path(), how.set_in(target.query()))
+            }
+            _ => self.head.as_sent.clone(),
+        };
+        if matches!(treatment, Treatment::WithoutAuthorization) {
+            headers.remove(header::AUTHORIZATION);
+        }
+        let mut request = Request::new(());
+        *request.method_mut() = self.head.method.clone();
+        if let (Ok(sent), Treatment::AsUser { origin, user }) = (&self.head.target, treatment) {
+            let mut outgoing = Outgoing {
+                method: self.head.method.clone(),
+                path: sent.raw_path().to_owned(),
+                query: sent.query().map(str::to_owned),
+                headers,
+                form: self.form.take().map(|form| form.content.to_vec()),
+            };
+            active.identity().assert(origin, user, UnixTime::now(), &mut outgoing)?;
+            let target = match &outgoing.query {
+                Some(query) => format!("{}?{query}", outgoing.path),
+                None => outgoing.path,
+            };
+            *request.uri_mut() = target.parse().map_err(|_| Reason::AmbiguousTarget)?;
+            *request.headers_mut() = outgoing.headers;
+            let body = match outgoing.form {
+                Some(form) => forward::full(form),
+                None => std::mem::replace(&mut self.body, forward::full("")),
+            };
+            return Ok((request.map(|()| body), Alarm::default()));
+        }
+        *request.uri_mut() = target.parse().map_err(|_| Reason::AmbiguousTarget)?;
+        *request.headers_mut() = headers;
+        let body = match self.form.take() {
+            Some(form) => form.into_body(),
+            None => std::mem::replace(&mut self.body, forward::full("")),
+        };
+        // A form that nobody has read may still hold our consumer key, on whichever path.
+        let is_form = form_may_hold_parameters(request.headers(), request.method());
+        let (body, alarm) = if is_form {
+            guard(body, active.settings.upstream.identity.reserved_consumer())
+        } else {
+            (body, Alarm::default())
+        };
+        Ok((request.map(|()| body), alarm))
+    }
+}
+
+fn form_may_hold_parameters(headers: &http::HeaderMap, method: &http::Method) -> bool {
+    form::must_buffer(method, headers) != Ok(false)
+}
