@@ -39,6 +39,14 @@ pub(crate) async fn every_kind(keycloak: &Keycloak) {
     assert!(no_proof["access_token"].is_null(), "{no_proof}");
 }
 
+pub(crate) async fn tokens_expire(keycloak: &Keycloak) {
+    let world = keycloak.world(|config| config["tokens"] = json!({"clockSkew": "0s"})).await;
+    let token = keycloak.token("wiki-short", "alice").await;
+    assert_eq!(outcome(&world, &token).await, is(200, "alice"));
+    eventually("the token expires", || async { outcome(&world, &token).await == is(401, "token_expired") })
+        .await;
+}
+
 pub(crate) async fn algorithms_can_be_narrowed(keycloak: &Keycloak) {
     let world = keycloak.world(|config| config["tokens"] = json!({"algorithms": ["ES256"]})).await;
     assert_eq!(outcome(&world, &keycloak.token("wiki-es256", "alice").await).await, is(200, "alice"));
