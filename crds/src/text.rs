@@ -59,6 +59,11 @@ impl FromStr for KeycloakBase {
 pub struct Authority(Url);
 
 impl Authority {
+    /// Scheme, host and, where it is not the scheme's own, port.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
+    }
+
     /// `url` with this scheme, host and port, its path kept.
     pub fn replace_in(&self, url: &Url) -> Url {
         let mut replaced = self.0.clone();

@@ -103,7 +103,10 @@ impl Active {
 
     /// The URL by which a client that sent this Host header knows the API.
     pub fn resource(&self, host: &http::HeaderValue) -> Option<String> {
-        metadata::resource(self.public.as_ref()?, host, &self.context_path)
+        match self.settings.external_urls.first() {
+            Some(url) => Some(format!("{}{}", url.as_str(), self.context_path)),
+            None => metadata::resource(self.public.as_ref()?, host, &self.context_path),
+        }
     }
 
     /// The names of the identity providers, as far as they were found out.

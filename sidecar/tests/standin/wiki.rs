@@ -137,6 +137,8 @@ impl Wiki {
 impl Wiki {
     /// A whole sidecar in front of this wiki, as soon as it serves.
     pub(crate) async fn whole_sidecar(&self) -> Running {
+        // As `main` does, once.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let directory = self.home.join("sidecar");
         fs::create_dir(&directory).unwrap();
         fs::write(directory.join(names::FILE_CONFIG), config().to_string()).unwrap();

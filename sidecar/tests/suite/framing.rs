@@ -4,7 +4,7 @@
 use crate::support::{World, http::raw};
 
 /// A request that must not be understood as a second one.
-const SMUGGLED: &str = "GET /rest/api/smuggled HTTP/1.1\r\nHost: wiki\r\n\r\n";
+const SMUGGLED: &str = "GET /rest/api/smuggled HTTP/1.1\r\nHost: wiki\r\nConnection: close\r\n\r\n";
 
 #[tokio::test]
 async fn nothing_is_smuggled() {
@@ -36,9 +36,32 @@ async fn nothing_is_smuggled() {
         format!("GET /display/x HTTP/0.9\r\nHost: wiki\r\n\r\n{SMUGGLED}"),
         format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{SMUGGLED}"),
     ];
+    let mut outcomes = Vec::new();
     for head in heads {
-        raw(world.running.data, head.as_bytes()).await;
+        let before = world.wiki.arrived().len();
+        let answer = String::from_utf8(raw(world.running.data, head.as_bytes()).await).unwrap();
+        let statuses: Vec<&str> = answer.split("HTTP/1.1 ").skip(1).map(|it| &it[..3]).collect();
+        outcomes.push((statuses.join(" "), world.wiki.arrived().len() - before));
     }
+    let refused = ("400", 0);
+    let want = [
+        // One request, and the connection ends with it: RFC 9112 section 6.3.
+        ("200", 1),
+        refused,
+        refused,
+        refused,
+        refused,
+        // Two requests to every reader; the second has no credential.
+        ("200 401", 1),
+        refused,
+        refused,
+        refused,
+        // The header behind the bare line feed is seen, and Confluence refuses the password in it.
+        ("401 401", 1),
+        refused,
+        ("", 0),
+    ];
+    assert_eq!(outcomes, want.map(|(statuses, arrived)| (statuses.to_owned(), arrived)));
     // Without a credential, what was understood as a request of its own was refused.
     for arrived in world.wiki.arrived() {
         assert!(!arrived.target.contains("smuggled"), "{arrived:?}");
@@ -47,6 +70,18 @@ async fn nothing_is_smuggled() {
         let framings = arrived.all("content-length").len() + arrived.all("transfer-encoding").len();
         assert!(framings <= 1, "{arrived:?}");
     }
+}
+
+/// What the test above looks for would be seen: Confluence understands these bytes as two requests.
+#[tokio::test]
+async fn what_is_smuggled_would_show() {
+    let world = World::new().await;
+    let wiki = std::net::SocketAddr::from(([127, 0, 0, 1], world.wiki.port()));
+    let text = format!(
+        "POST /display/x HTTP/1.1\r\nHost: wiki\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{SMUGGLED}"
+    );
+    raw(wiki, text.as_bytes()).await;
+    assert_eq!(world.wiki.last().target, "/rest/api/smuggled");
 }
 
 #[tokio::test]

@@ -43,6 +43,13 @@ async fn a_refused_client_finds_the_identity_provider() {
 }
 
 #[tokio::test]
+async fn the_policy_may_say_how_clients_reach_the_wiki() {
+    let world = World::with(|config| config["externalURLs"] = json!(["https://wiki.example.com:8443/"])).await;
+    let document = world.get("/.well-known/oauth-protected-resource", &[("Host", "evil.example.com")]).await;
+    assert_eq!(document.json()["resource"], "https://wiki.example.com:8443");
+}
+
+#[tokio::test]
 async fn what_nobody_knows_is_not_made_up() {
     let world = World::start(|_| {}, |_| {}, |idp, _| idp.set_down(true)).await;
     let reply = world.get("/.well-known/oauth-protected-resource", &[]).await;
