@@ -51,6 +51,7 @@ impl Arrived {
 
 /// What can be changed about it.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent switches of a script")]
 pub(crate) struct Behaviour {
     /// There is no application link.
     pub(crate) has_no_link: bool,
