@@ -44,7 +44,8 @@ async fn a_refused_client_finds_the_identity_provider() {
 
 #[tokio::test]
 async fn the_policy_may_say_how_clients_reach_the_wiki() {
-    let world = World::with(|config| config["externalURLs"] = json!(["https://wiki.example.com:8443/"])).await;
+    let world =
+        World::with(|config| config["externalURLs"] = json!(["https://wiki.example.com:8443/"])).await;
     let document = world.get("/.well-known/oauth-protected-resource", &[("Host", "evil.example.com")]).await;
     assert_eq!(document.json()["resource"], "https://wiki.example.com:8443");
 }
