@@ -146,6 +146,8 @@ condition_reasons! {
         UnexpectedAnswer,
         /// The key set has no key that can verify tokens.
         NoUsableKeys,
+        /// Every token has to be asked about, but the client that asks is not accepted, or its Secret is not mounted.
+        ClientNotAccepted,
     }
 }
 

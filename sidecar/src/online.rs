@@ -16,8 +16,9 @@ use std::{
 };
 
 use restward_crds::{
+    condition::ProviderReason,
     reason::Reason,
-    sidecar::{Settings, tokens::Validation},
+    sidecar::{Settings, status::Report, tokens::Validation},
 };
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -137,6 +138,17 @@ impl Online {
         Ok(permit)
     }
 
+    /// Why no token can be accepted: each has to be asked about, and the sidecar may not ask.
+    pub fn report(&self) -> Option<Report<ProviderReason>> {
+        let Shared { settings, client, advices, .. } = &*self.shared;
+        let cause = match client {
+            _ if settings.tokens.validation != Validation::Introspection => None,
+            None => Some(Advice::ClientSecretMissing),
+            Some(_) => Some(Advice::ClientRejected).filter(|advice| advices.is_noted(*advice)),
+        }?;
+        Some(Report { reason: ProviderReason::ClientNotAccepted, message: cause.sentence().to_owned() })
+    }
+
     /// What the administrator should know.
     pub fn advisories(&self) -> Vec<String> {
         let wants_client = self.shared.settings.issuers.iter().any(|issuer| issuer.own_client);
@@ -177,6 +189,9 @@ impl Shared {
             Question::Introspection => introspection::read(&reply, verified.claims()),
             Question::UserInfo => userinfo::read(&reply, verified.claims()),
         };
+        if claims != Err(Refused::ClientRejected) {
+            self.advices.clear(Advice::ClientRejected);
+        }
         let claims = claims.map_err(|refused| self.explain(refused, verified))?;
         let keys = self.keys.snapshot();
         Ok(Arc::new(verified.with_claims(claims).permit(&self.settings, &keys, now)?))

@@ -54,7 +54,8 @@ impl StatusKey {
 pub fn of(store: &Store) -> Option<SidecarStatus> {
     let active = store.active()?;
     let policy: PolicyRef = active.settings.policy.clone();
-    let identity_provider: Report<ProviderReason> = active.keys.report();
+    let identity_provider: Report<ProviderReason> =
+        active.authenticator.report().unwrap_or_else(|| active.keys.report());
     let upstream: Report<UpstreamReason> = active.calibration().report();
     Some(SidecarStatus {
         sidecar_version: env!("CARGO_PKG_VERSION").to_owned(),

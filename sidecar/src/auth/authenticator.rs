@@ -4,7 +4,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use restward_crds::{reason::Reason, sidecar::Settings};
+use restward_crds::{
+    condition::ProviderReason,
+    reason::Reason,
+    sidecar::{Settings, status::Report},
+};
 
 use super::{
     Permit, RawToken, Refusal, Verified,
@@ -112,6 +116,11 @@ impl Authenticator {
                 self.online.confirm(question, token, &verified, hash, now).await
             }
         }
+    }
+
+    /// Why no token can be accepted at all although the issuer's keys are known.
+    pub fn report(&self) -> Option<Report<ProviderReason>> {
+        self.online.report()
     }
 
     /// What the administrator should know about the questions to the issuer.

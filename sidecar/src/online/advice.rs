@@ -34,7 +34,8 @@ pub enum Advice {
 }
 
 impl Advice {
-    const fn sentence(self) -> &'static str {
+    /// For people: what it is and what to do.
+    pub const fn sentence(self) -> &'static str {
         match self {
             Self::ClientSecretMissing => {
                 "ClientSecretMissing: the Secret of spec.keycloak.clientSecretRef is not mounted with its keys client-id and \
@@ -83,6 +84,16 @@ impl Advices {
         }
     }
 
+    /// It is over.
+    pub fn clear(&self, advice: Advice) {
+        self.lock().remove(&advice);
+    }
+
+    /// Whether it was noted lately.
+    pub fn is_noted(&self, advice: Advice) -> bool {
+        self.lock().get(&advice).is_some_and(|when| when.elapsed() < TOLD_FOR)
+    }
+
     /// What was noted lately, one sentence each.
     pub fn sentences(&self) -> Vec<String> {
         let mut noted = self.lock();
@@ -109,6 +120,10 @@ mod tests {
         tokio::time::advance(TOLD_FOR / 2).await;
         assert_eq!(advices.sentences().len(), 2);
         tokio::time::advance(TOLD_FOR / 2).await;
-        assert!(advices.sentences().is_empty());
+        assert!(advices.sentences().is_empty() && !advices.is_noted(Advice::ClientRejected));
+        advices.note(Advice::ClientRejected);
+        assert!(advices.is_noted(Advice::ClientRejected) && !advices.is_noted(Advice::OpenidMissing));
+        advices.clear(Advice::ClientRejected);
+        assert!(!advices.is_noted(Advice::ClientRejected));
     }
 }

@@ -164,17 +164,25 @@ async fn who_cannot_be_asked_makes_no_token_valid_or_invalid() {
 #[tokio::test]
 async fn the_sidecars_own_credentials_are_needed_reloaded_and_never_shown() {
     let mut world = validating("Introspection").await;
+    let provider = async |world: &World| world.status().await["identityProvider"]["reason"].clone();
+    assert_eq!(provider(&world).await, "Reachable");
     world.mount_client_secret(None).await;
+    assert_eq!(provider(&world).await, "ClientNotAccepted", "known before the first token comes");
     assert_eq!(outcome(&world, &world.idp.token("alice")).await, is(503, "validation_unavailable"));
     let advisories = world.status().await["advisories"].to_string();
     assert!(advisories.contains("ClientSecretMissing: "), "{advisories}");
 
     world.mount_client_secret(Some("rotated-secret-77")).await;
+    assert_eq!(provider(&world).await, "Reachable");
     assert_eq!(outcome(&world, &world.idp.token("alice")).await, is(200, "alice"));
     world.idp.online(|online| online.introspection = Some((401, json!({"error": "invalid_client"}))));
     assert_eq!(outcome(&world, &world.idp.token("bob")).await, is(503, "validation_unavailable"));
     let status = world.status().await.to_string();
     assert!(status.contains("ClientRejected: "), "{status}");
+    assert_eq!(provider(&world).await, "ClientNotAccepted");
+    world.idp.online(|online| online.introspection = None);
+    assert_eq!(outcome(&world, &world.idp.token_with(json!({"jti": "again"}))).await, is(200, "alice"));
+    assert_eq!(provider(&world).await, "Reachable", "it accepts the client again");
     let everything = format!("{status}{}{}{}", world.audit.text(), logs::text(), world.metrics().await);
     for secret in [CLIENT_SECRET, "rotated-secret-77", "d2lraS1nYXRlO"] {
         assert!(!everything.contains(secret), "{secret}");
