@@ -1,0 +1,105 @@
+//! The rules in the CRD, as the API server would apply them, but without one: a rule that is no valid CEL would make it refuse
+//! the whole CRD. What only a real API server does (cost, structural schema) is tested with the operator.
+
+#![cfg(feature = "kubernetes")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should fail where it stands"
+)]
+
+use kube::CustomResourceExt as _;
+use kube_cel::{Validator, compile_schema};
+use restward_crds::api::v1alpha1::RestApiAuthPolicy;
+use serde_json::{Value, json};
+
+fn schema() -> Value {
+    let crd = serde_json::to_value(RestApiAuthPolicy::crd()).unwrap();
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
+}
+
+/// Every schema in the tree that has rules.
+fn with_rules(schema: &Value, found: &mut Vec<Value>) {
+    match schema {
+        Value::Object(members) => {
+            if members.contains_key("x-kubernetes-validations") {
+                found.push(schema.clone());
+            }
+            members.values().for_each(|member| with_rules(member, found));
+        }
+        Value::Array(list) => list.iter().for_each(|entry| with_rules(entry, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_rule_is_valid_cel() {
+    let mut found = Vec::new();
+    with_rules(&schema(), &mut found);
+    assert!(found.len() > 8, "only {} places with rules", found.len());
+    for place in found {
+        let compiled = compile_schema(&place);
+        assert!(!compiled.has_errors(), "{:?}", compiled.compilation_errors());
+    }
+}
+
+/// The messages of the rules that the smallest policy with this spec laid over it breaks.
+fn broken(changes: &Value) -> String {
+    let mut spec = json!({
+        "selector": {"matchLabels": {"app": "wiki"}}, "keycloak": {"host": "sso.example.com", "realm": "staff"},
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        spec[name] = value.clone();
+    }
+    let policy = json!({
+        "apiVersion": "restward.io/v1alpha1", "kind": "RestApiAuthPolicy", "metadata": {"name": "wiki"}, "spec": spec,
+    });
+    match Validator::new().validate(&schema(), &policy, None) {
+        Ok(()) => String::new(),
+        Err(errors) => errors.iter().map(|error| format!("{}; ", error.message)).collect(),
+    }
+}
+
+#[test]
+fn rules_accept_what_makes_sense() {
+    for spec in [
+        json!({}),
+        json!({"tokens": {"clockSkew": "60s"}}),
+        json!({"tokens": {"revocation": {"pollInterval": "0s"}}}),
+        json!({"tokens": {"revocation": {"pollInterval": "1s"}}}),
+        json!({"tokens": {"validation": "Introspection"},
+               "keycloak": {"host": "h", "realm": "r", "clientSecretRef": {"name": "gate"}}}),
+        json!({"issuers": [{"issuer": "https://login.example.com/realms/partners", "audiences": ["wiki"]}]}),
+        json!({"externalURLs": ["https://wiki.example.com", "http://wiki.example.com:8080/"]}),
+    ] {
+        assert_eq!(broken(&spec), "", "{spec}");
+    }
+}
+
+#[test]
+fn rules_refuse_the_rest_and_say_why() {
+    let issuer = |issuer: &str| json!({"issuers": [{"issuer": issuer, "audiences": ["wiki"]}]});
+    let table = [
+        (json!({"selector": {}}), "selector must not be empty"),
+        (json!({"keycloak": {"host": "https://u:p@h", "realm": "r"}}), "host must be a host name"),
+        (json!({"keycloak": {"host": "h", "realm": ".."}}), "realm must be the realm's name"),
+        (json!({"tokens": {"clockSkew": "61s"}}), "clockSkew must be at most 60s"),
+        (json!({"tokens": {"revocation": {"pollInterval": "999ms"}}}), "pollInterval must be 0s for never"),
+        (json!({"tokens": {"validation": "Introspection"}}), "Introspection needs a client that may ask"),
+        (issuer("login.example.com"), "issuer must be a URL"),
+        (issuer("https://login.example.com?x"), "issuer must be a URL"),
+        (issuer("https://u@login.example.com"), "issuer must be a URL"),
+        (issuer("https://login example.com"), "issuer must be a URL"),
+        (
+            json!({"externalURLs": ["https://wiki.example.com/confluence"]}),
+            "externalURLs are scheme, host and port",
+        ),
+        (json!({"externalURLs": ["https://wiki example.com"]}), "externalURLs are scheme, host and port"),
+        (json!({"upstream": {"contextPath": "wiki"}}), "contextPath must be empty or start with a slash"),
+        (json!({"serviceAccounts": [{"client": "*", "username": "u"}]}), "serviceAccounts take no wildcards"),
+    ];
+    for (spec, message) in table {
+        let said = broken(&spec);
+        assert!(said.contains(message), "{spec}: {said:?}");
+    }
+}
