@@ -127,6 +127,9 @@ fn keys(settings: &Settings, ca: Option<&[u8]>, previous: Option<&Active>) -> Re
         return Ok((previous.keys.clone(), Arc::clone(&previous.keys_task)));
     }
     let keys = Keys::new(settings, ca).map_err(|error| error.to_string())?;
+    if let Some(previous) = previous {
+        keys.inherit(&previous.keys);
+    }
     let running = keys.clone();
     Ok((keys, spawn(|token| async move { running.run(token).await })))
 }

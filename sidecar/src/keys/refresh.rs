@@ -113,6 +113,28 @@ impl Keys {
             && self.shared.issuers.iter().map(comparable).eq(settings.issuers.iter().map(comparable))
     }
 
+    /// Takes over what is known of the issuers that `previous` had too: a change of policy while the identity provider is away
+    /// must cost neither their keys nor what they have revoked.
+    pub fn inherit(&self, previous: &Self) {
+        let known = previous.snapshot();
+        let _one_at_a_time = self.shared.publish.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshot = Snapshot::clone(&self.snapshot());
+        for (here, issuer) in self.shared.issuers.iter().enumerate() {
+            // Everything by which keys are found and trusted.
+            let is_same = |other: &IssuerSettings| {
+                other.source == issuer.source
+                    && other.accepted_issuers == issuer.accepted_issuers
+                    && other.backchannel == issuer.backchannel
+                    && other.own_ca == issuer.own_ca
+                    && (!issuer.own_ca || previous.shared.ca_pem == self.shared.ca_pem)
+            };
+            if let Some(there) = previous.shared.issuers.iter().position(is_same) {
+                snapshot = snapshot.with_that_of(here, &known, there);
+            }
+        }
+        self.shared.snapshot.store(Arc::new(snapshot));
+    }
+
     /// The keys as of now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.snapshot.load_full()

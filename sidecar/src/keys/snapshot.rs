@@ -87,6 +87,18 @@ impl Snapshot {
         Self { issuers, not_before: self.not_before.clone() }
     }
 
+    /// This snapshot with everything that `other` knows of its issuer `there`, if it has keys of it.
+    #[must_use]
+    pub fn with_that_of(mut self, here: usize, other: &Self, there: usize) -> Self {
+        if let (Some(slot), Some(known)) = (self.not_before.get_mut(here), other.not_before.get(there)) {
+            *slot = *known;
+        }
+        match other.issuers.get(there) {
+            Some(known) if other.has_keys(there) => self.with(here, known.clone()),
+            _ => self,
+        }
+    }
+
     /// Tokens that this issuer issued before this second are revoked; 0 for none.
     pub fn not_before(&self, issuer: usize) -> i64 {
         self.not_before.get(issuer).copied().unwrap_or_default()

@@ -84,3 +84,13 @@ async fn unknown_keys_ask_at_most_once_in_a_window() {
     assert!(world.idp.fetches() - before <= 1, "{} fetches", world.idp.fetches() - before);
     assert_eq!(world.get_as("/rest/api/content", &world.idp.token("alice")).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_change_of_policy_while_the_provider_is_down_costs_no_keys() {
+    let mut world = World::new().await;
+    world.idp.set_down(true);
+    world.reconfigure(|config| config["issuers"][0]["authorizedParties"] = json!(["scripts"])).await;
+    assert_eq!(world.get_as("/rest/api/content", &world.idp.token("alice")).await.status, 200);
+    let other = world.idp.token_with(json!({"azp": "other"}));
+    assert_eq!(world.get_as("/rest/api/content", &other).await.reason(), "party_mismatch");
+}

@@ -169,6 +169,39 @@ async fn keys_survive_a_reload_that_does_not_concern_them() {
     assert!(!keys.fits(&other, None));
 }
 
+#[tokio::test]
+async fn what_is_known_of_an_issuer_survives_a_change_of_policy() {
+    let provider = Provider::start().await;
+    let keys = provider.keys();
+    provider.not_before.store(1_700_000_000, Ordering::SeqCst);
+    keys.ask(0, Duration::ZERO).await;
+    keys.ask_not_before(0).await;
+
+    let mut other = provider.settings();
+    other.issuers[0].audiences = vec!["x".into()];
+    let same_realm = Keys::new(&other, None).unwrap();
+    assert!(!knows(&same_realm, "k1"));
+    same_realm.inherit(&keys);
+    assert!(knows(&same_realm, "k1"));
+    assert_eq!(same_realm.snapshot().not_before(0), 1_700_000_000);
+
+    other.issuers[0].accepted_issuers = vec!["https://elsewhere".into()];
+    let other_name = Keys::new(&other, None).unwrap();
+    other_name.inherit(&keys);
+    let host = format!("http://127.0.0.1:{}", provider.server.port());
+    let other_realm = forge::settings(json!({"issuers": [{"host": host, "realm": "partners"}]}));
+    let other_realm = Keys::new(&other_realm, None).unwrap();
+    other_realm.inherit(&keys);
+    other.issuers[0].accepted_issuers.clear();
+    other.issuers[0].backchannel = Some("http://127.0.0.1:1".parse().unwrap());
+    let other_way = Keys::new(&other, None).unwrap();
+    other_way.inherit(&keys);
+    for stranger in [other_name, other_realm, other_way] {
+        assert!(!knows(&stranger, "k1"));
+        assert_eq!(stranger.snapshot().not_before(0), 0);
+    }
+}
+
 #[test]
 fn own_authorities_must_be_there() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
