@@ -140,6 +140,17 @@ reasons! {
     UserUnknown = 403 "user_unknown" None,
         "The token is valid but Confluence has no active user of this name.";
 
+    UserDenied = 403 "user_denied" None,
+        "The token is valid but the policy lets no token act as this user.";
+
+    // The call.
+    RuleDenied = 403 "rule_denied" None,
+        "A rule of the policy denies this call to this caller.";
+    ReadOnly = 403 "read_only" None,
+        "A rule of the policy lets this caller only read.";
+    RateLimited = 429 "rate_limited" None,
+        "Too many calls. Wait as long as the Retry-After header says.";
+
     // Our side.
     UpstreamRejected = 502 "upstream_rejected_assertion" None,
         "Confluence did not accept how the user was asserted. The administrator finds the cause in the policy's status.";

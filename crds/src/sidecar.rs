@@ -7,14 +7,18 @@
 //! - [`pod`]: what one pod's sidecar needs to know about its pod
 //! - [`status`]: the answer of the status endpoint
 //! - [`tokens`]: what a token has to be
+//! - [`who`]: who the caller is, and what that caller may do
+//! - [`limits`]: how often
 
 pub mod config;
+pub mod limits;
 pub mod parse;
 pub mod pod;
 pub mod settings;
 pub mod status;
 pub mod terms;
 pub mod tokens;
+pub mod who;
 
 pub use config::Config;
 pub use parse::FieldError;

@@ -110,6 +110,12 @@ fn http_url(text: &str) -> Result<Url, TextError> {
 pub struct Username(String);
 
 impl Username {
+    /// Whether Confluence takes both for one user: it compares without regard to case. Letters that its Java folds
+    /// otherwise than Unicode does are in no [`Username`].
+    pub fn is_same_user(&self, other: &Self) -> bool {
+        self.0.to_lowercase() == other.0.to_lowercase()
+    }
+
     /// The name as the identity provider or the policy spells it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -153,6 +159,31 @@ fn is_unsafe_in_a_name(c: char) -> bool {
 /// long s), so that two spellings would name one user.
 fn folds_into_ascii(c: char) -> bool {
     matches!(c, '\u{0130}' | '\u{0131}' | '\u{017F}' | '\u{212A}')
+}
+
+/// Addresses: one, or a network in CIDR notation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cidr(ipnet::IpNet);
+
+impl Cidr {
+    /// Whether `address` is among them.
+    pub fn contains(&self, address: std::net::IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+
+    /// Whether these are all addresses of a family.
+    pub fn is_everybody(&self) -> bool {
+        self.0.prefix_len() == 0
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let network = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from));
+        network.map(Self).or_else(|_| refuse("is no address and no network such as 10.0.0.0/8"))
+    }
 }
 
 /// A duration in Go's notation: `30s`, `5m`, `1h30m`, `250ms`.

@@ -1,13 +1,15 @@
-//! The admin port: probes of the sidecar, probes of the pod, metrics, status. It is no way to Confluence.
+//! The admin port: probes of the sidecar, probes of the pod, metrics, status, explanations. It is no way to Confluence.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use restward_crds::{names, sidecar::status::is_nonce};
 
 use crate::{
     config::Store,
+    explain,
     forward::{Body, full},
     metrics::{Metrics, State},
     probes, status,
@@ -25,7 +27,10 @@ pub struct Admin {
 
 impl Admin {
     /// Answers one request.
-    pub async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+    pub async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        if request.method() == Method::POST && request.uri().path() == "/explain" {
+            return self.explain(request, peer).await;
+        }
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
         }
@@ -93,6 +98,25 @@ impl Admin {
         response
     }
 
+    async fn explain(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        if !from_pod_itself(peer) {
+            return text(StatusCode::FORBIDDEN, "only for the pod itself; kubectl port-forward is\n");
+        }
+        let Some(active) = self.store.active() else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "not started\n");
+        };
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let Ok(body) = Limited::new(request.into_body(), explain::MAX_BODY).collect().await else {
+            return text(StatusCode::PAYLOAD_TOO_LARGE, "send the token alone\n");
+        };
+        let explained = explain::explain(&active, &body.to_bytes(), &query).await;
+        let mut response = text(StatusCode::OK, serde_json::to_vec(&explained).unwrap_or_default());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
     async fn probe(&self, name: &str) -> Response<Body> {
         match self.store.pod().probes.iter().find(|probe| probe.name == name) {
             Some(probe) => {
@@ -102,6 +126,11 @@ impl Admin {
             None => text(StatusCode::NOT_FOUND, "the pod has no such probe\n"),
         }
     }
+}
+
+/// Whether a peer is in the pod: every other address is somebody else's.
+pub fn from_pod_itself(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_loopback()
 }
 
 fn text(status: StatusCode, content: impl Into<bytes::Bytes>) -> Response<Body> {

@@ -93,9 +93,9 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         let gate = Arc::clone(&gate);
         async move { gate.handle(request, peer).await }
     }));
-    tasks.spawn(server::serve(listeners.admin, shutdown.clone(), move |request, _| {
+    tasks.spawn(server::serve(listeners.admin, shutdown.clone(), move |request, peer| {
         let admin = Arc::clone(&admin);
-        async move { admin.handle(request).await }
+        async move { admin.handle(request, peer).await }
     }));
     Ok(Running { data: data_address, admin: admin_address, shutdown, tasks })
 }

@@ -87,6 +87,21 @@ pub fn verify(
     proof: Option<&Proof>,
     now: UnixTime,
 ) -> Result<Verified, Refusal> {
+    let verified = signed(settings, keys, token, proof)?;
+    verified.check(checks::OF_THE_TOKEN, settings, keys, now)?;
+    Ok(verified)
+}
+
+/// Checks the signature, and of the claims nothing yet.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn signed(
+    settings: &Settings,
+    keys: &Snapshot,
+    token: &RawToken,
+    proof: Option<&Proof>,
+) -> Result<Verified, Refusal> {
     let jws = Jws::parse(token)?;
     let claims = Claims::parse(&jws.payload)?;
     // Keycloak signs refresh and offline tokens with HMAC: said by name, as "algorithm" would help nobody.
@@ -107,14 +122,12 @@ pub fn verify(
     if !jws.is_signed_by(key) {
         return Err(Reason::SignatureInvalid.into());
     }
-    let verified = Verified {
+    Ok(Verified {
         claims,
         issuer,
         says_access_token: jws.says_access_token,
         proven_key: proof.map(|proof| proof.key.clone()),
-    };
-    verified.check(checks::OF_THE_TOKEN, settings, keys, now)?;
-    Ok(verified)
+    })
 }
 
 /// A token with a good signature, and claims about it: its own, or what the provider says about it.
@@ -162,6 +175,17 @@ impl Verified {
         self.check(checks::OF_THE_TOKEN, settings, keys, now)?;
         self.check(checks::OF_ITS_GRANTS, settings, keys, now)?;
         Ok(Permit::new(self.claims, self.issuer))
+    }
+
+    /// What each check says, also behind one that failed.
+    pub fn outcomes(
+        &self,
+        settings: &Settings,
+        keys: &Snapshot,
+        now: UnixTime,
+    ) -> Vec<(&'static str, Result<(), Deny>)> {
+        let outcome = |check: checks::Check| self.check(&[check], settings, keys, now);
+        checks::NAMED.iter().map(|(name, check)| (*name, outcome(*check))).collect()
     }
 
     fn check(

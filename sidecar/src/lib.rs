@@ -1,20 +1,24 @@
 //! The auth sidecar: one module per phase of a request.
 
+pub mod address;
 pub mod admin;
 pub mod app;
 pub mod args;
 pub mod audit;
 pub mod auth;
+pub mod authorize;
 pub mod bounded;
 pub mod calibrate;
 pub mod config;
 pub mod cors;
 pub mod credential;
 pub mod decide;
+pub mod explain;
 pub mod flights;
 pub mod forward;
 pub mod identity;
 pub mod keys;
+pub mod limits;
 pub mod loopback;
 pub mod metadata;
 pub mod metrics;

@@ -12,6 +12,7 @@ use hyper::body::{Body as _, Incoming};
 use restward_crds::{reason::Reason, sidecar::terms::Mode};
 
 use crate::{
+    address,
     audit::{Audit, Done, Outcome, Record},
     config::{Active, Store},
     cors::Grants,
@@ -27,7 +28,7 @@ use crate::{
     time::UnixTime,
 };
 use exchange::Exchange;
-use judge::Treatment;
+use judge::{Case, Treatment};
 
 /// The data port: everything a request meets on its way.
 pub struct Gate {
@@ -57,7 +58,9 @@ impl Gate {
         let (mut exchange, request_id) = Exchange::new(request, peer, limits);
         let mut record = Record {
             request_id,
-            client: peer,
+            client: active.as_ref().map_or(peer, |active| {
+                address::of_caller(peer, &exchange.head.headers, &active.settings.trusted_proxies)
+            }),
             method: exchange.head.method.clone(),
             class: None,
             credential: Kind::None,
@@ -158,7 +161,8 @@ impl Gate {
             skips_oauth1: strip::is_skipped_by_oauth(&exchange.head.headers),
         };
         let decision = decide::decide(settings, &facts);
-        let treatment = judge::judge(active, decision, &presented, &exchange.head, record).await?;
+        let case = Case { active, presented: &presented, head: &exchange.head, route, client: record.client };
+        let treatment = judge::judge(&case, decision, record).await?;
         match treatment {
             Treatment::AsUser { .. } => {
                 exchange.read_form(&self.forms).await.map(|()| treatment).map_err(Deny::from)

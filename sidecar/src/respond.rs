@@ -1,12 +1,13 @@
 //! From a refusal to the answer: the only place where one is written.
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use restward_crds::{names, reason::Reason};
 use serde::Serialize;
 
 use crate::{
     cors::Grant,
     forward::{Body, full},
+    limits::Limited,
     metadata,
     refusal::Deny,
 };
@@ -72,6 +73,9 @@ pub fn refusal(deny: &Deny, asked: &Asked<'_>) -> Response<Body> {
     if explained.status == 503 {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
     }
+    if let Some(limited) = &deny.limited {
+        say_limits(limited, headers);
+    }
     if explained.status == 405 {
         headers
             .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
@@ -83,6 +87,20 @@ pub fn refusal(deny: &Deny, asked: &Asked<'_>) -> Response<Body> {
         grant.lay_on(headers);
     }
     response
+}
+
+/// `Retry-After`, and the fields of the IETF's draft on rate limits.
+fn say_limits(limited: &Limited, headers: &mut HeaderMap) {
+    let Limited { key, quota, window, wait } = limited;
+    for (name, text) in [
+        (header::RETRY_AFTER, wait.to_string()),
+        (HeaderName::from_static("ratelimit-policy"), format!("\"{key}\";q={quota};w={window}")),
+        (HeaderName::from_static("ratelimit"), format!("\"{key}\";r=0;t={wait}")),
+    ] {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// The challenge of RFC 6750 section 3, with the place of the metadata (RFC 9728 section 5.1). The error attributes are

@@ -102,6 +102,12 @@ impl Route {
     }
 }
 
+/// Every path below the context path that a target may come to mean.
+pub fn readings_below(target: &Target, context_path: &str) -> Vec<String> {
+    let all = target.readings().iter().flat_map(|path| relative(path, context_path));
+    all.map(str::to_owned).collect()
+}
+
 /// Static files are asked for under `/s/<hash>/_/…`, which always has two readings.
 fn is_static_rewrite(target: &Target) -> bool {
     target.is_plain() && target.path().contains("/_/")

@@ -19,6 +19,14 @@ const SERVICE_ACCOUNT_PREFIX: &str = "service-account-";
 /// # Errors
 /// 403: the token is valid, but names nobody that could be a Confluence user.
 pub fn resolve(settings: &Settings, permit: &Permit) -> Result<Username, Deny> {
+    let user = resolve_any(settings, permit)?;
+    if settings.denied_users.iter().any(|denied| denied.is_same_user(&user)) {
+        return Err(Reason::UserDenied.into());
+    }
+    Ok(user)
+}
+
+fn resolve_any(settings: &Settings, permit: &Permit) -> Result<Username, Deny> {
     match service_account(permit) {
         None => named_user(settings, permit),
         Some(Client::Unproven) => Err(Deny::with_detail(
@@ -85,7 +93,13 @@ fn named_user(settings: &Settings, permit: &Permit) -> Result<Username, Deny> {
             "The token has no claim '{attribute}'. Does its client have the mapper or scope for it?"
         )),
         Some(Value::String(name)) => {
-            name.parse().or_else(|error| refuse(format!("The claim '{attribute}' cannot be used: {error}.")))
+            // Checked before it is mapped, too: lower-casing makes ASCII letters of some that are none.
+            let unusable =
+                |error: String| refuse(format!("The claim '{attribute}' cannot be used: {error}."));
+            match name.parse::<Username>() {
+                Ok(name) => settings.username_mapping.apply(&name).or_else(unusable),
+                Err(error) => unusable(error.to_string()),
+            }
         }
         Some(_) => refuse(format!("The claim '{attribute}' is not a string.")),
     }

@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    limits::RateLimit,
+    who::{CallRule, TrustedProxies, UsernameMapping},
+};
+use super::{
     terms::{AnonymousPreset, Audit, Mode, PathMatch, Scheme, ServiceAccount, Switch},
     tokens::TokenRules,
 };
@@ -36,6 +40,21 @@ pub struct Config {
     pub external_urls: Vec<String>,
     /// Member of the claims that names the user, taken literally; a JSON pointer when it starts with `/`.
     pub username_attribute: String,
+    /// From the name in a token to the Confluence user.
+    #[serde(default)]
+    pub username_mapping: UsernameMapping,
+    /// Confluence users as whom no token may act.
+    #[serde(default)]
+    pub denied_users: Vec<String>,
+    /// Who may make which calls; the first that fits decides.
+    #[serde(default)]
+    pub rules: Vec<CallRule>,
+    /// How often a caller may call.
+    #[serde(default)]
+    pub rate_limits: Vec<RateLimit>,
+    /// Whose `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub trusted_proxies: TrustedProxies,
     /// Clients whose own tokens act as a Confluence user.
     #[serde(default)]
     pub service_accounts: Vec<ServiceAccount>,

@@ -9,6 +9,11 @@ use super::{
     terms::ServiceAccount,
     tokens::{Required, TokenRules, Validation},
 };
+use super::{
+    limits::RateLimitSettings,
+    terms::PathMatch,
+    who::{MappingSettings, ProxySettings, RuleSettings},
+};
 use crate::text::{TextError, Username};
 
 mod issuers;
@@ -30,20 +35,20 @@ impl fmt::Display for FieldError {
 
 /// Collects what is wrong, so that all of it is reported at once.
 #[derive(Default)]
-struct Errors(Vec<FieldError>);
+pub(super) struct Errors(pub(super) Vec<FieldError>);
 
 impl Errors {
-    fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+    pub(super) fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.push(FieldError { field: field.into(), message: message.into() });
     }
 
-    fn require(&mut self, holds: bool, field: &str, message: &str) {
+    pub(super) fn require(&mut self, holds: bool, field: &str, message: &str) {
         if !holds {
             self.add(field, message);
         }
     }
 
-    fn text<T: FromStr<Err = TextError>>(&mut self, field: String, text: &str) -> Option<T> {
+    pub(super) fn text<T: FromStr<Err = TextError>>(&mut self, field: String, text: &str) -> Option<T> {
         text.parse().map_err(|error: TextError| self.add(field, error.to_string())).ok()
     }
 }
@@ -75,7 +80,12 @@ impl Config {
             tokens,
             external_urls,
             username_attribute,
+            username_mapping,
             service_accounts,
+            denied_users,
+            rules,
+            rate_limits,
+            trusted_proxies,
             basic_auth,
             credentials,
             anonymous_paths,
@@ -113,20 +123,30 @@ impl Config {
             .collect();
         let username = parse_username_attribute("usernameAttribute", username_attribute, &mut errors);
         for (i, path) in anonymous_paths.paths.iter().enumerate() {
-            let plain = path.value.starts_with('/')
-                && !path.value.contains(['%', ';', '\\', '?', '#'])
-                && !path.value.contains("//");
-            errors.require(
-                plain,
-                &format!("anonymousPaths.paths[{i}].value"),
-                "must be a plain path that starts with '/'",
-            );
+            errors.require(path.is_plain(), &format!("anonymousPaths.paths[{i}].value"), PathMatch::EXPECTED);
             errors.require(
                 path.value != "/",
                 &format!("anonymousPaths.paths[{i}].value"),
                 "would open every path; set credentials.anonymous to Allow if that is meant",
             );
         }
+        let username_mapping = MappingSettings::parse(username_mapping, &mut errors);
+        let denied_users = denied_users
+            .iter()
+            .enumerate()
+            .filter_map(|(i, user)| errors.text(format!("deniedUsers[{i}]"), user))
+            .collect();
+        let rules = rules
+            .into_iter()
+            .enumerate()
+            .map(|(i, rule)| RuleSettings::parse(i, rule, &mut errors))
+            .collect();
+        let rate_limits = rate_limits
+            .into_iter()
+            .enumerate()
+            .map(|(i, limit)| RateLimitSettings::parse(i, limit, &mut errors))
+            .collect();
+        let trusted_proxies = ProxySettings::parse(&trusted_proxies, &mut errors);
         let upstream = parse_upstream(upstream, &mut errors);
         match (username, upstream, errors.0) {
             (Some(username), Some(upstream), errors) if errors.is_empty() => Ok(Settings {
@@ -136,6 +156,11 @@ impl Config {
                 tokens,
                 external_urls,
                 username,
+                username_mapping,
+                denied_users,
+                rules,
+                rate_limits,
+                trusted_proxies,
                 basic_auth,
                 credentials,
                 anonymous_paths,

@@ -7,6 +7,10 @@ use super::{
     terms::{Audit, Mode, Scheme, Switch},
     tokens::{Algorithm, Required, Validation},
 };
+use super::{
+    limits::RateLimitSettings,
+    who::{MappingSettings, ProxySettings, RuleSettings},
+};
 use crate::text::{Authority, KeycloakBase, Username};
 use url::Url;
 
@@ -25,6 +29,16 @@ pub struct Settings {
     pub external_urls: Vec<Authority>,
     /// Where the claims name the user.
     pub username: UsernameSource,
+    /// From the name in a token to the Confluence user.
+    pub username_mapping: MappingSettings,
+    /// Confluence users as whom no token may act.
+    pub denied_users: Vec<Username>,
+    /// Who may make which calls; the first that fits decides.
+    pub rules: Vec<RuleSettings>,
+    /// How often a caller may call.
+    pub rate_limits: Vec<RateLimitSettings>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: ProxySettings,
     /// Password logins on protected paths.
     pub basic_auth: Switch,
     /// The other kinds of credential.

@@ -132,6 +132,16 @@ pub struct PathMatch {
 }
 
 impl PathMatch {
+    /// What [`Self::is_plain`] wants, for messages.
+    pub const EXPECTED: &'static str = "must be a plain path that starts with '/'";
+
+    /// Whether the path is written as Tomcat reads it, so that it can ever match.
+    pub fn is_plain(&self) -> bool {
+        self.value.starts_with('/')
+            && !self.value.contains(['%', ';', '\\', '?', '#'])
+            && !self.value.contains("//")
+    }
+
     /// Whether `path` (relative to the context path, canonical) is meant.
     pub fn matches(&self, path: &str) -> bool {
         match self.kind {

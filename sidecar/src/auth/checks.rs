@@ -45,6 +45,23 @@ pub const OF_THE_TOKEN: &[Check] =
 /// For whom it is and what it grants: asked of the claims that decide, which may be the provider's answer.
 pub const OF_ITS_GRANTS: &[Check] = &[audience::check, party::check, requirements::check];
 
+/// Every check of both lists under its name, for explanations.
+pub const NAMED: &[(&str, Check)] = &[
+    ("issuer", issuer::check),
+    ("kind", kind::check),
+    ("proof", proof::check),
+    ("lifetime", lifetime::check),
+    ("revocation", revocation::check),
+    ("audience", audience::check),
+    ("party", party::check),
+    ("requirements", requirements::check),
+];
+
+#[test]
+fn every_check_has_a_name() {
+    assert_eq!(NAMED.len(), OF_THE_TOKEN.len() + OF_ITS_GRANTS.len());
+}
+
 #[cfg(test)]
 pub(crate) mod testing {
     //! Builds the input of a check from claims as JSON.

@@ -1,6 +1,6 @@
 //! A configuration in force: settings and everything that lives as long as they do.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Instant};
 
 use restward_crds::sidecar::{PodSettings, Settings, parse};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -11,6 +11,7 @@ use crate::{
     calibrate::{Calibration, candidates, context_path},
     identity::{Identity, Origin},
     keys::Keys,
+    limits::Limiter,
     loopback, metadata,
     online::client::ClientSecret,
     preflight::UserCheck,
@@ -53,6 +54,8 @@ pub struct Active {
     pub status_key: StatusKey,
     /// What the policy and the pod say that Confluence is reached at.
     public: Option<Origin>,
+    /// How often callers may call.
+    pub limiter: Arc<Limiter>,
     assertion: Assertion,
     keys_task: Task,
 }
@@ -72,12 +75,14 @@ impl Active {
             Some((id, secret)) => Some(ClientSecret::new(id, secret)?),
             None => None,
         };
+        let limiter = limiter(&settings, previous);
         let settings = Arc::new(settings);
         Ok(Self {
             context_path: context_path(&settings, pod).to_owned(),
             public: candidates::origins(&settings, pod).into_iter().next(),
             authenticator: Authenticator::new(Arc::clone(&settings), keys.clone(), client),
             hash: files.config_hash(),
+            limiter,
             settings,
             keys,
             status_key,
@@ -119,6 +124,14 @@ impl Active {
     /// The realm in challenges.
     pub fn realm(&self) -> &str {
         self.settings.issuers.first().map_or("restward", |issuer| issuer.source.name())
+    }
+}
+
+/// Who is over a limit stays so when something else changes.
+fn limiter(settings: &Settings, previous: Option<&Active>) -> Arc<Limiter> {
+    match previous.filter(|previous| previous.settings.rate_limits == settings.rate_limits) {
+        Some(previous) => Arc::clone(&previous.limiter),
+        None => Arc::new(Limiter::new(&settings.rate_limits, Instant::now())),
     }
 }
 

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
 use restward_crds::reason::Reason;
 
-use crate::{forward::headers, identity::form, target::Target};
+use crate::{authorize::METHOD_OVERRIDES, forward::headers, identity::form, target::Target};
 
 /// The head, without what concerns one connection only.
 pub(super) struct Head {
@@ -59,10 +59,9 @@ impl Head {
     /// A CORS preflight (Fetch standard): carries no credential by definition and runs no method of the API, unless
     /// something talks Confluence into another method.
     pub(super) fn is_cors_preflight(&self) -> bool {
-        const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
         self.method == Method::OPTIONS
             && self.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-            && OVERRIDES.iter().all(|name| !self.headers.contains_key(*name))
+            && METHOD_OVERRIDES.iter().all(|name| !self.headers.contains_key(*name))
     }
 }
 

@@ -1,18 +1,21 @@
 //! From the facts about a request to what is forwarded of it.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::header;
-use restward_crds::{reason::Reason, text::Username};
+use restward_crds::{reason::Reason, sidecar::limits::RateKey, text::Username};
 
 use crate::{
     audit::{Outcome, Record},
     auth::{Permit, dpop::Shown},
+    authorize::{self, Call, Subject},
     config::Active,
-    credential::{Presented, TokenScheme, params::AuthType},
+    credential::{Kind, Presented, TokenScheme, params::AuthType},
     decide::{Action, Decision},
     identity::Origin,
+    limits,
     refusal::Deny,
+    route::{self, PathClass, Route},
     time::UnixTime,
     user,
 };
@@ -31,16 +34,31 @@ pub(super) enum Treatment {
     AsUser { origin: Origin, user: Username },
 }
 
+/// A request on which a decision was made.
+pub(super) struct Case<'a> {
+    pub(super) active: &'a Active,
+    pub(super) presented: &'a Presented,
+    pub(super) head: &'a Head,
+    pub(super) route: Route,
+    /// Address of the caller.
+    pub(super) client: IpAddr,
+}
+
 /// Carries out a decision as far as it needs to be asked about; notes in `record` what came out.
 pub(super) async fn judge(
-    active: &Active,
+    case: &Case<'_>,
     decision: Decision,
-    presented: &Presented,
-    head: &Head,
     record: &mut Record,
 ) -> Result<Treatment, Deny> {
     record.outcome = if decision.audited.is_some() { Outcome::WouldRefuse } else { Outcome::Passed };
     record.reason = decision.audited;
+    if case.is_call() {
+        let address = limits::address(case.client);
+        case.active.limiter.count(RateKey::Address, &address, Instant::now())?;
+    }
+    if case.is_call() && !matches!(decision.action, Action::Refuse(_) | Action::AsUser) {
+        case.authorize(None)?;
+    }
     match decision.action {
         Action::Refuse(reason) => Err(reason.into()),
         Action::Pass => Ok(Treatment::Untouched),
@@ -48,13 +66,12 @@ pub(super) async fn judge(
         Action::PassOnlyWith(how) => Ok(Treatment::Only { how, keeps_challenge: false }),
         Action::PassForChallenge => Ok(Treatment::Only { how: AuthType::Basic, keeps_challenge: true }),
         Action::ConfirmBearer => {
-            let bearer = head.headers.get(header::AUTHORIZATION).ok_or(Reason::CredentialMissing)?;
-            active.user_check().confirm_bearer(bearer).await.map(|()| Treatment::Untouched)
+            let bearer = case.head.headers.get(header::AUTHORIZATION).ok_or(Reason::CredentialMissing)?;
+            case.active.user_check().confirm_bearer(bearer).await.map(|()| Treatment::Untouched)
         }
-        Action::AsUser => as_user(active, presented, head, record).await,
-        Action::AsUserOrWithout => match as_user(active, presented, head, record).await {
-            // Without a session behind it, an honest "not now" beats content as anonymous.
-            Err(deny) if deny.reason.status() < 500 || presented.has_cookie => {
+        Action::AsUser => case.as_user(record).await,
+        Action::AsUserOrWithout => match case.as_user(record).await {
+            Err(deny) if may_go_on_without(&deny, case.presented.has_cookie) => {
                 record.outcome = Outcome::Stripped;
                 record.reason = Some(deny.reason);
                 Ok(Treatment::WithoutAuthorization)
@@ -64,32 +81,68 @@ pub(super) async fn judge(
     }
 }
 
-async fn as_user(
-    active: &Active,
-    presented: &Presented,
-    head: &Head,
-    record: &mut Record,
-) -> Result<Treatment, Deny> {
-    let permit = authenticate(active, presented, head).await?;
-    record.token = Some(permit.as_ref().into());
-    let user = user::resolve(&active.settings, &permit)?;
-    record.user = Some(user.as_str().to_owned());
-    let origin = active.calibration().origin()?;
-    active.user_check().confirm_user(&user).await?;
-    record.outcome = Outcome::AsUser;
-    Ok(Treatment::AsUser { origin, user })
+/// Without a session behind it, an honest "not now" beats content as anonymous.
+fn may_go_on_without(deny: &Deny, has_cookie: bool) -> bool {
+    has_cookie || (deny.reason.status() < 500 && deny.reason != Reason::RateLimited)
 }
 
-async fn authenticate(active: &Active, presented: &Presented, head: &Head) -> Result<Arc<Permit>, Deny> {
-    let token = presented.token.as_ref().ok_or(Reason::TokenMalformed)?;
-    let now = UnixTime::now();
-    match &presented.scheme {
-        TokenScheme::Bearer => active.authenticator.authenticate(token, now).await,
-        TokenScheme::Dpop(proof) => {
-            let proof = proof.as_ref().ok_or(Reason::ProofInvalid)?;
-            let path = head.target.as_ref().map_err(|reason| *reason)?.raw_path();
-            let shown = Shown { proof, method: head.method.as_str(), path };
-            active.authenticator.authenticate_proven(token, shown, now).await
+impl Case<'_> {
+    /// Whether it is a call of the API with a credential of its own. Pages call the API with sessions, and before
+    /// anybody has logged in.
+    fn is_call(&self) -> bool {
+        let has_credential = !matches!(self.presented.kind, Kind::None | Kind::Session);
+        self.route.class == PathClass::Protected
+            && (has_credential || self.route.is_rpc)
+            && !self.route.is_anonymous
+            && !self.route.takes_jwt
+    }
+
+    async fn as_user(&self, record: &mut Record) -> Result<Treatment, Deny> {
+        let permit = self.authenticate().await?;
+        record.token = Some(permit.as_ref().into());
+        let user = user::resolve(&self.active.settings, &permit)?;
+        record.user = Some(user.as_str().to_owned());
+        self.authorize(Some(Subject { user: &user, permit: &permit }))?;
+        self.count(&user, &permit)?;
+        let origin = self.active.calibration().origin()?;
+        self.active.user_check().confirm_user(&user).await?;
+        record.outcome = Outcome::AsUser;
+        Ok(Treatment::AsUser { origin, user })
+    }
+
+    async fn authenticate(&self) -> Result<Arc<Permit>, Deny> {
+        let token = self.presented.token.as_ref().ok_or(Reason::TokenMalformed)?;
+        let now = UnixTime::now();
+        match &self.presented.scheme {
+            TokenScheme::Bearer => self.active.authenticator.authenticate(token, now).await,
+            TokenScheme::Dpop(proof) => {
+                let proof = proof.as_ref().ok_or(Reason::ProofInvalid)?;
+                let path = self.head.target.as_ref().map_err(|reason| *reason)?.raw_path();
+                let shown = Shown { proof, method: self.head.method.as_str(), path };
+                self.active.authenticator.authenticate_proven(token, shown, now).await
+            }
         }
+    }
+
+    fn authorize(&self, subject: Option<Subject<'_>>) -> Result<(), Reason> {
+        let rules = &self.active.settings.rules;
+        let target = self.head.target.as_ref().map_err(|reason| *reason)?;
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let call = Call {
+            paths: route::readings_below(target, &self.active.context_path),
+            methods: authorize::methods(&self.head.method, &self.head.headers),
+            client: self.client,
+        };
+        authorize::authorize(rules, &call, subject)
+    }
+
+    fn count(&self, user: &Username, permit: &Permit) -> Result<(), Deny> {
+        let (limiter, now) = (&self.active.limiter, Instant::now());
+        limiter.count(RateKey::User, &user.as_str().to_lowercase(), now)?;
+        // Clients of one issuer are not those of another.
+        let client = format!("{} {}", permit.issuer_index(), permit.client().unwrap_or_default());
+        limiter.count(RateKey::Client, &client, now)
     }
 }

@@ -11,6 +11,10 @@ use crate::sidecar::{
     terms::{Audit, Authorities, Mode, Scheme, ServiceAccount, Switch},
     tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
 };
+use crate::sidecar::{
+    limits::RateLimit,
+    who::{CallRule, TrustedProxies, UsernameMapping},
+};
 use crate::text::GoDuration;
 
 /// Who may call the REST API of the selected Confluence pods, and as whom.
@@ -80,6 +84,33 @@ pub struct RestApiAuthPolicySpec {
     #[serde(default = "default_username_attribute")]
     #[schemars(length(min = 1, max = 255))]
     pub username_attribute: String,
+
+    /// How the name in a token becomes the name of a Confluence user. Service accounts are mapped by `serviceAccounts` only.
+    #[serde(default)]
+    pub username_mapping: UsernameMapping,
+
+    /// Confluence users as whom no token may act, without regard to case. A call by token skips Confluence's second
+    /// question for the password (secure administrator sessions): system administrators are worth listing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 255)))]
+    pub denied_users: Vec<String>,
+
+    /// Who may make which calls of the API: the first rule that fits decides, and what fits none is allowed. They are
+    /// about calls with a credential of their own; browser sessions, and paths that need no credential, are not asked about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub rules: Vec<CallRule>,
+
+    /// How often a caller may call; above that it gets 429 with `Retry-After`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub rate_limits: Vec<RateLimit>,
+
+    /// Whose `X-Forwarded-For` is believed when the caller's address counts, in `rules`, `rateLimits` and audit lines.
+    /// Default: nobody's.
+    #[serde(default)]
+    #[x_kube(validation = ("!(has(self.hops) && has(self.cidrs))", "trustedProxies takes hops or cidrs, not both"))]
+    pub trusted_proxies: TrustedProxies,
 
     /// Password logins on the REST API.
     #[serde(default)]

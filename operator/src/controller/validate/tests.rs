@@ -33,12 +33,33 @@ fn what_the_sidecar_would_refuse_is_refused_with_the_field_of_the_policy() {
         (json!({"usernameAttribute": "/a~2"}), "spec.usernameAttribute: "),
         (json!({"upstream": {"contextPath": "wiki"}}), "spec.upstream.contextPath: "),
         (json!({"serviceAccounts": [{"client": "*", "username": "u"}]}), "spec.serviceAccounts[0]: "),
+        (json!({"deniedUsers": [" a"]}), "spec.deniedUsers[0]: "),
+        (json!({"rules": [{"action": "Deny", "cidrs": ["x"]}]}), "spec.rules[0].cidrs: "),
+        (json!({"trustedProxies": {"cidrs": ["::/0"]}}), "spec.trustedProxies.cidrs: "),
         (json!({"selector": {}}), "selector: "),
     ];
     for (spec, field) in table {
         let refused = refused(spec, &observed());
         assert_eq!(refused.reason, AcceptedReason::Invalid);
         assert!(refused.message.contains(field), "{field}: {}", refused.message);
+    }
+}
+
+#[test]
+fn who_may_call_reaches_the_sidecar() {
+    let spec = json!({
+        "usernameMapping": {"stripPrefix": "corp-"}, "deniedUsers": ["admin"], "trustedProxies": {"hops": 2},
+        "rules": [{"action": "ReadOnly", "users": ["bob"]}], "audit": {"lines": "All"},
+        "rateLimits": [{"key": "Client", "requests": 5, "period": "1s", "burst": 9}],
+    });
+    let config = validate(&policy(spec.clone()), &observed()).unwrap().config;
+    let config = serde_json::to_value(config).unwrap();
+    for (member, value) in spec.as_object().unwrap() {
+        let is_kept = |(name, want): (&String, &serde_json::Value)| config[member].get(name) == Some(want);
+        match value {
+            serde_json::Value::Object(members) => assert!(members.iter().all(is_kept), "{member}"),
+            _ => assert_eq!(&config[member], value, "{member}"),
+        }
     }
 }
 

@@ -1,0 +1,134 @@
+//! `POST /explain` on the admin port: a token in, what each check says about it out. Answered to the pod itself only (a
+//! port-forward is the pod itself), as it tells more about a token than its holder may know. Nothing is logged, and kept
+//! is only what a request with the token would leave in the caches.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::{Method, Uri};
+use restward_crds::text::Username;
+use serde::Serialize;
+
+use crate::{
+    auth::{self, Permit, RawToken, Refusal, Shape},
+    authorize::{self, Call, Subject},
+    config::Active,
+    identity::query,
+    refusal::Deny,
+    route,
+    target::Target,
+    time::UnixTime,
+    user,
+};
+
+/// Longest body that is read: a token and some space.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// One check and what it says.
+#[derive(Debug, Serialize)]
+struct Step {
+    check: &'static str,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+/// Everything that is found out about a token.
+#[derive(Debug, Default, Serialize)]
+pub struct Explained {
+    /// Whether a request with it would be forwarded.
+    accepted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+    steps: Vec<Step>,
+}
+
+impl Explained {
+    /// Notes what a check says. Gives what it gave, if it passed.
+    fn note<T>(&mut self, check: &'static str, outcome: Result<T, impl Into<Deny>>) -> Option<T> {
+        let (outcome, deny, passed) = match outcome {
+            Ok(passed) => ("passed", None, Some(passed)),
+            Err(deny) => ("failed", Some(deny.into()), None),
+        };
+        let message = deny.as_ref().map(|deny: &Deny| match &deny.detail {
+            Some(detail) => format!("{} {detail}", deny.reason.explain().message),
+            None => deny.reason.explain().message.to_owned(),
+        });
+        self.steps.push(Step { check, outcome, reason: deny.map(|deny| deny.reason.code()), message });
+        passed
+    }
+}
+
+/// The call that the caller has in mind, for the rules: `method`, `path` (as in a request, with the context path) and
+/// `address` of a query; without a path the rules are not asked.
+fn call(active: &Active, query: &str) -> Option<Call> {
+    let parameters = query::parse(query.as_bytes());
+    let get =
+        |name: &str| parameters.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
+    let method: Method = get("method").unwrap_or("GET").parse().ok()?;
+    let path: Uri = get("path")?.parse().ok()?;
+    let target = Target::parse(&method, &path).ok()?;
+    let client = get("address").and_then(|text| text.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let paths = route::readings_below(&target, &active.context_path);
+    Some(Call { paths, methods: vec![method.to_string()], client })
+}
+
+/// Explains a token, with or without `Bearer` in front.
+pub async fn explain(active: &Active, body: &[u8], query: &str) -> Explained {
+    let mut explained = Explained::default();
+    let bare = body.trim_ascii();
+    let bare = bare.strip_prefix(b"Bearer ").unwrap_or(bare);
+    let Some(token) = explained.note("form", RawToken::parse(bare)) else { return explained };
+    if matches!(Shape::of(&token), Shape::PersonalAccessToken | Shape::ConfluenceOAuth2) {
+        explained.steps.push(Step {
+            check: "kind",
+            outcome: "skipped",
+            reason: None,
+            message: Some("This is a token of Confluence's own, which Confluence judges.".to_owned()),
+        });
+        return explained;
+    }
+    let now = UnixTime::now();
+    let verdict = active.authenticator.authenticate(&token, now).await;
+    each_check(active, &token, now, &mut explained);
+    let Some(permit) = explained.note("token", verdict) else { return explained };
+    explained.client = permit.client().map(str::to_owned);
+    let Some(user) = explained.note("user", user::resolve(&active.settings, &permit)) else {
+        return explained;
+    };
+    explained.user = Some(user.as_str().to_owned());
+    let may_call = rules(active, query, &user, &permit, &mut explained);
+    let is_trusted = explained.note("application_link", active.calibration().origin()).is_some();
+    let is_known =
+        is_trusted && explained.note("confluence", active.user_check().confirm_user(&user).await).is_some();
+    explained.accepted = may_call && is_known;
+    explained
+}
+
+/// What each check of the token says, also behind one that failed.
+fn each_check(active: &Active, token: &RawToken, now: UnixTime, explained: &mut Explained) {
+    let keys = active.keys.snapshot();
+    let signed = auth::signed(&active.settings, &keys, token, None).map_err(|refusal| match refusal {
+        Refusal::Deny(deny) => deny,
+        Refusal::UnknownKey { .. } => restward_crds::reason::Reason::KeyUnknown.into(),
+    });
+    if let Some(signed) = explained.note("signature", signed) {
+        for (name, outcome) in signed.outcomes(&active.settings, &keys, now) {
+            explained.note(name, outcome);
+        }
+    }
+}
+
+fn rules(active: &Active, query: &str, user: &Username, permit: &Permit, explained: &mut Explained) -> bool {
+    if let Some(call) = call(active, query) {
+        let subject = Subject { user, permit };
+        let outcome = authorize::authorize(&active.settings.rules, &call, Some(subject));
+        return explained.note("rules", outcome).is_some();
+    }
+    let message = "Say which call: ?method=GET&path=/rest/api/content&address=192.0.2.1".to_owned();
+    explained.steps.push(Step { check: "rules", outcome: "skipped", reason: None, message: Some(message) });
+    true
+}
