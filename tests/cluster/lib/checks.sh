@@ -81,12 +81,12 @@ no_such_name() {
 pod_reaches_itself() { answers in_namespace exec web -c web -- /probe get "http://web.$CHECK_NAMESPACE.svc"; }
 
 sidecar_came_first() {
-  in_namespace logs web -c sidecar | grep -q 'serving on :9090' &&
+  in_namespace logs web -c sidecar | grep 'serving on :9090' >/dev/null &&
     [ "$(in_namespace get pod web -o jsonpath='{.status.initContainerStatuses[0].started}')" = true ] &&
     in_namespace exec client -- /probe get "http://$(pod_ip):9090"
 }
 
-logs_work() { in_namespace logs web -c web | grep -q 'serving on :8080'; }
+logs_work() { in_namespace logs web -c web | grep 'serving on :8080' >/dev/null; }
 
 port_forward_works() {
   local output forward port status=0

@@ -6,7 +6,7 @@
 
 # shellcheck disable=SC2153 # STATE and RUN are of common.sh
 is_ours() { # PID
-  tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -qE "($STATE|$RUN)/"
+  tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -E "($STATE|$RUN)/" >/dev/null
 }
 
 daemon_pid() { # NAME: prints the pid of the running daemon

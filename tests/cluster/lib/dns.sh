@@ -10,5 +10,5 @@ deploy_dns() {
 
 # Until then a query is rejected or lost, and a client waits five seconds before it asks again.
 dns_is_routed() {
-  iptables -w -t nat -S KUBE-SERVICES | grep -qE -- "-d $DNS_SERVICE_IP/32 -p udp .*-j KUBE-SVC-"
+  iptables -w -t nat -S KUBE-SERVICES | grep -E -- "-d $DNS_SERVICE_IP/32 -p udp .*-j KUBE-SVC-" >/dev/null
 }

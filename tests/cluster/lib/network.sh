@@ -67,7 +67,8 @@ remove_pod_interfaces() {
 remove_kubernetes_chains() { # iptables | ip6tables
   local tool=$1 table rule chain
   for table in filter nat mangle; do
-    "$tool-save" -t "$table" 2>/dev/null | grep -q '^:KUBE-' || continue
+    # Not -q: it ends at the first match, the writer dies of the broken pipe, and pipefail makes that "no match".
+    "$tool-save" -t "$table" 2>/dev/null | grep '^:KUBE-' >/dev/null || continue
     while read -r rule; do
       # shellcheck disable=SC2086 # a rule is a list of words; xargs undoes the quotes of comments
       xargs "$tool" -w -t "$table" <<<"-D ${rule#-A }"

@@ -10,7 +10,7 @@ POLICY=/usr/sbin/policy-rc.d
 missing_packages() {
   local package
   for package in "${PACKAGES[@]}"; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || printf '%s\n' "$package"
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep 'ok installed' >/dev/null || printf '%s\n' "$package"
   done
 }
 
