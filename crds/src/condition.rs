@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum ConditionType {
     /// The policy is understood and free of contradictions.
     Accepted,
-    /// Everything that the policy needs in the cluster is in place: keys, configuration, webhook.
+    /// Everything that the policy needs in the cluster is in place: keys, configuration, webhook, backstop.
     Programmed,
     /// Every selected pod has the sidecar.
     Injected,
@@ -84,7 +84,7 @@ condition_reasons! {
 condition_reasons! {
     /// Reasons of `Programmed`.
     ProgrammedReason {
-        /// Keys, configuration and webhook are in place.
+        /// Keys, configuration, webhook and backstop are in place.
         Programmed,
         /// The policy was never accepted, so nothing was made.
         NotAccepted,

@@ -84,6 +84,7 @@ async fn lead(
             service: args.webhook_service,
             ca_bundle: certificates.ca_bundle(),
         },
+        backstop_policy: args.backstop,
         acks: Acks::new(names::ADMIN_PORT)?,
         providers: Providers::new(Guard::Strict),
         metrics,

@@ -42,6 +42,9 @@ pub struct RunArgs {
     /// Name of the Lease that elects the one replica that writes.
     #[arg(long, default_value = "restward-operator")]
     pub lease: String,
+    /// Name of the ValidatingAdmissionPolicy that refuses selected pods without the sidecar.
+    #[arg(long, default_value = "restward-require-sidecar")]
+    pub backstop: String,
     /// Address of the webhook server.
     #[arg(long, default_value_t = SocketAddr::from(([0, 0, 0, 0], restward_crds::names::WEBHOOK_PORT)))]
     pub webhook_listen: SocketAddr,

@@ -11,6 +11,7 @@
 
 pub mod apply;
 pub mod assess;
+pub mod backstop;
 pub mod build;
 pub mod census;
 pub mod dereference;
@@ -39,7 +40,9 @@ use crate::{
     events::Events,
     keys::{KeyError, PolicyKeys},
     metrics::Metrics,
+    policy_source::Candidate,
 };
+use apply::Enforcement;
 use assess::{Outcome, Programming};
 use build::{KeyPlan, WebhookTarget};
 use census::{Census, census};
@@ -67,6 +70,8 @@ pub struct Context {
     pub sidecar: Sidecar,
     /// Where the API server finds the webhook.
     pub webhook: WebhookEndpoint,
+    /// Name of the chart's ValidatingAdmissionPolicy that refuses selected pods without the sidecar.
+    pub backstop_policy: String,
     /// Asks sidecars.
     pub acks: Acks,
     /// Asks identity providers.
@@ -138,7 +143,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         Err(_) => None,
     };
     let fresh = provider.as_ref().and_then(|answer| answer.as_ref().ok()).cloned();
-    let programmed = program(context, &verdict, &observed, &uid, fresh).await;
+    let programmed = program(context, policy, &verdict, &observed, fresh).await;
     let (programming, keys, config_hash) = match &programmed {
         Ok(done) => (done.programming.clone(), done.keys.as_ref(), done.config_hash.as_deref()),
         Err(error) => (Programming::Failed(describe(error)), None, None),
@@ -148,6 +153,12 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         (Ok(validated), _) => Some(&validated.candidate),
         (Err(_), Some(programmed)) => Some(&programmed.candidate),
         (Err(_), None) => None,
+    };
+    let in_force = match (&programming, candidate) {
+        (Programming::Done | Programming::LastGood, Some(of)) => {
+            Some(backstop::in_force(of, &context.sidecar))
+        }
+        _ => policy.status.as_ref().and_then(|status| status.in_force.clone()),
     };
     let census = candidate.map_or_else(Census::default, |of| census(of, &observed, &context.sidecar));
     let acks = match keys {
@@ -165,6 +176,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         provider: provider.as_ref(),
         public_key: keys.map(PolicyKeys::public_key),
         consumer_key: consumer_key(&verdict, &observed),
+        in_force,
     };
     let findings = assess::findings(&outcome);
     update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;
@@ -236,19 +248,20 @@ impl Programmed {
 /// Steps 3 and 4: what the policy needs comes into the cluster.
 async fn program(
     context: &Context,
+    policy: &RestApiAuthPolicy,
     verdict: &Result<Validated, Refused>,
     observed: &Observed,
-    uid: &str,
     fresh: Option<LastKnown>,
 ) -> Result<Programmed, Error> {
     let client = &context.client;
+    let uid = &policy.uid().unwrap_or_default();
     let plan = build::keys(&observed.stored_keys, uid, &observed.pods);
     let (validated, target) = match (verdict, &observed.programmed) {
         (Ok(validated), _) => (validated, context.webhook_target()?),
         (Err(_), Some(last_good)) => {
             // The authorities may have changed even though the policy's edit is not accepted.
             let target = context.webhook_target()?;
-            apply::webhook(client, &build::webhook(&last_good.candidate, &target)).await?;
+            apply::enforcement(client, policy, &context.enforcement(&last_good.candidate, &target)).await?;
             return Ok(match plan {
                 KeyPlan::Keep(keys) => Programmed::only(Programming::LastGood, Some(keys)),
                 KeyPlan::Missing(message) => Programmed::only(Programming::KeyMissing(message), None),
@@ -270,13 +283,21 @@ async fn program(
     };
     let (map, hash) = build::config_map(validated, &build::config(validated, fresh, observed));
     apply::config_map(client, &map).await?;
-    apply::webhook(client, &build::webhook(&validated.candidate, &target)).await?;
+    apply::enforcement(client, policy, &context.enforcement(&validated.candidate, &target)).await?;
     let injected: Vec<_> = observed.pods.iter().filter(|pod| pod.is_injected_by(uid)).collect();
     apply::touch_pods(client, &validated.candidate.namespace, &injected, &hash).await?;
     Ok(Programmed { programming: Programming::Done, keys: Some(keys), config_hash: Some(hash) })
 }
 
 impl Context {
+    fn enforcement(&self, candidate: &Candidate, target: &WebhookTarget) -> Enforcement {
+        Enforcement {
+            in_force: backstop::in_force(candidate, &self.sidecar),
+            webhook: build::webhook(candidate, target),
+            binding: backstop::binding(candidate, &self.backstop_policy),
+        }
+    }
+
     fn webhook_target(&self) -> Result<WebhookTarget, Error> {
         let ca_bundle = self.webhook.ca_bundle.borrow().clone().ok_or(Error::NoCertificateAuthority)?;
         Ok(WebhookTarget {

@@ -1,14 +1,16 @@
 //! `uninstall-check`: called by the chart before it is uninstalled.
 
 use anyhow::bail;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicyBinding,
+};
 use kube::{Api, Client, ResourceExt, api::ListParams};
 use restward_crds::api::v1alpha1::RestApiAuthPolicy;
 
 use crate::{controller::apply, store};
 
 /// Refuses while policies exist, naming them: without the operator their pods could not be made any more. Without any,
-/// removes leftover webhook configurations, so that none is left without a backend.
+/// removes leftover webhook configurations and bindings, so that none is left without a backend.
 ///
 /// # Errors
 /// Policies exist, or the API server could not be asked.
@@ -31,6 +33,11 @@ pub async fn check(client: &Client) -> anyhow::Result<()> {
              NAMESPACE",
             names.join(", ")
         );
+    }
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
+    for binding in bindings.list(&ListParams::default().labels(store::MANAGED)).await? {
+        tracing::info!(binding.name = %binding.name_any(), "removing a leftover binding of the backstop");
+        apply::delete(&bindings, &binding.name_any()).await?;
     }
     let webhooks: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
     for webhook in webhooks.list(&ListParams::default().labels(store::MANAGED)).await? {

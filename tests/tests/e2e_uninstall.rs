@@ -36,7 +36,7 @@ async fn uninstalling_waits_for_the_policies_and_leaves_nothing() {
     })
     .await
     .unwrap();
-    let cluster_wide = "mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles,clusterrolebindings -o name";
+    let cluster_wide = "mutatingwebhookconfigurations,validatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings,clusterroles,clusterrolebindings -o name";
     let ours: Vec<String> = left(cluster_wide)
         .await
         .unwrap()

@@ -48,3 +48,13 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end -}}
+
+{{/* The user that the operator is to the API server, as a string of CEL. */}}
+{{- define "restward.celOperator" -}}
+{{- printf "'system:serviceaccount:%s:%s'" .Release.Namespace (include "restward.name" .) -}}
+{{- end -}}
+
+{{/* Whether the user may do what is refused to everybody else: an expression of CEL. Each use is in the audit log. */}}
+{{- define "restward.celBreaksGlass" -}}
+{{- printf "request.userInfo.?groups.orValue([]).exists(group, group in %s)" (toJson .Values.breakGlass.groups) -}}
+{{- end -}}

@@ -11,4 +11,4 @@ pub use policy::{
     OpenIdIssuerSpec, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens,
     UpstreamSpec,
 };
-pub use status::{ApplicationLinkStatus, RestApiAuthPolicyStatus, WorkloadStatus};
+pub use status::{ApplicationLinkStatus, InForceStatus, RestApiAuthPolicyStatus, WorkloadStatus};

@@ -5,17 +5,20 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    ByteString, NamespaceResourceScope,
+    ByteString, ClusterResourceScope, NamespaceResourceScope,
     api::{
-        admissionregistration::v1::MutatingWebhookConfiguration,
+        admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingAdmissionPolicyBinding},
         core::v1::{ConfigMap, Pod, Secret},
     },
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, ObjectMeta, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, Preconditions},
 };
-use restward_crds::names;
+use restward_crds::{
+    api::v1alpha1::{InForceStatus, RestApiAuthPolicy},
+    names,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
@@ -23,6 +26,7 @@ use super::dereference::ObservedPod;
 use crate::{
     keys::PolicyKeys,
     policy_source::{Candidate, consumer_key_item, status_key_item},
+    store,
 };
 
 /// Writes the policy's keys into the Secret of its namespace. Each policy owns its own items (by field manager), so
@@ -95,13 +99,82 @@ pub async fn config_map(client: &Client, map: &ConfigMap) -> Result<(), kube::Er
     apply_in(client, &map.namespace().unwrap_or_default(), map).await
 }
 
-/// Writes the webhook configuration.
+/// What holds selected pods to the policy.
+pub struct Enforcement {
+    /// What the backstop has to know.
+    pub in_force: InForceStatus,
+    /// Injects pods.
+    pub webhook: MutatingWebhookConfiguration,
+    /// Refuses those that were not injected.
+    pub binding: ValidatingAdmissionPolicyBinding,
+}
+
+/// Writes it for `policy`: what the backstop has to know before the binding that refuses without it, and the webhook
+/// before the binding that refuses what it did not inject.
 ///
 /// # Errors
 /// The API server refused.
-pub async fn webhook(client: &Client, webhook: &MutatingWebhookConfiguration) -> Result<(), kube::Error> {
-    let api: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
-    api.patch(&webhook.name_any(), &manager(), &Patch::Apply(webhook)).await.map(drop)
+pub async fn enforcement(
+    client: &Client,
+    policy: &RestApiAuthPolicy,
+    enforcement: &Enforcement,
+) -> Result<(), kube::Error> {
+    let Enforcement { in_force, webhook, binding } = enforcement;
+    write_in_force(client, policy, in_force).await?;
+    apply_cluster_wide(client, webhook).await?;
+    apply_cluster_wide(client, binding).await
+}
+
+/// Removes it, in the other order.
+///
+/// # Errors
+/// The API server refused.
+pub async fn remove_enforcement(client: &Client, policy_uid: &str) -> Result<(), kube::Error> {
+    // Whatever their names: they may be of an older operator.
+    let labels = format!("{},{}={policy_uid}", store::MANAGED, names::LABEL_POLICY);
+    delete_all(&Api::<ValidatingAdmissionPolicyBinding>::all(client.clone()), &labels).await?;
+    delete_all(&Api::<MutatingWebhookConfiguration>::all(client.clone()), &labels).await
+}
+
+/// The rest of status is written when all is done; under a manager of its own, so that neither write takes the other's
+/// fields away.
+async fn write_in_force(
+    client: &Client,
+    policy: &RestApiAuthPolicy,
+    in_force: &InForceStatus,
+) -> Result<(), kube::Error> {
+    let api: Api<RestApiAuthPolicy> =
+        Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
+    let patch = json!({
+        "apiVersion": RestApiAuthPolicy::api_version(&()),
+        "kind": RestApiAuthPolicy::kind(&()),
+        "metadata": {"name": policy.name_any()},
+        "status": {"inForce": in_force},
+    });
+    let manager = PatchParams::apply(&format!("{}/in-force", names::FIELD_MANAGER)).force();
+    api.patch_status(&policy.name_any(), &manager, &Patch::Apply(patch)).await.map(drop)
+}
+
+async fn delete_all<K>(api: &Api<K>, labels: &str) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    for object in api.list(&ListParams::default().labels(labels)).await? {
+        delete(api, &object.name_any()).await?;
+    }
+    Ok(())
+}
+
+async fn apply_cluster_wide<K>(client: &Client, object: &K) -> Result<(), kube::Error>
+where
+    K: Resource<Scope = ClusterResourceScope, DynamicType = ()>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + std::fmt::Debug,
+{
+    let api: Api<K> = Api::all(client.clone());
+    api.patch(&object.name_any(), &manager(), &Patch::Apply(object)).await.map(drop)
 }
 
 /// Server-side apply. The API server itself writes nothing when nothing changed.

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use kube::ResourceExt;
 use restward_crds::{
-    api::v1alpha1::{ApplicationLinkStatus, RestApiAuthPolicy, RestApiAuthPolicyStatus},
+    api::v1alpha1::{ApplicationLinkStatus, InForceStatus, RestApiAuthPolicy, RestApiAuthPolicyStatus},
     condition::{
         AcceptedReason, ConditionType, InjectedReason, ProgrammedReason, ProviderReason, ReadyReason,
         UpstreamReason,
@@ -64,6 +64,8 @@ pub struct Outcome<'a> {
     pub public_key: Option<&'a PublicKey>,
     /// Consumer key in force.
     pub consumer_key: Option<String>,
+    /// What pods are held to.
+    pub in_force: Option<InForceStatus>,
 }
 
 /// The findings, in the order of status.
@@ -93,6 +95,7 @@ pub fn status(outcome: &Outcome<'_>) -> RestApiAuthPolicyStatus {
         advisories: advisories(outcome),
         workloads: outcome.census.listed(&namespace),
         application_link: application_link(outcome),
+        in_force: outcome.in_force.clone(),
     }
 }
 
@@ -113,9 +116,11 @@ fn accepted(outcome: &Outcome<'_>) -> Finding {
 
 fn programmed(outcome: &Outcome<'_>) -> Finding {
     let (truth, reason, message) = match outcome.programming {
-        Programming::Done => {
-            (Truth::True, ProgrammedReason::Programmed, "keys, configuration and webhook are in place")
-        }
+        Programming::Done => (
+            Truth::True,
+            ProgrammedReason::Programmed,
+            "keys, configuration, webhook and backstop are in place",
+        ),
         Programming::LastGood => (
             Truth::True,
             ProgrammedReason::Programmed,

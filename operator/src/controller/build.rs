@@ -75,8 +75,8 @@ pub fn keys(stored: &StoredKeys, policy_uid: &str, pods: &[ObservedPod]) -> KeyP
     match pods.iter().find(|pod| pod.is_injected_by(policy_uid)) {
         None => KeyPlan::Generate,
         Some(pod) => KeyPlan::Missing(format!(
-            "Secret {}: {problem}, but pod {} uses them. Restore the Secret from a backup. To start with new keys \
-             instead, delete the policy, restart its pods, and create it and its application link again",
+            "Secret {}: {problem}, but pod {} uses them. Restore the Secret from a backup, as a member of one \
+             of the chart's breakGlass.groups. To start with new keys instead, delete the policy, restart its pods, and create it and its application link again",
             names::KEYS_SECRET,
             pod.name
         )),
@@ -131,7 +131,7 @@ pub fn config_map(validated: &Validated, config: &Config) -> (ConfigMap, String)
     (ConfigMap { metadata, data: Some(data), ..ConfigMap::default() }, hash)
 }
 
-/// Name of the policy's webhook configuration.
+/// Name of the policy's webhook configuration, and of its binding to the backstop.
 pub fn webhook_name(candidate: &Candidate) -> String {
     let short_uid: String = candidate.uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     format!("restward-{}-{}-{short_uid}", candidate.namespace, candidate.name)
@@ -140,7 +140,6 @@ pub fn webhook_name(candidate: &Candidate) -> String {
 /// The policy's webhook configuration: an object of its own, as etcd refuses one with many entries, and so narrow that
 /// only the pods which the policy selects depend on it.
 pub fn webhook(candidate: &Candidate, target: &WebhookTarget) -> MutatingWebhookConfiguration {
-    let namespace = BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), candidate.namespace.clone())]);
     let client_config = WebhookClientConfig {
         ca_bundle: Some(ByteString(target.ca_bundle.clone().into_bytes())),
         service: Some(ServiceReference {
@@ -164,10 +163,7 @@ pub fn webhook(candidate: &Candidate, target: &WebhookTarget) -> MutatingWebhook
                 resources: only("pods"),
                 scope: Some("Namespaced".into()),
             }]),
-            namespace_selector: Some(LabelSelector {
-                match_labels: Some(namespace),
-                match_expressions: None,
-            }),
+            namespace_selector: Some(in_namespace(&candidate.namespace)),
             object_selector: Some(candidate.selector.clone()),
             admission_review_versions: vec!["v1".into()],
             failure_policy: Some("Fail".into()),
@@ -180,8 +176,14 @@ pub fn webhook(candidate: &Candidate, target: &WebhookTarget) -> MutatingWebhook
     }
 }
 
+/// Selects one namespace by the label that the API server itself puts on each.
+pub(super) fn in_namespace(namespace: &str) -> LabelSelector {
+    let labels = BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), namespace.to_owned())]);
+    LabelSelector { match_labels: Some(labels), match_expressions: None }
+}
+
 /// Labels and annotations of everything that is made for a policy. The UID is the label, as a name may be too long for one.
-fn labelled(candidate: &Candidate) -> ObjectMeta {
+pub(super) fn labelled(candidate: &Candidate) -> ObjectMeta {
     let labels = [
         (names::LABEL_MANAGED, "true"),
         (names::LABEL_POLICY, &candidate.uid),

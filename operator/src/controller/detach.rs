@@ -1,7 +1,7 @@
 //! What happens when a policy is deleted: new pods come without the sidecar at once; running ones keep what they mount
 //! until they are restarted; only then do configuration and keys go.
 
-use k8s_openapi::api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::ConfigMap};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
@@ -59,8 +59,7 @@ pub async fn detach(
         return Ok(Detached::Completely);
     }
     let (namespace, uid) = (policy.namespace().unwrap_or_default(), policy.uid().unwrap_or_default());
-    // Whatever its name: the policy's last good configuration may be of an older operator.
-    remove_webhooks(client, &uid).await?;
+    apply::remove_enforcement(client, &uid).await?;
     // An ending namespace takes pods, ConfigMap and Secret with it and must not wait for us.
     if !dereference::namespace_ends(client, &namespace).await? {
         let pods = dereference::injected_pods(client, &namespace, &uid).await?;
@@ -74,19 +73,6 @@ pub async fn detach(
     let kept = policy.finalizers().iter().filter(|finalizer| *finalizer != names::FINALIZER_DETACH).cloned();
     set_finalizers(client, policy, kept.collect()).await?;
     Ok(Detached::Completely)
-}
-
-/// Removes the webhook configurations of the policy with this UID.
-///
-/// # Errors
-/// The API server refused.
-pub async fn remove_webhooks(client: &Client, policy_uid: &str) -> Result<(), kube::Error> {
-    let api: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
-    let labels = format!("{},{}={policy_uid}", store::MANAGED, names::LABEL_POLICY);
-    for webhook in api.list(&kube::api::ListParams::default().labels(&labels)).await? {
-        apply::delete(&api, &webhook.name_any()).await?;
-    }
-    Ok(())
 }
 
 async fn remove_config_map(

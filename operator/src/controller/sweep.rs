@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::ConfigMap};
+use k8s_openapi::api::{
+    admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingAdmissionPolicyBinding},
+    core::v1::ConfigMap,
+};
 use kube::{Api, Client, ResourceExt, api::ListParams};
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 
@@ -17,19 +20,21 @@ use crate::store;
 pub async fn sweep(client: &Client) -> Result<(), kube::Error> {
     // Leftovers are listed before policies, so that what a new policy makes meanwhile is not taken for one.
     let all = ListParams::default().labels(store::MANAGED);
-    let webhooks: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
-    let listed_webhooks = webhooks.list(&all).await?;
+    let webhooks = Api::<MutatingWebhookConfiguration>::all(client.clone()).list(&all).await?;
+    let bindings = Api::<ValidatingAdmissionPolicyBinding>::all(client.clone()).list(&all).await?;
     let listed_maps = Api::<ConfigMap>::all(client.clone()).list(&all).await?;
     let policies = Api::<RestApiAuthPolicy>::all(client.clone()).list(&ListParams::default()).await?;
     let living: BTreeSet<String> = policies.items.iter().filter_map(ResourceExt::uid).collect();
 
-    for webhook in listed_webhooks {
-        let of_a_living_policy =
-            webhook.labels().get(names::LABEL_POLICY).is_some_and(|uid| living.contains(uid));
-        if !of_a_living_policy {
-            tracing::info!(webhook.name = %webhook.name_any(), "removing a webhook whose policy is gone");
-            apply::delete(&webhooks, &webhook.name_any()).await?;
-        }
+    let labels = webhooks.items.iter().map(ResourceExt::labels);
+    let gone: BTreeSet<&String> = labels
+        .chain(bindings.items.iter().map(ResourceExt::labels))
+        .filter_map(|labels| labels.get(names::LABEL_POLICY))
+        .filter(|uid| !living.contains(*uid))
+        .collect();
+    for uid in gone {
+        tracing::info!(policy.uid = %uid, "removing webhook and backstop of a policy that is gone");
+        apply::remove_enforcement(client, uid).await?;
     }
     for map in listed_maps {
         let Some(candidate) = store::candidate(&map).filter(|candidate| !living.contains(&candidate.uid))

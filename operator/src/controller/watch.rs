@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::{
-    admissionregistration::v1::MutatingWebhookConfiguration,
+    admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingAdmissionPolicyBinding},
     apps::v1::{Deployment, StatefulSet},
     core::v1::{ConfigMap, Pod, Secret},
 };
@@ -50,6 +50,11 @@ pub async fn run(
         .watches(Api::<Secret>::all(client.clone()), keys, by_namespace(policies.clone()))
         .watches(
             Api::<MutatingWebhookConfiguration>::all(client.clone()),
+            managed(),
+            by_label(policies.clone()),
+        )
+        .watches(
+            Api::<ValidatingAdmissionPolicyBinding>::all(client.clone()),
             managed(),
             by_label(policies.clone()),
         )
@@ -108,9 +113,10 @@ fn by_config_map(policies: Policies) -> impl Fn(ConfigMap) -> Found + Send + Syn
     }
 }
 
-fn by_label(policies: Policies) -> impl Fn(MutatingWebhookConfiguration) -> Found + Send + Sync + 'static {
-    move |webhook| {
-        let uid = webhook.labels().get(names::LABEL_POLICY);
+/// So that a webhook configuration or a binding that somebody changes or deletes is restored at once.
+fn by_label<K: ResourceExt>(policies: Policies) -> impl Fn(K) -> Found + Send + Sync + 'static {
+    move |object| {
+        let uid = object.labels().get(names::LABEL_POLICY);
         find(&policies, |policy| uid.is_some() && policy.metadata.uid.as_ref() == uid)
     }
 }

@@ -9,7 +9,7 @@ use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 use restward_operator::controller::sweep;
 use serde_json::json;
 
-use super::support::{Cluster, condition};
+use super::support::{Cluster, condition, operator};
 
 async fn delete(cluster: &Cluster, policy: &str) {
     cluster.api::<RestApiAuthPolicy>().delete(policy, &DeleteParams::default()).await.unwrap();
@@ -30,7 +30,7 @@ async fn the_webhook_goes_at_once_and_the_rest_with_the_last_injected_pod() {
     delete(&cluster, "wiki").await;
 
     let policy = cluster.reconcile("wiki").await.expect("the finalizer holds it");
-    assert!(cluster.webhooks().await.is_empty());
+    assert!(cluster.webhooks().await.is_empty() && cluster.bindings().await.is_empty());
     assert!(cluster.config_map("wiki").await.is_some() && cluster.keys().await.is_some());
     assert_eq!(condition(&policy, "Injected"), "False/RestartRequired");
 
@@ -83,8 +83,8 @@ async fn leftovers_of_a_policy_whose_finalizer_was_torn_off_are_swept() {
     delete(&cluster, "gone").await;
     let unheld = Patch::Merge(json!({"metadata": {"finalizers": null}}));
     cluster.api::<RestApiAuthPolicy>().patch("gone", &PatchParams::default(), &unheld).await.unwrap();
-    sweep::sweep(&cluster.client).await.unwrap();
-    assert_eq!(cluster.webhooks().await.len(), 1);
+    sweep::sweep(&operator(&[]).await).await.unwrap();
+    assert_eq!((cluster.webhooks().await.len(), cluster.bindings().await.len()), (1, 1));
     assert!(cluster.config_map("gone").await.is_none() && cluster.config_map("stays").await.is_some());
     assert_eq!(cluster.keys().await.unwrap().data.unwrap().len(), 2);
     cluster.clean_up().await;

@@ -13,7 +13,11 @@
     reason = "tests fail by panic"
 )]
 
+mod backstop;
 mod cel;
+mod chart;
 mod deletion;
+mod fences;
 mod programming;
+mod requests;
 mod support;

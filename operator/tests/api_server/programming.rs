@@ -32,6 +32,9 @@ async fn keys_and_configuration_exist_before_the_webhook_and_are_what_the_sideca
     let webhooks = cluster.webhooks().await;
     assert_eq!(webhooks.len(), 1);
     assert!(revision(&keys) < revision(&map) && revision(&map) < revision(&webhooks[0]));
+    let bindings = cluster.bindings().await;
+    assert_eq!(bindings.len(), 1);
+    assert!(revision(&webhooks[0]) < revision(&bindings[0]), "what is not injected yet is not refused yet");
 
     let config = &map.data.as_ref().unwrap()[names::FILE_CONFIG];
     assert_eq!(parse::from_json(config.as_bytes()).unwrap().policy.uid, uid);
@@ -51,7 +54,8 @@ async fn reconciling_again_writes_nothing() {
     let all = async || {
         let policy = cluster.reconcile("wiki").await.unwrap();
         let (keys, map) = (cluster.keys().await.unwrap(), cluster.config_map("wiki").await.unwrap());
-        [revision(&policy), revision(&keys), revision(&map), revision(&cluster.webhooks().await[0])]
+        let (webhooks, bindings) = (cluster.webhooks().await, cluster.bindings().await);
+        [revision(&policy), revision(&keys), revision(&map), revision(&webhooks[0]), revision(&bindings[0])]
     };
     assert_eq!(all().await, all().await);
     cluster.clean_up().await;
@@ -65,7 +69,7 @@ async fn a_policy_that_was_never_accepted_makes_nothing() {
     assert_eq!(condition(&policy, "Accepted"), "False/Invalid");
     assert_eq!(condition(&policy, "Programmed"), "False/NotAccepted");
     assert!(cluster.keys().await.is_none() && cluster.config_map("wiki").await.is_none());
-    assert!(cluster.webhooks().await.is_empty());
+    assert!(cluster.webhooks().await.is_empty() && cluster.bindings().await.is_empty());
     cluster.clean_up().await;
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use k8s_openapi::{
     api::{
-        admissionregistration::v1::MutatingWebhookConfiguration,
+        admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingAdmissionPolicyBinding},
         core::v1::{ConfigMap, Namespace, Pod, Secret},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -25,7 +25,7 @@ use kube::{
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 use restward_operator::{
     acks::Acks,
-    args::{Cli, Command},
+    args::{Cli, Command, Sidecar},
     controller::{self, Context, WebhookEndpoint, provider::Providers},
     discovery::Guard,
     events::Events,
@@ -33,43 +33,67 @@ use restward_operator::{
 };
 use serde_json::{Value, json};
 
+use super::chart;
+
 /// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A namespace, the controller, and the way to both.
 pub(crate) struct Cluster {
+    /// Somebody who may do everything, also what the admission policies refuse to others.
     pub(crate) client: Client,
+    /// Somebody who has every right of RBAC, but is held by the admission policies.
+    pub(crate) somebody: Client,
     pub(crate) namespace: String,
     context: Arc<Context>,
 }
 
 /// The cluster of `RESTWARD_TEST_KUBECONFIG`, with the chart `restward-crds` installed. Fails when it is not usable: a test that is skipped proves nothing.
-async fn connect() -> Client {
+async fn connect() -> Config {
     _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let path =
         std::env::var("RESTWARD_TEST_KUBECONFIG").expect("RESTWARD_TEST_KUBECONFIG names a kubeconfig");
     let kubeconfig = Kubeconfig::read_from(PathBuf::from(path)).expect("the kubeconfig is readable");
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    let client = Client::try_from(config).unwrap();
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let definitions: Api<CustomResourceDefinition> = Api::all(Client::try_from(config.clone()).unwrap());
     let established =
         await_condition(definitions, "restapiauthpolicies.restward.io", conditions::is_crd_established());
     let established = tokio::time::timeout(PATIENCE, established).await;
     established.expect("the chart restward-crds is installed").expect("the API server answers");
-    client
+    config
+}
+
+/// A client of another user.
+fn impersonate(config: &Config, user: &str, groups: &[&str]) -> Client {
+    let mut config = config.clone();
+    config.auth_info.impersonate = Some(user.to_owned());
+    config.auth_info.impersonate_groups = Some(groups.iter().map(|group| (*group).to_owned()).collect());
+    Client::try_from(config).unwrap()
+}
+
+/// The operator with the rights of its ServiceAccount, and `more` groups.
+pub(crate) async fn operator(more: &[&str]) -> Client {
+    let own = ["system:authenticated", "system:serviceaccounts", "system:serviceaccounts:t-operator-ns"];
+    impersonate(&connect().await, chart::OPERATOR, &[&own, more].concat())
 }
 
 impl Cluster {
     /// A fresh namespace.
     pub(crate) async fn new(test: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let client = connect().await;
+        let config = connect().await;
+        chart::install(&Client::try_from(config.clone()).unwrap()).await;
+        let client = impersonate(&config, "admin", &["system:masters", chart::BREAK_GLASS]);
+        let somebody = impersonate(&config, "somebody", &["system:masters"]);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("t-{test}-{}-{number}", std::process::id());
-        let object: Namespace = serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
+        let metadata = json!({"name": namespace, "labels": {chart::NAMESPACE_LABEL: "true"}});
+        let object: Namespace = serde_json::from_value(json!({ "metadata": metadata })).unwrap();
         Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
-        let context = Arc::new(context(client.clone()));
-        Self { client, namespace, context }
+        let context = Arc::new(context(operator(&[]).await));
+        let holds = chart::holds(&somebody, &namespace);
+        tokio::time::timeout(PATIENCE, holds).await.expect("the chart's policies hold");
+        Self { client, somebody, namespace, context }
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>
@@ -98,12 +122,24 @@ impl Cluster {
         policies.get_opt(name).await.unwrap()
     }
 
+    /// What the operator injects.
+    pub(crate) fn sidecar(&self) -> &Sidecar {
+        &self.context.sidecar
+    }
+
     pub(crate) async fn config_map(&self, policy: &str) -> Option<ConfigMap> {
         self.api::<ConfigMap>().get_opt(&format!("restward-{policy}")).await.unwrap()
     }
 
     pub(crate) async fn keys(&self) -> Option<Secret> {
         self.api::<Secret>().get_opt(names::KEYS_SECRET).await.unwrap()
+    }
+
+    /// The bindings of this namespace's policies to the backstop.
+    pub(crate) async fn bindings(&self) -> Vec<ValidatingAdmissionPolicyBinding> {
+        let ours = format!("{}={}", names::LABEL_POLICY_NAMESPACE, self.namespace);
+        let api: Api<ValidatingAdmissionPolicyBinding> = Api::all(self.client.clone());
+        api.list(&ListParams::default().labels(&ours)).await.unwrap().items
     }
 
     /// The webhook configurations of this namespace's policies.
@@ -113,14 +149,11 @@ impl Cluster {
         api.list(&ListParams::default().labels(&ours)).await.unwrap().items
     }
 
-    /// A pod that no scheduler takes, as the policy with this UID would have injected it.
+    /// A pod that no scheduler takes, as the policy with this UID would have injected it. The marks come afterwards: a
+    /// pod that says it is injected is not taken before a policy is in force.
     pub(crate) async fn injected_pod(&self, name: &str, uid: &str) {
         let pod = json!({
-            "metadata": {
-                "name": name,
-                "labels": {"app": "wiki", names::LABEL_INJECTED: uid},
-                "annotations": {names::ANNOTATION_INJECTED_HASH: "h"},
-            },
+            "metadata": {"name": name, "labels": {"app": "wiki"}},
             "spec": {
                 "schedulerName": "nobody", "automountServiceAccountToken": false,
                 "initContainers": [{"name": names::SIDECAR_CONTAINER, "image": "localhost/none", "restartPolicy": "Always"}],
@@ -128,13 +161,18 @@ impl Cluster {
             },
         });
         let pod: Pod = serde_json::from_value(pod).unwrap();
+        let pods: Api<Pod> = self.api();
         // A new namespace gets its ServiceAccount a moment later; until then pods are refused.
         let created = async {
-            while self.api::<Pod>().create(&PostParams::default(), &pod).await.is_err() {
+            while pods.create(&PostParams::default(), &pod).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         tokio::time::timeout(PATIENCE, created).await.expect("the pod is created");
+        let marks = json!({"metadata": {
+            "labels": {names::LABEL_INJECTED: uid}, "annotations": {names::ANNOTATION_INJECTED_HASH: "h"},
+        }});
+        pods.patch(name, &PatchParams::default(), &Patch::Merge(marks)).await.unwrap();
     }
 
     pub(crate) async fn delete_pod(&self, name: &str) {
@@ -158,6 +196,10 @@ impl Cluster {
         let webhooks: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
         for webhook in self.webhooks().await {
             webhooks.delete(&webhook.name_any(), &DeleteParams::default()).await.unwrap();
+        }
+        let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(self.client.clone());
+        for binding in self.bindings().await {
+            bindings.delete(&binding.name_any(), &DeleteParams::default()).await.unwrap();
         }
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         namespaces.delete(&self.namespace, &DeleteParams::background()).await.unwrap();
@@ -201,6 +243,7 @@ fn context(client: Client) -> Context {
         client,
         sidecar: run.sidecar,
         webhook: WebhookEndpoint { namespace: "t".into(), service: "restward".into(), ca_bundle },
+        backstop_policy: chart::BACKSTOP.into(),
         acks: Acks::new(names::ADMIN_PORT).unwrap(),
         providers: Providers::new(Guard::AllowLoopback),
         metrics: Metrics::default(),

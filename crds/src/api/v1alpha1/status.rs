@@ -1,6 +1,6 @@
 //! Status of `RestApiAuthPolicy`: only what was applied and what sidecars answered.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,22 @@ pub struct RestApiAuthPolicyStatus {
     /// The application link that Confluence needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_link: Option<ApplicationLinkStatus>,
+    /// What pods are held to: of the spec that was accepted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_force: Option<InForceStatus>,
+}
+
+/// What the admission policies of the chart have to know about the policy.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InForceStatus {
+    /// Pods that the policy selects.
+    pub selector: LabelSelector,
+    /// Name of the Confluence container, when the policy gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Image of the sidecar that new pods get.
+    pub sidecar_image: String,
 }
 
 /// A StatefulSet, Deployment or single pod whose pods are selected.

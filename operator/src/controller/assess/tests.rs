@@ -90,6 +90,7 @@ impl Case {
             provider: self.provider.as_ref(),
             public_key: Some(keys.public_key()),
             consumer_key: Some("restward-atlassian-wiki".into()),
+            in_force: None,
         };
         (findings(&outcome), status(&outcome))
     }
