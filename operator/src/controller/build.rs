@@ -75,8 +75,9 @@ pub fn keys(stored: &StoredKeys, policy_uid: &str, pods: &[ObservedPod]) -> KeyP
     match pods.iter().find(|pod| pod.is_injected_by(policy_uid)) {
         None => KeyPlan::Generate,
         Some(pod) => KeyPlan::Missing(format!(
-            "Secret {}: {problem}, but pod {} uses them. Restore the Secret from a backup, as a member of one \
-             of the chart's breakGlass.groups. To start with new keys instead, delete the policy, restart its pods, and create it and its application link again",
+            "Secret {}: {problem}, but pod {} uses them. Restore the Secret from a backup, as a member of \
+             one of the chart's breakGlass.groups. To start with new keys instead, delete the policy, restart its pods, \
+             and create it and its application link again",
             names::KEYS_SECRET,
             pod.name
         )),
