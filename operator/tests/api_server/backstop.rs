@@ -39,6 +39,11 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
         change(&mut pod);
         pod
     };
+    let without = |member: &str| {
+        let mut pod = confluence("wiki-0", json!({"app": "wiki"}));
+        pod["spec"]["containers"][0][member] = json!([]);
+        pod
+    };
     let only_named = || {
         let mut pod = named.clone();
         pod["spec"]["containers"][0] = json!({"name": "wiki-main", "image": "localhost/none"});
@@ -47,7 +52,8 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
     let slips = [
         ("as it was sent", named.clone()),
         ("known by its container's name only", only_named()),
-        ("known by its port or variable", confluence("wiki-0", json!({"app": "wiki"}))),
+        ("known by its port only", without("env")),
+        ("known by its variable only", without("ports")),
         ("without the label", changed(|pod| pod["metadata"]["labels"] = json!({"app": "wiki"}))),
         ("without the hash", changed(|pod| pod["metadata"]["annotations"] = json!({}))),
         (

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 use serde_json::{Value, json};
@@ -32,10 +32,10 @@ async fn the_keys_are_for_the_sidecar_only() {
     let plain = confluence("thief", json!({"app": "other"}));
     let with = |pod: &Value, pointer: &str, value: Value| {
         let mut pod = pod.clone();
-        let (parent, last) = pointer.rsplit_once('/').unwrap();
+        let (parent, member) = pointer.rsplit_once('/').unwrap();
         match pod.pointer_mut(parent).unwrap() {
-            Value::Array(list) => list.push(value),
-            other => other[last] = value,
+            Value::Array(members) => members.push(value),
+            other => other[member] = value,
         }
         pod
     };
@@ -130,7 +130,7 @@ async fn configuration_and_keys_are_changed_by_the_operator_only() {
     let gone = DeleteParams { dry_run: true, ..DeleteParams::default() };
     refused("deletion", ALONE, async || maps.delete("restward-wiki", &gone).await.map(drop)).await;
     refused("deletion", ALONE, async || secrets.delete(names::KEYS_SECRET, &gone).await.map(drop)).await;
-    let all = Default::default();
+    let all = ListParams::default();
     refused("all at once", ALONE, async || maps.delete_collection(&gone, &all).await.map(drop)).await;
 
     let create = PostParams { dry_run: true, ..PostParams::default() };

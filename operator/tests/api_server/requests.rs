@@ -19,8 +19,8 @@ use super::support::{Cluster, PATIENCE};
 
 /// A Confluence pod that nobody schedules, with these labels.
 pub(crate) fn confluence(name: &str, labels: Value) -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels},
+    let mut pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
         "spec": {
             "schedulerName": "nobody", "automountServiceAccountToken": false,
             "containers": [{
@@ -29,7 +29,9 @@ pub(crate) fn confluence(name: &str, labels: Value) -> Value {
                 "env": [{"name": "ATL_TOMCAT_PORT", "value": "8090"}],
             }],
         },
-    })
+    });
+    pod["metadata"]["labels"] = labels;
+    pod
 }
 
 /// What the webhook would make of the pod for the programmed policy.
