@@ -4,7 +4,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
-use restward_crds::condition::ConditionType;
+use restward_crds::{api::v1alpha1::RestApiAuthPolicy, condition::ConditionType};
 
 /// Status of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,11 @@ pub struct Finding {
 
 /// The API server refuses longer messages.
 const MAX_MESSAGE: usize = 32_768;
+
+/// The condition of this type, as status shows it.
+pub fn shown(policy: &RestApiAuthPolicy, kind: ConditionType) -> Option<&Condition> {
+    policy.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
 
 /// The new list: the transition time moves only when the status does, so that equal findings give an equal list.
 pub fn merge(old: &[Condition], findings: &[Finding], generation: i64, now: Timestamp) -> Vec<Condition> {

@@ -28,7 +28,7 @@ use std::{sync::Arc, time::Duration};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{Client, Resource, ResourceExt, runtime::controller::Action};
 use restward_crds::{
-    api::v1alpha1::RestApiAuthPolicy,
+    api::v1alpha1::{InForceStatus, RestApiAuthPolicy},
     condition::{ConditionType, ReadyReason},
     sidecar::config::{Config, Identity, LastKnown},
 };
@@ -36,7 +36,7 @@ use restward_crds::{
 use crate::{
     acks::{Ack, Acks},
     args::Sidecar,
-    conditions::{Finding, Truth},
+    conditions::{self, Finding, Truth},
     events::Events,
     keys::{KeyError, PolicyKeys},
     metrics::Metrics,
@@ -154,10 +154,8 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         (Err(_), Some(programmed)) => Some(&programmed.candidate),
         (Err(_), None) => None,
     };
-    let in_force = match (&programming, candidate) {
-        (Programming::Done | Programming::LastGood, Some(of)) => {
-            Some(backstop::in_force(of, &context.sidecar))
-        }
+    let in_force = match &programmed {
+        Ok(Programmed { in_force: Some(in_force), .. }) => Some(in_force.clone()),
         _ => policy.status.as_ref().and_then(|status| status.in_force.clone()),
     };
     let census = candidate.map_or_else(Census::default, |of| census(of, &observed, &context.sidecar));
@@ -206,12 +204,7 @@ fn pause(
 /// Whether every sidecar ran the policy's configuration until a moment ago, by its status. After that moment a sidecar that
 /// is behind has a node or a kubelet to wait for.
 fn just_changed(policy: &RestApiAuthPolicy) -> bool {
-    let status = policy.status.as_ref();
-    let current = status
-        .into_iter()
-        .flat_map(|status| &status.conditions)
-        .find(|condition| condition.type_ == ConditionType::ConfigCurrent.as_str());
-    current.is_none_or(|condition| {
+    conditions::shown(policy, ConditionType::ConfigCurrent).is_none_or(|condition| {
         condition.status == Truth::True.as_str()
             || Timestamp::now().duration_since(condition.last_transition_time.0) < MOMENT
     })
@@ -237,11 +230,13 @@ struct Programmed {
     keys: Option<PolicyKeys>,
     /// Hash of the configuration, when it was rendered now.
     config_hash: Option<String>,
+    /// What pods are held to, when that was written now.
+    in_force: Option<InForceStatus>,
 }
 
 impl Programmed {
     fn only(programming: Programming, keys: Option<PolicyKeys>) -> Self {
-        Self { programming, keys, config_hash: None }
+        Self { programming, keys, config_hash: None, in_force: None }
     }
 }
 
@@ -261,12 +256,14 @@ async fn program(
         (Err(_), Some(last_good)) => {
             // The authorities may have changed even though the policy's edit is not accepted.
             let target = context.webhook_target()?;
-            apply::enforcement(client, policy, &context.enforcement(&last_good.candidate, &target)).await?;
-            return Ok(match plan {
+            let enforcement = context.enforcement(&last_good.candidate, &target);
+            apply::enforcement(client, policy, &enforcement).await?;
+            let programmed = match plan {
                 KeyPlan::Keep(keys) => Programmed::only(Programming::LastGood, Some(keys)),
                 KeyPlan::Missing(message) => Programmed::only(Programming::KeyMissing(message), None),
                 KeyPlan::Generate => Programmed::only(Programming::LastGood, None),
-            });
+            };
+            return Ok(Programmed { in_force: Some(enforcement.in_force), ..programmed });
         }
         (Err(_), None) => return Ok(Programmed::only(Programming::Nothing, None)),
     };
@@ -283,10 +280,16 @@ async fn program(
     };
     let (map, hash) = build::config_map(validated, &build::config(validated, fresh, observed));
     apply::config_map(client, &map).await?;
-    apply::enforcement(client, policy, &context.enforcement(&validated.candidate, &target)).await?;
+    let enforcement = context.enforcement(&validated.candidate, &target);
+    apply::enforcement(client, policy, &enforcement).await?;
     let injected: Vec<_> = observed.pods.iter().filter(|pod| pod.is_injected_by(uid)).collect();
     apply::touch_pods(client, &validated.candidate.namespace, &injected, &hash).await?;
-    Ok(Programmed { programming: Programming::Done, keys: Some(keys), config_hash: Some(hash) })
+    Ok(Programmed {
+        programming: Programming::Done,
+        keys: Some(keys),
+        config_hash: Some(hash),
+        in_force: Some(enforcement.in_force),
+    })
 }
 
 impl Context {

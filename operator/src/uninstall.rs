@@ -34,15 +34,8 @@ pub async fn check(client: &Client) -> anyhow::Result<()> {
             names.join(", ")
         );
     }
-    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
-    for binding in bindings.list(&ListParams::default().labels(store::MANAGED)).await? {
-        tracing::info!(binding.name = %binding.name_any(), "removing a leftover binding of the backstop");
-        apply::delete(&bindings, &binding.name_any()).await?;
-    }
-    let webhooks: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
-    for webhook in webhooks.list(&ListParams::default().labels(store::MANAGED)).await? {
-        tracing::info!(webhook.name = %webhook.name_any(), "removing a leftover webhook configuration");
-        apply::delete(&webhooks, &webhook.name_any()).await?;
-    }
+    // The other way round, the backstop would refuse what nothing injects any more.
+    apply::delete_all(&Api::<ValidatingAdmissionPolicyBinding>::all(client.clone()), store::MANAGED).await?;
+    apply::delete_all(&Api::<MutatingWebhookConfiguration>::all(client.clone()), store::MANAGED).await?;
     Ok(())
 }

@@ -13,6 +13,7 @@ pub mod config;
 pub mod cors;
 pub mod credential;
 pub mod decide;
+pub mod digest;
 pub mod explain;
 pub mod flights;
 pub mod forward;

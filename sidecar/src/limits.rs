@@ -43,17 +43,21 @@ impl Limiter {
         Self { started, limits: limits.iter().map(empty).collect() }
     }
 
-    /// Counts a call of `name` against every limit of this key.
+    /// Counts a call of whoever `name` says against every limit of this key; asked for the name only when there is one.
     ///
     /// # Errors
     /// 429: too many.
-    pub fn count(&self, key: RateKey, name: &str, now: Instant) -> Result<(), Deny> {
-        let now = now.saturating_duration_since(self.started);
-        for (limit, buckets) in self.limits.iter().filter(|(limit, _)| limit.key == key) {
+    pub fn count(&self, key: RateKey, name: impl FnOnce() -> String, now: Instant) -> Result<(), Deny> {
+        let mut limits = self.limits.iter().filter(|(limit, _)| limit.key == key).peekable();
+        if limits.peek().is_none() {
+            return Ok(());
+        }
+        let (name, now) = (name(), now.saturating_duration_since(self.started));
+        for (limit, buckets) in limits {
             let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-            let full_at = buckets.get(&name.to_owned()).unwrap_or_default().max(now);
+            let full_at = buckets.get(&name).unwrap_or_default().max(now);
             match taken(limit, full_at, now) {
-                Ok(full_at) => buckets.insert(name.to_owned(), full_at),
+                Ok(full_at) => buckets.insert(name.clone(), full_at),
                 Err(wait) => return Err(too_many(limit, wait)),
             }
         }
@@ -113,8 +117,9 @@ mod tests {
     fn a_burst_passes_and_then_one_call_at_a_time() {
         let start = Instant::now();
         let limiter = Limiter::new(&[limit(6, 3)], start);
-        let call =
-            |seconds: u64| wait(limiter.count(RateKey::User, "alice", start + Duration::from_secs(seconds)));
+        let call = |seconds: u64| {
+            wait(limiter.count(RateKey::User, || "alice".into(), start + Duration::from_secs(seconds)))
+        };
         assert_eq!([call(0), call(0), call(0)], [None; 3]);
         assert_eq!([call(0), call(4), call(9)], [Some(10), Some(6), Some(1)], "a refused call costs nothing");
         assert_eq!([call(10), call(10)], [None, Some(10)]);
@@ -125,10 +130,10 @@ mod tests {
     fn everybody_has_a_bucket_of_their_own_and_every_key_its_limits() {
         let start = Instant::now();
         let limiter = Limiter::new(&[limit(60, 1)], start);
-        assert_eq!(wait(limiter.count(RateKey::User, "alice", start)), None);
-        assert_eq!(wait(limiter.count(RateKey::User, "bob", start)), None);
-        assert_eq!(wait(limiter.count(RateKey::Client, "alice", start)), None);
-        assert_eq!(wait(limiter.count(RateKey::User, "alice", start)), Some(1));
+        assert_eq!(wait(limiter.count(RateKey::User, || "alice".into(), start)), None);
+        assert_eq!(wait(limiter.count(RateKey::User, || "bob".into(), start)), None);
+        assert_eq!(wait(limiter.count(RateKey::Client, || "alice".into(), start)), None);
+        assert_eq!(wait(limiter.count(RateKey::User, || "alice".into(), start)), Some(1));
     }
 
     #[test]
@@ -136,7 +141,7 @@ mod tests {
         let start = Instant::now();
         let limiter = Limiter::new(&[limit(60, 1)], start);
         for name in 0..5 * REMEMBERED {
-            let _ = limiter.count(RateKey::User, &name.to_string(), start);
+            let _ = limiter.count(RateKey::User, || name.to_string(), start);
         }
         assert!(limiter.limits[0].1.lock().unwrap().len() <= 2 * REMEMBERED);
     }

@@ -12,9 +12,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::{
-    auth::authenticator::sha256,
     bounded::Bounded,
     calibrate::{Calibration, oauth_problem},
+    digest::sha256,
     flights::Flights,
     identity::{Identity, Outgoing},
     loopback::{Answer, Client, LoopbackError},

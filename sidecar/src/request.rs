@@ -281,9 +281,10 @@ fn metadata(
     record: &mut Record,
 ) -> Result<Option<Response<Body>>, Reason> {
     let head = &exchange.head;
-    let (Ok(target), Ok(())) = (&head.target, head.check()) else { return Ok(None) };
+    let Ok(target) = &head.target else { return Ok(None) };
     if active.settings.mode == Mode::Off
         || !metadata::is_asked_for(&head.method, target, &active.context_path)
+        || head.check().is_err()
     {
         return Ok(None);
     }

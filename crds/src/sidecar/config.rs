@@ -5,11 +5,9 @@ use serde_json::Value;
 
 use super::{
     limits::RateLimit,
-    who::{CallRule, TrustedProxies, UsernameMapping},
-};
-use super::{
     terms::{AnonymousPreset, Audit, Mode, PathMatch, Scheme, ServiceAccount, Switch},
     tokens::TokenRules,
+    who::{CallRule, TrustedProxies, UsernameMapping},
 };
 use crate::text::GoDuration;
 

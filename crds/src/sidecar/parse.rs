@@ -5,13 +5,11 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use super::{
     config::{Config, Identity, Upstream, VERSION},
+    limits::RateLimitSettings,
     settings::{IdentitySettings, IssuerSettings, Settings, TokenSettings, UpstreamSettings, UsernameSource},
+    terms::PathMatch,
     terms::ServiceAccount,
     tokens::{Required, TokenRules, Validation},
-};
-use super::{
-    limits::RateLimitSettings,
-    terms::PathMatch,
     who::{MappingSettings, ProxySettings, RuleSettings},
 };
 use crate::text::{TextError, Username};

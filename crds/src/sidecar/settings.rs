@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use super::{
     config::{AnonymousPaths, Credentials, LastKnown, PolicyRef},
+    limits::RateLimitSettings,
     terms::{Audit, Mode, Scheme, Switch},
     tokens::{Algorithm, Required, Validation},
-};
-use super::{
-    limits::RateLimitSettings,
     who::{MappingSettings, ProxySettings, RuleSettings},
 };
 use crate::text::{Authority, KeycloakBase, Username};

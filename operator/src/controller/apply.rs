@@ -22,7 +22,7 @@ use restward_crds::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::dereference::ObservedPod;
+use super::{dereference::ObservedPod, update_status::apply_status};
 use crate::{
     keys::PolicyKeys,
     policy_source::{Candidate, consumer_key_item, status_key_item},
@@ -143,23 +143,24 @@ async fn write_in_force(
     policy: &RestApiAuthPolicy,
     in_force: &InForceStatus,
 ) -> Result<(), kube::Error> {
-    let api: Api<RestApiAuthPolicy> =
-        Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
-    let patch = json!({
-        "apiVersion": RestApiAuthPolicy::api_version(&()),
-        "kind": RestApiAuthPolicy::kind(&()),
-        "metadata": {"name": policy.name_any()},
-        "status": {"inForce": in_force},
-    });
-    let manager = PatchParams::apply(&format!("{}/in-force", names::FIELD_MANAGER)).force();
-    api.patch_status(&policy.name_any(), &manager, &Patch::Apply(patch)).await.map(drop)
+    let known = policy.status.as_ref().and_then(|status| status.in_force.as_ref());
+    if known == Some(in_force) {
+        return Ok(());
+    }
+    let manager = format!("{}/in-force", names::FIELD_MANAGER);
+    apply_status(client, policy, &manager, &json!({ "inForce": in_force })).await
 }
 
-async fn delete_all<K>(api: &Api<K>, labels: &str) -> Result<(), kube::Error>
+/// Removes all objects with these labels, and says which.
+///
+/// # Errors
+/// The API server refused.
+pub async fn delete_all<K>(api: &Api<K>, labels: &str) -> Result<(), kube::Error>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
 {
     for object in api.list(&ListParams::default().labels(labels)).await? {
+        tracing::info!(object.kind = %K::kind(&()), object.name = %object.name_any(), "removing");
         delete(api, &object.name_any()).await?;
     }
     Ok(())

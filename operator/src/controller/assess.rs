@@ -270,10 +270,10 @@ fn ready(outcome: &Outcome<'_>, findings: &[Finding]) -> Finding {
 fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
     let spec = &outcome.policy.spec;
     let mut advisories = Vec::new();
-    if spec.tokens.audiences.is_empty() {
+    if spec.tokens.audiences.is_empty() && spec.tokens.authorized_parties.is_empty() {
         advisories.push(format!(
             "AudienceUnrestricted: every client of realm {} may call. Add an Audience mapper to the clients in Keycloak and \
-             list the audience in spec.tokens.audiences",
+             list the audience in spec.tokens.audiences, or list the clients in spec.tokens.authorizedParties",
             spec.keycloak.realm
         ));
     }

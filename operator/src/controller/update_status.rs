@@ -9,6 +9,7 @@ use restward_crds::{
     api::v1alpha1::{RestApiAuthPolicy, RestApiAuthPolicyStatus},
     names,
 };
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -33,6 +34,23 @@ pub async fn update_status(
     if status == known {
         return Ok(());
     }
+    apply_status(client, policy, names::FIELD_MANAGER, &status).await?;
+    for condition in conditions::changed(&known.conditions, &status.conditions) {
+        events.condition(policy, condition).await;
+    }
+    Ok(())
+}
+
+/// Writes these members of status by server-side apply.
+///
+/// # Errors
+/// The API server refused.
+pub(super) async fn apply_status(
+    client: &Client,
+    policy: &RestApiAuthPolicy,
+    manager: &str,
+    status: &impl Serialize,
+) -> Result<(), kube::Error> {
     let api: Api<RestApiAuthPolicy> =
         Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
     let patch = json!({
@@ -41,10 +59,6 @@ pub async fn update_status(
         "metadata": {"name": policy.name_any()},
         "status": status,
     });
-    let manager = PatchParams::apply(names::FIELD_MANAGER).force();
-    api.patch_status(&policy.name_any(), &manager, &Patch::Apply(patch)).await?;
-    for condition in conditions::changed(&known.conditions, &status.conditions) {
-        events.condition(policy, condition).await;
-    }
-    Ok(())
+    let params = PatchParams::apply(manager).force();
+    api.patch_status(&policy.name_any(), &params, &Patch::Apply(patch)).await.map(drop)
 }

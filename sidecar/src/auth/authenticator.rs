@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use restward_crds::{
     condition::ProviderReason,
     reason::Reason,
@@ -19,6 +18,7 @@ use super::{
 };
 use crate::{
     bounded::Bounded,
+    digest::sha256_of,
     keys::{Asked, Keys, Snapshot},
     online::{Online, Question, client::ClientSecret},
     refusal::Deny,
@@ -34,7 +34,7 @@ pub struct Authenticator {
     settings: Arc<Settings>,
     keys: Keys,
     online: Online,
-    used_proofs: Used,
+    used_proofs: Arc<Used>,
     verdicts: Mutex<Verdicts>,
 }
 
@@ -70,11 +70,18 @@ impl Verdicts {
 }
 
 impl Authenticator {
-    /// An authenticator for these settings and keys, with the sidecar's own credentials at the issuer if it has any.
-    pub fn new(settings: Arc<Settings>, keys: Keys, client: Option<ClientSecret>) -> Self {
+    /// An authenticator for these settings and keys, with the sidecar's own credentials at the issuer if it has any. What was
+    /// used of proofs stays used, whatever changes in the configuration.
+    pub fn new(
+        settings: Arc<Settings>,
+        keys: Keys,
+        client: Option<ClientSecret>,
+        previous: Option<&Self>,
+    ) -> Self {
+        let used_proofs = previous.map(|previous| Arc::clone(&previous.used_proofs)).unwrap_or_default();
         let verdicts = Mutex::new(Verdicts::new(keys.snapshot()));
         let online = Online::new(Arc::clone(&settings), keys.clone(), client);
-        Self { settings, keys, online, used_proofs: Used::default(), verdicts }
+        Self { settings, keys, online, used_proofs, verdicts }
     }
 
     /// The permit of a Bearer token.
@@ -97,7 +104,7 @@ impl Authenticator {
     ) -> Result<Arc<Permit>, Deny> {
         let proof = Proof::check(&self.settings, token, shown, now)?;
         let permit = self.accept(token, Some(&proof), now).await?;
-        self.used_proofs.first(&proof, self.settings.tokens.clock_skew, now)?;
+        self.used_proofs.first(&proof, now)?;
         Ok(permit)
     }
 
@@ -109,7 +116,7 @@ impl Authenticator {
     ) -> Result<Arc<Permit>, Deny> {
         // What is remembered of a token counts with the key that it was shown with; a token holds no blank.
         let key = proof.map_or("", |proof| proof.key.as_str());
-        let hash = sha256(format!("{} {key}", token.as_str()).as_bytes());
+        let hash = sha256_of(&[token.as_str().as_bytes(), b" ", key.as_bytes()]);
         match self.verdict(token, proof, hash, now).await? {
             Verdict::Permit(permit) => Ok(permit),
             Verdict::Ask(question, verified) => {
@@ -187,13 +194,6 @@ impl Authenticator {
     fn lock(&self) -> MutexGuard<'_, Verdicts> {
         self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// SHA-256 of `data`.
-pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, data).as_ref());
-    hash
 }
 
 #[cfg(test)]

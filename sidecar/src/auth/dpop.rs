@@ -16,11 +16,11 @@ use url::Url;
 
 use super::{
     RawToken,
-    authenticator::sha256,
     json::{self, JsonObject},
     jws::Jws,
 };
 use crate::{
+    digest::sha256,
     keys::{VerifyKey, jwk::thumbprint},
     refusal::Deny,
     time::UnixTime,

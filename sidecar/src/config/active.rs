@@ -7,8 +7,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::files::Files;
 use crate::{
-    auth::{Authenticator, authenticator::sha256},
+    auth::Authenticator,
     calibrate::{Calibration, candidates, context_path},
+    digest::sha256,
     identity::{Identity, Origin},
     keys::Keys,
     limits::Limiter,
@@ -80,7 +81,12 @@ impl Active {
         Ok(Self {
             context_path: context_path(&settings, pod).to_owned(),
             public: candidates::origins(&settings, pod).into_iter().next(),
-            authenticator: Authenticator::new(Arc::clone(&settings), keys.clone(), client),
+            authenticator: Authenticator::new(
+                Arc::clone(&settings),
+                keys.clone(),
+                client,
+                previous.map(|previous| &previous.authenticator),
+            ),
             hash: files.config_hash(),
             limiter,
             settings,

@@ -4,7 +4,7 @@ use std::{fmt, io, path::Path};
 
 use restward_crds::names;
 
-use crate::auth::authenticator::sha256;
+use crate::digest::sha256;
 
 /// The link that the kubelet moves when everything in a projected volume changes at once.
 const CURRENT: &str = "..data";

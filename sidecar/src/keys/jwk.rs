@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::roca;
-use crate::auth::{authenticator::sha256, json::JsonObject};
+use crate::{auth::json::JsonObject, digest::sha256};
 
 /// Sizes of RSA keys that are used, in bits. Longer ones would make every check expensive.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;

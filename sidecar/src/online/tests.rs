@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    auth::{self, authenticator::sha256, forge},
+    auth::{self, forge},
+    digest::sha256,
     loopback::scripted::Scripted,
 };
 

@@ -53,8 +53,7 @@ pub(super) async fn judge(
     record.outcome = if decision.audited.is_some() { Outcome::WouldRefuse } else { Outcome::Passed };
     record.reason = decision.audited;
     if case.is_call() {
-        let address = limits::address(case.client);
-        case.active.limiter.count(RateKey::Address, &address, Instant::now())?;
+        case.active.limiter.count(RateKey::Address, || limits::address(case.client), Instant::now())?;
     }
     if case.is_call() && !matches!(decision.action, Action::Refuse(_) | Action::AsUser) {
         case.authorize(None)?;
@@ -140,9 +139,9 @@ impl Case<'_> {
 
     fn count(&self, user: &Username, permit: &Permit) -> Result<(), Deny> {
         let (limiter, now) = (&self.active.limiter, Instant::now());
-        limiter.count(RateKey::User, &user.as_str().to_lowercase(), now)?;
+        limiter.count(RateKey::User, || user.as_str().to_lowercase(), now)?;
         // Clients of one issuer are not those of another.
-        let client = format!("{} {}", permit.issuer_index(), permit.client().unwrap_or_default());
-        limiter.count(RateKey::Client, &client, now)
+        let client = || format!("{} {}", permit.issuer_index(), permit.client().unwrap_or_default());
+        limiter.count(RateKey::Client, client, now)
     }
 }

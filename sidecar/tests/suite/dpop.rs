@@ -50,6 +50,18 @@ async fn a_bound_token_counts_with_a_fresh_proof_only() {
 }
 
 #[tokio::test]
+async fn a_used_proof_stays_used_when_the_configuration_changes() {
+    let mut world = world().await;
+    let token = bound(&world);
+    let used = proof("GET", API, &token);
+    assert_eq!(show(&world, "DPoP", &token, &[&used]).await.status, 200);
+    world.reconfigure(|config| config["basicAuth"] = json!("Deny")).await;
+    let again = show(&world, "DPoP", &token, &[&used]).await;
+    assert_eq!((again.status, again.reason().as_str()), (401, "proof_replayed"));
+    assert_eq!(show(&world, "DPoP", &token, &[&proof("GET", API, &token)]).await.status, 200);
+}
+
+#[tokio::test]
 async fn what_does_not_belong_together_is_refused() {
     let world = world().await;
     let (token, plain) = (bound(&world), world.idp.token("alice"));

@@ -5,7 +5,7 @@ use restward_crds::condition::{ConditionType, ConfigReason};
 use super::{Outcome, Programming, found};
 use crate::{
     acks::Ack,
-    conditions::{Finding, Truth},
+    conditions::{self, Finding, Truth},
 };
 
 /// Pods that a message names before it only counts.
@@ -74,10 +74,8 @@ fn is_behind(ack: &Ack, outcome: &Outcome<'_>) -> bool {
 
 /// Whether status says that every sidecar ran the configuration of this very generation.
 fn was_current(outcome: &Outcome<'_>) -> bool {
-    let status = outcome.policy.status.as_ref();
-    status.into_iter().flat_map(|status| &status.conditions).any(|condition| {
-        condition.type_ == ConditionType::ConfigCurrent.as_str()
-            && condition.status == Truth::True.as_str()
+    conditions::shown(outcome.policy, ConditionType::ConfigCurrent).is_some_and(|condition| {
+        condition.status == Truth::True.as_str()
             && condition.observed_generation == outcome.policy.metadata.generation
     })
 }

@@ -3,7 +3,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use restward_crds::sidecar::config::PolicyRef;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
@@ -51,6 +51,8 @@ fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
 }
 
 struct Case {
+    /// Laid over the smallest policy's.
+    spec: Value,
     observed: Observed,
     programming: Programming,
     acks: Vec<Ack>,
@@ -62,6 +64,7 @@ struct Case {
 impl Case {
     fn all_is_well() -> Self {
         Self {
+            spec: json!({}),
             observed: Observed { pods: vec![injected(pod("wiki-0", json!({})), UID)], ..observed() },
             programming: Programming::Done,
             acks: vec![ack(ProviderReason::Reachable, UpstreamReason::Trusted)],
@@ -71,7 +74,7 @@ impl Case {
     }
 
     fn assess(&self) -> (Vec<Finding>, RestApiAuthPolicyStatus) {
-        let mut policy = policy(json!({}));
+        let mut policy = policy(self.spec.clone());
         policy.metadata.generation = Some(7);
         policy.status =
             Some(RestApiAuthPolicyStatus { conditions: self.before.clone(), ..Default::default() });
@@ -113,6 +116,14 @@ fn every_condition_is_there_in_order_and_ready_when_all_hold() {
     assert_eq!((status.pods.as_deref(), status.audience.as_deref()), (Some("1/1"), Some("ANY")));
     assert!(status.application_link.unwrap().instructions.is_empty());
     assert!(status.advisories[0].starts_with("AudienceUnrestricted: "));
+}
+
+#[test]
+fn whoever_is_limited_by_audience_or_party_is_not_every_client() {
+    for tokens in [json!({"audiences": ["wiki"]}), json!({"authorizedParties": ["reports"]})] {
+        let (_, status) = Case { spec: json!({"tokens": tokens}), ..Case::all_is_well() }.assess();
+        assert_eq!(status.advisories, Vec::<String>::new(), "{tokens}");
+    }
 }
 
 #[test]

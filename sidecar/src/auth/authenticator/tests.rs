@@ -25,7 +25,7 @@ async fn authenticator(jwks: impl Fn() -> Reply + Send + Sync + 'static) -> (Aut
     let base = format!("http://127.0.0.1:{}", provider.port());
     let settings = forge::settings(json!({"issuers": [{"host": base, "realm": "wiki"}]}));
     let keys = Keys::new(&settings, None).unwrap();
-    (Authenticator::new(Arc::new(settings), keys, None), format!("{base}/realms/wiki"))
+    (Authenticator::new(Arc::new(settings), keys, None, None), format!("{base}/realms/wiki"))
 }
 
 fn publishing(kid: &str) -> Reply {

@@ -6,11 +6,13 @@ use std::{
     time::Duration,
 };
 
-use restward_crds::reason::Reason;
+use restward_crds::{reason::Reason, sidecar::settings::TokenSettings};
 
 use super::{LIFETIME, Proof};
-use crate::{auth::authenticator::sha256, time::UnixTime};
+use crate::{digest::sha256, time::UnixTime};
 
+/// How long after its `iat` a proof is remembered: the longest that any configuration would accept it.
+const MEMORY: Duration = LIFETIME.saturating_add(TokenSettings::MAX_CLOCK_SKEW);
 /// Proofs that are remembered: with the longest lifetime, some 500 new ones a second. Beyond it new ones are refused rather
 /// than old ones forgotten, as a forgotten one could be used again.
 const MOST: usize = 65_536;
@@ -25,13 +27,13 @@ impl Used {
     ///
     /// # Errors
     /// [`Reason::ProofReplayed`]; or [`Reason::ValidationUnavailable`] when there are too many to remember.
-    pub fn first(&self, proof: &Proof, skew: Duration, now: UnixTime) -> Result<(), Reason> {
-        self.first_of(proof, skew, now, MOST)
+    pub fn first(&self, proof: &Proof, now: UnixTime) -> Result<(), Reason> {
+        self.first_of(proof, now, MOST)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the check of iat bounds it")]
-    fn first_of(&self, proof: &Proof, skew: Duration, now: UnixTime, most: usize) -> Result<(), Reason> {
-        let until = proof.issued.ceil() as i64 + secs(skew) + secs(LIFETIME);
+    fn first_of(&self, proof: &Proof, now: UnixTime, most: usize) -> Result<(), Reason> {
+        let until = proof.issued.ceil() as i64 + MEMORY.as_secs().cast_signed();
         let hash = sha256(format!("{}\n{}", proof.key, proof.id).as_bytes());
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if used.get(&hash).is_some_and(|until| now.secs() <= *until) {
@@ -48,16 +50,10 @@ impl Used {
     }
 }
 
-fn secs(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::auth::checks::testing::NOW;
-
-    const SKEW: Duration = Duration::from_secs(30);
 
     fn proof(key: &str, id: &str) -> Proof {
         #[expect(clippy::cast_precision_loss, reason = "a small number")]
@@ -68,22 +64,22 @@ mod tests {
     #[test]
     fn a_proof_counts_once_while_it_lives() {
         let used = Used::default();
-        assert_eq!(used.first(&proof("k", "1"), SKEW, NOW), Ok(()));
-        assert_eq!(used.first(&proof("k", "1"), SKEW, NOW), Err(Reason::ProofReplayed));
-        assert_eq!(used.first(&proof("k", "2"), SKEW, NOW), Ok(()));
-        assert_eq!(used.first(&proof("l", "1"), SKEW, NOW), Ok(()), "ids are each client's own");
-        let last = UnixTime::from_secs(NOW.secs() + 90);
-        assert_eq!(used.first(&proof("k", "1"), SKEW, last), Err(Reason::ProofReplayed));
+        assert_eq!(used.first(&proof("k", "1"), NOW), Ok(()));
+        assert_eq!(used.first(&proof("k", "1"), NOW), Err(Reason::ProofReplayed));
+        assert_eq!(used.first(&proof("k", "2"), NOW), Ok(()));
+        assert_eq!(used.first(&proof("l", "1"), NOW), Ok(()), "ids are each client's own");
+        let last = UnixTime::from_secs(NOW.secs() + 120);
+        assert_eq!(used.first(&proof("k", "1"), last), Err(Reason::ProofReplayed));
     }
 
     #[test]
     fn memory_is_bounded_and_nothing_that_lives_is_forgotten() {
         let used = Used::default();
-        let first = |id: &str, now: UnixTime| used.first_of(&proof("k", id), SKEW, now, 2);
+        let first = |id: &str, now: UnixTime| used.first_of(&proof("k", id), now, 2);
         assert_eq!((first("1", NOW), first("2", NOW)), (Ok(()), Ok(())));
         assert_eq!(first("3", NOW), Err(Reason::ValidationUnavailable));
         assert_eq!(first("1", NOW), Err(Reason::ProofReplayed));
-        let later = UnixTime::from_secs(NOW.secs() + 91);
+        let later = UnixTime::from_secs(NOW.secs() + 121);
         assert_eq!(first("3", later), Ok(()), "the others are over");
     }
 }
