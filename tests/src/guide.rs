@@ -6,6 +6,7 @@ mod around;
 mod audit;
 mod basic;
 mod before;
+mod callers;
 mod grants;
 mod link;
 mod outage;
@@ -32,6 +33,7 @@ pub async fn run(world: &World) -> Result<Table> {
     tokens::refused(world, &mut table, &short_lived?).await?;
     grants::kinds(world, &mut table).await?;
     grants::demands(world, &mut table).await?;
+    callers::rules(world, &mut table).await?;
     ui::people_work_on(world, &mut table, "").await?;
     basic::toggle(world, &mut table).await?;
     around::no_way_around(world, &mut table).await?;

@@ -61,12 +61,12 @@ pub(super) async fn demands(world: &World, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-async fn bearer(world: &World, path: &str, token: &str) -> Result<Answer> {
+pub(super) async fn bearer(world: &World, path: &str, token: &str) -> Result<Answer> {
     get(world, path, &Auth::Bearer(token.to_owned())).await
 }
 
 /// The first answer that is `wanted`: a patch reaches the sidecar within seconds.
-async fn settled<F>(mut ask: impl FnMut() -> F, wanted: impl Fn(&Answer) -> bool) -> Result<Answer>
+pub(super) async fn settled<F>(mut ask: impl FnMut() -> F, wanted: impl Fn(&Answer) -> bool) -> Result<Answer>
 where
     F: Future<Output = Result<Answer>>,
 {
