@@ -49,6 +49,8 @@ pub const FILE_CA: &str = "ca.crt";
 pub const FILE_CLIENT_ID: &str = "client-id";
 /// File with the secret of that client, in [`CONFIG_DIR`]; also the key in the user's Secret.
 pub const FILE_CLIENT_SECRET: &str = "client-secret";
+/// File with the token of the pod's ServiceAccount by which the sidecar shows that it is that client, in [`CONFIG_DIR`].
+pub const FILE_CLIENT_ASSERTION: &str = "client-assertion";
 /// File with the Tomcat valve, a key of the policy's ConfigMap.
 pub const FILE_VALVE: &str = "context.xml.default";
 

@@ -108,6 +108,8 @@ reasons! {
         "The token was sent with scheme DPoP, but its proof is not valid for this request, or not by the token's key.";
     ProofReplayed = 401 "proof_replayed" PROOF,
         "This DPoP proof was used before. Make a new one for each request.";
+    CertificateRequired = 401 "certificate_required" TOKEN,
+        "The token is bound to a client certificate, and the call did not come with that certificate through a proxy that the policy trusts.";
     TokenExpired = 401 "token_expired" TOKEN,
         "The token has expired. Get a new one.";
     TokenNotYetValid = 401 "token_not_yet_valid" TOKEN,

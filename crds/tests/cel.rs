@@ -69,6 +69,9 @@ fn rules_accept_what_makes_sense() {
         json!({"tokens": {"revocation": {"pollInterval": "1s"}}}),
         json!({"tokens": {"validation": "Introspection"},
                "keycloak": {"host": "h", "realm": "r", "clientSecretRef": {"name": "gate"}}}),
+        json!({"tokens": {"validation": "Introspection"},
+               "keycloak": {"host": "h", "realm": "r", "clientAssertion": {"clientID": "gate"}}}),
+        json!({"trustedProxies": {"cidrs": ["10.0.0.0/8"], "clientCertificateHeader": "Client-Cert"}}),
         json!({"issuers": [{"issuer": "https://login.example.com/realms/partners", "audiences": ["wiki"]}]}),
         json!({"externalURLs": ["https://wiki.example.com", "http://wiki.example.com:8080/"]}),
     ] {
@@ -85,6 +88,14 @@ fn rules_refuse_the_rest_and_say_why() {
         (json!({"keycloak": {"host": "h", "realm": ".."}}), "realm must be the realm's name"),
         (json!({"tokens": {"clockSkew": "61s"}}), "clockSkew must be at most 60s"),
         (json!({"tokens": {"revocation": {"pollInterval": "999ms"}}}), "pollInterval must be 0s for never"),
+        (
+            json!({"keycloak": {"host": "h", "realm": "r", "clientAssertion": {"clientID": "gate"}, "clientSecretRef": {"name": "gate"}}}),
+            "clientSecretRef or clientAssertion, not both",
+        ),
+        (
+            json!({"trustedProxies": {"hops": 1, "clientCertificateHeader": "Client-Cert"}}),
+            "set trustedProxies.cidrs",
+        ),
         (json!({"tokens": {"validation": "Introspection"}}), "Introspection needs a client that may ask"),
         (issuer("login.example.com"), "issuer must be a URL"),
         (issuer("https://login.example.com?x"), "issuer must be a URL"),

@@ -27,6 +27,9 @@ pub struct Candidate {
     /// Name of the Secret with the sidecar's credentials at the identity provider, when the policy gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
+    /// Audience of the ServiceAccount token that the sidecar shows instead, when the policy wants one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_assertion_audience: Option<String>,
 }
 
 impl Candidate {

@@ -12,7 +12,7 @@ pub fn of_caller(peer: IpAddr, headers: &HeaderMap, trusted: &ProxySettings) -> 
         ProxySettings::Nobody => peer,
         // A call that passed fewer proxies than all of them is nobody else's than its peer's.
         ProxySettings::Hops(hops) => from_the_end(headers).nth(hops - 1).flatten().unwrap_or(peer),
-        ProxySettings::Cidrs(cidrs) => {
+        ProxySettings::Cidrs { cidrs, .. } => {
             let is_proxy = |address: IpAddr| cidrs.iter().any(|cidr| cidr.contains(address));
             let mut nearest = peer;
             for entry in from_the_end(headers) {
@@ -54,7 +54,10 @@ mod tests {
     }
 
     fn cidrs(list: &[&str]) -> ProxySettings {
-        ProxySettings::Cidrs(list.iter().map(|cidr| cidr.parse().unwrap()).collect())
+        ProxySettings::Cidrs {
+            cidrs: list.iter().map(|cidr| cidr.parse().unwrap()).collect(),
+            client_certificate_header: None,
+        }
     }
 
     #[test]

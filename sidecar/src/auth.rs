@@ -8,6 +8,7 @@
 //! - [`grants`]: scopes, roles and groups in them
 //! - [`checks`]: the ordered list of what must hold for the claims
 //! - [`dpop`]: proofs of the key that a token is bound to
+//! - [`possession`]: what a client has shown to have beside a token
 //! - [`permit`]: the proof that all of it held
 
 pub mod authenticator;
@@ -18,12 +19,14 @@ pub mod grants;
 pub mod json;
 pub mod jws;
 pub mod permit;
+pub mod possession;
 pub mod token;
 
 use restward_crds::{reason::Reason, sidecar::Settings};
 
 pub use authenticator::Authenticator;
 pub use permit::Permit;
+pub use possession::Possession;
 pub use token::{RawToken, Shape};
 
 use crate::{
@@ -33,7 +36,6 @@ use crate::{
 };
 use checks::Input;
 use claims::Claims;
-use dpop::Proof;
 use jws::Jws;
 
 /// Why a token gives no permit.
@@ -70,7 +72,7 @@ pub fn authenticate(
     token: &RawToken,
     now: UnixTime,
 ) -> Result<Permit, Refusal> {
-    Ok(verify(settings, keys, token, None, now)?.permit(settings, keys, now)?)
+    Ok(verify(settings, keys, token, Possession::default(), now)?.permit(settings, keys, now)?)
 }
 
 /// Checks that a token was signed by its issuer, is an access token and lives; not yet for whom it is and what it grants.
@@ -84,10 +86,10 @@ pub fn verify(
     settings: &Settings,
     keys: &Snapshot,
     token: &RawToken,
-    proof: Option<&Proof>,
+    possession: Possession,
     now: UnixTime,
 ) -> Result<Verified, Refusal> {
-    let verified = signed(settings, keys, token, proof)?;
+    let verified = signed(settings, keys, token, possession)?;
     verified.check(checks::OF_THE_TOKEN, settings, keys, now)?;
     Ok(verified)
 }
@@ -100,7 +102,7 @@ pub fn signed(
     settings: &Settings,
     keys: &Snapshot,
     token: &RawToken,
-    proof: Option<&Proof>,
+    possession: Possession,
 ) -> Result<Verified, Refusal> {
     let jws = Jws::parse(token)?;
     let claims = Claims::parse(&jws.payload)?;
@@ -122,12 +124,7 @@ pub fn signed(
     if !jws.is_signed_by(key) {
         return Err(Reason::SignatureInvalid.into());
     }
-    Ok(Verified {
-        claims,
-        issuer,
-        says_access_token: jws.says_access_token,
-        proven_key: proof.map(|proof| proof.key.clone()),
-    })
+    Ok(Verified { claims, issuer, says_access_token: jws.says_access_token, possession })
 }
 
 /// A token with a good signature, and claims about it: its own, or what the provider says about it.
@@ -136,8 +133,7 @@ pub struct Verified {
     claims: Claims,
     issuer: usize,
     says_access_token: bool,
-    /// Thumbprint of the key that the client has proven to have.
-    proven_key: Option<String>,
+    possession: Possession,
 }
 
 impl Verified {
@@ -153,7 +149,7 @@ impl Verified {
 
     /// Whether it came with a proof of its key, which was made for this request and cannot be shown to anybody else.
     pub fn is_proven(&self) -> bool {
-        self.proven_key.is_some()
+        self.possession.key.is_some()
     }
 
     /// Whether Keycloak marks it as lightweight: it names no user then, unless a mapper says otherwise.
@@ -203,7 +199,7 @@ impl Verified {
             issuer,
             issuer_names: keys.names(self.issuer),
             not_before: keys.not_before(self.issuer),
-            proven_key: self.proven_key.as_deref(),
+            possession: &self.possession,
             tokens: &settings.tokens,
             says_access_token: self.says_access_token,
             now,

@@ -9,7 +9,7 @@ use restward_crds::text::Username;
 use serde::Serialize;
 
 use crate::{
-    auth::{self, Permit, RawToken, Refusal, Shape},
+    auth::{self, Permit, Possession, RawToken, Refusal, Shape},
     authorize::{self, Call, Subject},
     config::Active,
     identity::query,
@@ -92,7 +92,7 @@ pub async fn explain(active: &Active, body: &[u8], query: &str) -> Explained {
         return explained;
     }
     let now = UnixTime::now();
-    let verdict = active.authenticator.authenticate(&token, now).await;
+    let verdict = active.authenticator.authenticate(&token, None, now).await;
     each_check(active, &token, now, &mut explained);
     let Some(permit) = explained.note("token", verdict) else { return explained };
     explained.client = permit.client().map(str::to_owned);
@@ -111,10 +111,13 @@ pub async fn explain(active: &Active, body: &[u8], query: &str) -> Explained {
 /// What each check of the token says, also behind one that failed.
 fn each_check(active: &Active, token: &RawToken, now: UnixTime, explained: &mut Explained) {
     let keys = active.keys.snapshot();
-    let signed = auth::signed(&active.settings, &keys, token, None).map_err(|refusal| match refusal {
-        Refusal::Deny(deny) => deny,
-        Refusal::UnknownKey { .. } => restward_crds::reason::Reason::KeyUnknown.into(),
-    });
+    let signed =
+        auth::signed(&active.settings, &keys, token, Possession::default()).map_err(
+            |refusal| match refusal {
+                Refusal::Deny(deny) => deny,
+                Refusal::UnknownKey { .. } => restward_crds::reason::Reason::KeyUnknown.into(),
+            },
+        );
     if let Some(signed) = explained.note("signature", signed) {
         for (name, outcome) in signed.outcomes(&active.settings, &keys, now) {
             explained.note(name, outcome);

@@ -9,6 +9,7 @@ pub mod auth;
 pub mod authorize;
 pub mod bounded;
 pub mod calibrate;
+pub mod certificate;
 pub mod config;
 pub mod cors;
 pub mod credential;

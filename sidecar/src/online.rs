@@ -18,7 +18,7 @@ use std::{
 use restward_crds::{
     condition::ProviderReason,
     reason::Reason,
-    sidecar::{Settings, status::Report, tokens::Validation},
+    sidecar::{Settings, config::OwnClient, settings::IssuerSettings, status::Report, tokens::Validation},
 };
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -34,7 +34,7 @@ use crate::{
     time::UnixTime,
 };
 use advice::{Advice, Advices};
-use client::ClientSecret;
+use client::Client;
 
 /// How long "valid" counts: the longest that a revoked token is still accepted.
 const YES_FOR: Duration = Duration::from_secs(30);
@@ -61,7 +61,8 @@ pub enum Question {
 impl Question {
     /// What the settings want asked about this token; `None`: its own claims decide.
     pub fn about(settings: &Settings, token: &Verified) -> Option<Self> {
-        let has_client = settings.issuers.get(token.issuer()).is_some_and(|issuer| issuer.own_client);
+        let has_client =
+            settings.issuers.get(token.issuer()).is_some_and(|issuer| issuer.own_client.is_some());
         match settings.tokens.validation {
             Validation::Local => None,
             Validation::Auto => (has_client && token.is_lightweight()).then_some(Self::Introspection),
@@ -86,7 +87,7 @@ pub struct Online {
 struct Shared {
     settings: Arc<Settings>,
     keys: Keys,
-    client: Option<ClientSecret>,
+    client: Option<Client>,
     answers: Mutex<Bounded<Hash, (Answer, Instant)>>,
     places: Semaphore,
     /// Until when nobody is asked, as somebody has just not answered.
@@ -96,7 +97,7 @@ struct Shared {
 
 impl Online {
     /// For this configuration, with the client's credentials if there are any.
-    pub fn new(settings: Arc<Settings>, keys: Keys, client: Option<ClientSecret>) -> Self {
+    pub fn new(settings: Arc<Settings>, keys: Keys, client: Option<Client>) -> Self {
         let shared = Shared {
             settings,
             keys,
@@ -143,7 +144,7 @@ impl Online {
         let Shared { settings, client, advices, .. } = &*self.shared;
         let cause = match client {
             _ if settings.tokens.validation != Validation::Introspection => None,
-            None => Some(Advice::ClientSecretMissing),
+            None => settings.issuers.iter().find_map(missing_client),
             Some(_) => Some(Advice::ClientRejected).filter(|advice| advices.is_noted(*advice)),
         }?;
         Some(Report { reason: ProviderReason::ClientNotAccepted, message: cause.sentence().to_owned() })
@@ -151,9 +152,9 @@ impl Online {
 
     /// What the administrator should know.
     pub fn advisories(&self) -> Vec<String> {
-        let wants_client = self.shared.settings.issuers.iter().any(|issuer| issuer.own_client);
-        if wants_client && self.shared.client.is_none() {
-            self.shared.advices.note(Advice::ClientSecretMissing);
+        let missing = self.shared.settings.issuers.iter().find_map(missing_client);
+        if let (Some(advice), None) = (missing, &self.shared.client) {
+            self.shared.advices.note(advice);
         }
         self.shared.advices.sentences()
     }
@@ -203,10 +204,7 @@ impl Shared {
         let endpoints = snapshot.endpoints(verified.issuer()).ok_or_else(unavailable)?;
         match question {
             Question::Introspection => {
-                let Some(client) = &self.client else {
-                    self.advices.note(Advice::ClientSecretMissing);
-                    return Err(unavailable());
-                };
+                let client = self.client.as_ref().ok_or_else(unavailable)?;
                 let Some(url) = endpoints.introspection.clone() else {
                     self.advices.note(Advice::NoEndpoint);
                     return Err(unavailable());
@@ -268,6 +266,14 @@ impl Shared {
         }
         reason.into()
     }
+}
+
+/// What to say when the files of the sidecar's client at this issuer are not there.
+fn missing_client(issuer: &IssuerSettings) -> Option<Advice> {
+    issuer.own_client.as_ref().map(|client| match client {
+        OwnClient::Secret => Advice::ClientSecretMissing,
+        OwnClient::Assertion(_) => Advice::ClientAssertionMissing,
+    })
 }
 
 /// Why an answer gives no claims.

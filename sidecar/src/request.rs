@@ -161,7 +161,14 @@ impl Gate {
             skips_oauth1: strip::is_skipped_by_oauth(&exchange.head.headers),
         };
         let decision = decide::decide(settings, &facts);
-        let case = Case { active, presented: &presented, head: &exchange.head, route, client: record.client };
+        let case = Case {
+            active,
+            presented: &presented,
+            head: &exchange.head,
+            route,
+            peer: exchange.peer,
+            client: record.client,
+        };
         let treatment = judge::judge(&case, decision, record).await?;
         match treatment {
             Treatment::AsUser { .. } => {

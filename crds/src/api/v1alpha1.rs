@@ -3,12 +3,13 @@
 #![allow(clippy::duplicated_attributes, reason = "each printcolumn of the kube derive has the same keys")]
 #![allow(unreachable_pub, reason = "the KubeSchema derive repeats the struct inside a function")]
 
+mod issuers;
 mod policy;
 mod status;
 
+pub use issuers::{CaCertificateRef, ClientAssertion, ClientSecretRef, Keycloak, OpenIdIssuerSpec};
 pub use policy::{
-    BasicAuth, CaCertificateRef, ClientSecretRef, DeletionPolicy, IdentitySpec, Keycloak, OAuth1Spec,
-    OpenIdIssuerSpec, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens,
-    UpstreamSpec,
+    BasicAuth, DeletionPolicy, IdentitySpec, OAuth1Spec, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout,
+    RolloutStrategy, Tokens, UpstreamSpec,
 };
 pub use status::{ApplicationLinkStatus, InForceStatus, RestApiAuthPolicyStatus, WorkloadStatus};

@@ -109,12 +109,23 @@ pub struct Issuer {
     /// Whether `ca.crt` beside this file holds the only accepted certificate authorities.
     #[serde(default)]
     pub own_ca: bool,
-    /// Whether `client-id` and `client-secret` beside this file are the sidecar's credentials at this issuer.
-    #[serde(default)]
-    pub own_client: bool,
+    /// As which client the sidecar asks this issuer about tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_client: Option<OwnClient>,
     /// What the operator last saw, so that a cold start works while Keycloak is down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_known: Option<LastKnown>,
+}
+
+/// How the sidecar shows an issuer that it is its client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum OwnClient {
+    /// By `client-id` and `client-secret` beside this file.
+    Secret,
+    /// As the client of this id, by the token in `client-assertion` beside this file (RFC 7523 section 2.2).
+    Assertion(String),
 }
 
 /// An OpenID Connect issuer of any make, further realms of Keycloak among them.

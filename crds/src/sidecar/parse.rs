@@ -95,9 +95,10 @@ impl Config {
         }
         errors.require(!issuers.is_empty(), "issuers", "needs at least one issuer");
         errors.require(
-            tokens.validation != Validation::Introspection || issuers.iter().all(|issuer| issuer.own_client),
+            tokens.validation != Validation::Introspection
+                || issuers.iter().all(|issuer| issuer.own_client.is_some()),
             "tokens.validation",
-            "Introspection needs a client that may ask: set keycloak.clientSecretRef",
+            "Introspection needs a client that may ask: set keycloak.clientSecretRef or clientAssertion",
         );
         errors.require(
             tokens.validation != Validation::Introspection || open_id_issuers.is_empty(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    config::{AnonymousPaths, Credentials, LastKnown, PolicyRef},
+    config::{AnonymousPaths, Credentials, LastKnown, OwnClient, PolicyRef},
     limits::RateLimitSettings,
     terms::{Audit, Mode, Scheme, Switch},
     tokens::{Algorithm, Required, Validation},
@@ -152,8 +152,8 @@ pub struct IssuerSettings {
     pub authorized_parties: Vec<String>,
     /// Trust only the CA file beside the configuration.
     pub own_ca: bool,
-    /// The sidecar is a client of this issuer, with the credentials beside the configuration.
-    pub own_client: bool,
+    /// As which client the sidecar asks it about tokens.
+    pub own_client: Option<OwnClient>,
     /// What the operator last saw.
     pub last_known: Option<LastKnown>,
 }

@@ -72,14 +72,14 @@ impl Algorithm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
 pub enum Validation {
-    /// Like Local, but lightweight tokens of Keycloak, which name no user, are introspected where `keycloak.clientSecretRef`
-    /// is set.
+    /// Like Local, but lightweight tokens of Keycloak, which name no user, are introspected where the sidecar is
+    /// a client (`keycloak.clientSecretRef` or `clientAssertion`).
     #[default]
     Auto,
     /// The realm's keys and the token's own claims. A token that was revoked counts until it expires.
     Local,
     /// As Local, and the realm is asked about the token (RFC 7662): a revoked token counts for at most 30 more seconds.
-    /// Needs `keycloak.clientSecretRef`, and that client in the audience of the tokens.
+    /// Needs `keycloak.clientSecretRef` or `clientAssertion`, and that client in the audience of the tokens.
     Introspection,
     /// As Local, and the realm's userinfo endpoint is asked, whose answer names the user. Needs the scope `openid` in the
     /// tokens. A token whose session has ended counts for at most 30 more seconds.

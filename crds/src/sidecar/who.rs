@@ -199,10 +199,10 @@ impl RuleSettings {
     }
 }
 
-/// Whose `X-Forwarded-For` is believed: one of the two. Default: nobody's, so that the caller's address is the peer's.
+/// Whose `X-Forwarded-For` is believed: `hops` or `cidrs`. Default: nobody's, so that the caller's address is the peer's.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TrustedProxies {
     /// How many proxies every call passes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -212,6 +212,16 @@ pub struct TrustedProxies {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "kubernetes", schemars(length(max = 64), inner(length(min = 1, max = 64))))]
     pub cidrs: Vec<String>,
+    /// Header in which the proxies of `cidrs` pass on the certificate that the client showed them, such as `Client-Cert` (RFC
+    /// 9440), `ssl-client-cert` (ingress-nginx) or `X-Forwarded-Client-Cert` (Envoy). With it tokens that are bound to a
+    /// certificate (RFC 8705) are accepted from who has it; without it they are refused. The proxies must set or remove the
+    /// header on every call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "kubernetes",
+        schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9-]+$"))
+    )]
+    pub client_certificate_header: Option<String>,
 }
 
 /// [`TrustedProxies`], parsed.
@@ -222,13 +232,18 @@ pub enum ProxySettings {
     Nobody,
     /// Every call passes this many proxies.
     Hops(usize),
-    /// Proxies have these addresses.
-    Cidrs(Vec<Cidr>),
+    /// Proxies that are known by their addresses.
+    Cidrs {
+        /// The addresses.
+        cidrs: Vec<Cidr>,
+        /// Lower-case name of the header in which they pass on the client's certificate.
+        client_certificate_header: Option<String>,
+    },
 }
 
 impl ProxySettings {
     pub(super) fn parse(written: &TrustedProxies, errors: &mut Errors) -> Self {
-        let TrustedProxies { hops, cidrs } = written;
+        let TrustedProxies { hops, cidrs, client_certificate_header } = written;
         errors.require(hops.is_none() || cidrs.is_empty(), "trustedProxies", "takes hops or cidrs, not both");
         errors.require(
             hops.is_none_or(|hops| (1..=16).contains(&hops)),
@@ -243,10 +258,30 @@ impl ProxySettings {
             "trustedProxies.cidrs",
             "must not trust everybody",
         );
+        if let Some(name) = client_certificate_header {
+            let at = "trustedProxies.clientCertificateHeader";
+            let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            errors.require(
+                !name.is_empty() && is_plain,
+                at,
+                "must be the name of a header, such as Client-Cert",
+            );
+            // Who is not known by address could be anybody who has read the certificate, which is no secret.
+            errors.require(
+                !cidrs.is_empty(),
+                at,
+                "needs the addresses of the proxies in trustedProxies.cidrs",
+            );
+        }
         match hops {
             Some(hops) => Self::Hops(usize::from(*hops)),
             None if cidrs.is_empty() => Self::Nobody,
-            None => Self::Cidrs(cidrs),
+            None => Self::Cidrs {
+                cidrs,
+                client_certificate_header: client_certificate_header
+                    .as_ref()
+                    .map(|name| name.to_ascii_lowercase()),
+            },
         }
     }
 }

@@ -11,7 +11,9 @@ use restward_crds::{
     condition::AcceptedReason,
     sidecar::{
         FieldError, Settings,
-        config::{Config, Identity, Issuer, OAuth1Identity, OpenIdIssuer, PolicyRef, Upstream, VERSION},
+        config::{
+            Config, Identity, Issuer, OAuth1Identity, OpenIdIssuer, OwnClient, PolicyRef, Upstream, VERSION,
+        },
         terms::Authorities,
         tokens::TokenRules,
     },
@@ -58,10 +60,11 @@ pub struct Refused {
 /// # Errors
 /// The policy cannot be accepted; says why, and what to change.
 pub fn validate(policy: &RestApiAuthPolicy, observed: &Observed) -> Result<Validated, Refused> {
-    let candidate = candidate(policy)?;
+    let mut candidate = candidate(policy)?;
     let ca_pem = certificates(observed)?;
     let config = config(policy, ca_pem.is_some());
     let settings = config.clone().parse().map_err(|errors| invalid(field_errors(&errors)))?;
+    candidate.client_assertion_audience = assertion_audience(policy, &settings);
     if observed.name_is_taken {
         return Err(invalid(format!(
             "metadata.name: a ConfigMap {} that Restward did not make exists in this namespace; rename it or the policy",
@@ -95,7 +98,19 @@ fn candidate(policy: &RestApiAuthPolicy) -> Result<Candidate, Refused> {
         selector: policy.spec.selector.clone(),
         container: policy.spec.container.clone(),
         client_secret: policy.spec.keycloak.client_secret_ref.as_ref().map(|secret| secret.name.clone()),
+        client_assertion_audience: None,
     })
+}
+
+/// For whom the token is by which the sidecar shows that it is a client of the realm.
+fn assertion_audience(policy: &RestApiAuthPolicy, settings: &Settings) -> Option<String> {
+    let assertion = policy.spec.keycloak.client_assertion.as_ref()?;
+    let realm = || {
+        let issuer = settings.issuers.first()?;
+        let expected = || issuer.source.candidates().into_iter().next().map(|(_, expected)| expected);
+        issuer.accepted_issuers.first().cloned().or_else(expected)
+    };
+    assertion.audience.clone().or_else(realm)
 }
 
 /// The policy's configuration. Without `..`, so that a new field cannot be forgotten here.
@@ -145,7 +160,11 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
             audiences,
             authorized_parties,
             own_ca,
-            own_client: keycloak.client_secret_ref.is_some(),
+            own_client: match (keycloak.client_secret_ref, keycloak.client_assertion) {
+                (Some(_), _) => Some(OwnClient::Secret),
+                (None, Some(assertion)) => Some(OwnClient::Assertion(assertion.client_id)),
+                (None, None) => None,
+            },
             last_known: None,
         }],
         open_id_issuers: issuers.into_iter().map(|issuer| open_id(issuer, own_ca)).collect(),

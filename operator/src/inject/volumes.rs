@@ -8,6 +8,8 @@ use crate::policy_source::Candidate;
 
 /// Readable for every user, as the sidecar's user does not own the files. Only the sidecar mounts them.
 const READABLE: u32 = 0o444;
+/// The longest lifetime that Keycloak accepts of such a token; the kubelet renews it in time.
+const ASSERTION_SECONDS: u32 = 3600;
 const PULL_SECRETS: &str = "/spec/imagePullSecrets";
 
 /// The volumes for pods of this policy.
@@ -29,6 +31,11 @@ pub(super) fn of(policy: &Candidate) -> Vec<Value> {
     sources.extend(policy.client_secret.as_ref().map(|name| {
         let items = [names::FILE_CLIENT_ID, names::FILE_CLIENT_SECRET].map(|key| item(key, key));
         json!({"secret": {"name": name, "items": items, "optional": true}})
+    }));
+    sources.extend(policy.client_assertion_audience.as_ref().map(|audience| {
+        json!({"serviceAccountToken": {
+            "audience": audience, "expirationSeconds": ASSERTION_SECONDS, "path": names::FILE_CLIENT_ASSERTION
+        }})
     }));
     vec![
         // One projected volume, so that configuration, keys and CA change together.

@@ -110,6 +110,14 @@ fn other_fields() -> Vec<Row> {
         (json!({"rules": [{"action": "Block"}]}), Some("Unsupported value")),
         (json!({"rules": [{"action": "Deny", "methods": ["get"]}]}), Some("spec.rules[0].methods[0]")),
         (json!({"trustedProxies": {"hops": 1}}), None),
+        (
+            json!({"trustedProxies": {"cidrs": ["10.0.0.0/8"], "clientCertificateHeader": "Client-Cert"}}),
+            None,
+        ),
+        (
+            json!({"trustedProxies": {"hops": 1, "clientCertificateHeader": "Client-Cert"}}),
+            Some("set trustedProxies.cidrs"),
+        ),
         (json!({"trustedProxies": {"hops": 0}}), Some("spec.trustedProxies.hops")),
         (json!({"trustedProxies": {"hops": 1, "cidrs": ["10.0.0.0/8"]}}), Some("hops or cidrs, not both")),
         (json!({"rateLimits": [{"key": "User", "requests": 100, "period": "1m"}]}), None),

@@ -80,6 +80,27 @@ fn the_clients_secret_is_mounted_by_name_beside_the_configuration() {
     assert_eq!(again, Decision::Inject(Vec::new()));
 }
 
+#[test]
+fn a_token_for_the_realm_stands_beside_the_configuration() {
+    let policy = restward_operator::policy_source::Candidate {
+        client_assertion_audience: Some("https://sso.example.com/realms/r".into()),
+        ..support::policy()
+    };
+    let mut injected = pod("default.yaml");
+    let Decision::Inject(operations) = inject::decide(&injected, &policy, &support::sidecar()) else {
+        panic!("not injected");
+    };
+    json_patch::patch(&mut injected, &operations).unwrap();
+    let volumes = injected["spec"]["volumes"].as_array().unwrap();
+    let config = volumes.iter().find(|volume| volume["name"] == "restward-config").unwrap();
+    let token = json!({"serviceAccountToken": {
+        "audience": "https://sso.example.com/realms/r", "expirationSeconds": 3600, "path": "client-assertion"
+    }});
+    assert_eq!(config["projected"]["sources"].as_array().unwrap().last(), Some(&token));
+    let again = inject::decide(&injected, &policy, &support::sidecar());
+    assert_eq!(again, Decision::Inject(Vec::new()));
+}
+
 /// A variation of `default.yaml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

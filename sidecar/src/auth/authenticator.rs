@@ -10,7 +10,7 @@ use restward_crds::{
 };
 
 use super::{
-    Permit, RawToken, Refusal, Verified,
+    Permit, Possession, RawToken, Refusal, Verified,
     checks::lifetime,
     claims::Claims,
     dpop::{Proof, Shown, replay::Used},
@@ -18,9 +18,10 @@ use super::{
 };
 use crate::{
     bounded::Bounded,
+    certificate::Thumbprint,
     digest::sha256_of,
     keys::{Asked, Keys, Snapshot},
-    online::{Online, Question, client::ClientSecret},
+    online::{Online, Question, client::Client},
     refusal::Deny,
     time::UnixTime,
 };
@@ -72,24 +73,24 @@ impl Verdicts {
 impl Authenticator {
     /// An authenticator for these settings and keys, with the sidecar's own credentials at the issuer if it has any. What was
     /// used of proofs stays used, whatever changes in the configuration.
-    pub fn new(
-        settings: Arc<Settings>,
-        keys: Keys,
-        client: Option<ClientSecret>,
-        previous: Option<&Self>,
-    ) -> Self {
+    pub fn new(settings: Arc<Settings>, keys: Keys, client: Option<Client>, previous: Option<&Self>) -> Self {
         let used_proofs = previous.map(|previous| Arc::clone(&previous.used_proofs)).unwrap_or_default();
         let verdicts = Mutex::new(Verdicts::new(keys.snapshot()));
         let online = Online::new(Arc::clone(&settings), keys.clone(), client);
         Self { settings, keys, online, used_proofs, verdicts }
     }
 
-    /// The permit of a Bearer token.
+    /// The permit of a Bearer token that came from the holder of this certificate.
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn authenticate(&self, token: &RawToken, now: UnixTime) -> Result<Arc<Permit>, Deny> {
-        self.accept(token, None, now).await
+    pub async fn authenticate(
+        &self,
+        token: &RawToken,
+        certificate: Option<Thumbprint>,
+        now: UnixTime,
+    ) -> Result<Arc<Permit>, Deny> {
+        self.accept(token, Possession::new(None, certificate), now).await
     }
 
     /// The permit of a token that was shown with a proof of its key (scheme `DPoP`).
@@ -100,10 +101,11 @@ impl Authenticator {
         &self,
         token: &RawToken,
         shown: Shown<'_>,
+        certificate: Option<Thumbprint>,
         now: UnixTime,
     ) -> Result<Arc<Permit>, Deny> {
         let proof = Proof::check(&self.settings, token, shown, now)?;
-        let permit = self.accept(token, Some(&proof), now).await?;
+        let permit = self.accept(token, Possession::new(Some(&proof), certificate), now).await?;
         self.used_proofs.first(&proof, now)?;
         Ok(permit)
     }
@@ -111,13 +113,14 @@ impl Authenticator {
     async fn accept(
         &self,
         token: &RawToken,
-        proof: Option<&Proof>,
+        possession: Possession,
         now: UnixTime,
     ) -> Result<Arc<Permit>, Deny> {
-        // What is remembered of a token counts with the key that it was shown with; a token holds no blank.
-        let key = proof.map_or("", |proof| proof.key.as_str());
-        let hash = sha256_of(&[token.as_str().as_bytes(), b" ", key.as_bytes()]);
-        match self.verdict(token, proof, hash, now).await? {
+        // What is remembered of a token counts with what it was shown with; neither it nor a thumbprint holds a blank.
+        let key = possession.key.as_deref().unwrap_or_default();
+        let certificate = possession.certificate().unwrap_or_default();
+        let hash = sha256_of(&[token.as_str(), " ", key, " ", certificate].map(str::as_bytes));
+        match self.verdict(token, &possession, hash, now).await? {
             Verdict::Permit(permit) => Ok(permit),
             Verdict::Ask(question, verified) => {
                 self.online.confirm(question, token, &verified, hash, now).await
@@ -138,11 +141,11 @@ impl Authenticator {
     async fn verdict(
         &self,
         token: &RawToken,
-        proof: Option<&Proof>,
+        possession: &Possession,
         hash: [u8; 32],
         now: UnixTime,
     ) -> Result<Verdict, Deny> {
-        let issuer = match self.judge(token, proof, hash, now) {
+        let issuer = match self.judge(token, possession, hash, now) {
             Ok(verdict) => return Ok(verdict),
             Err(Refusal::Deny(deny)) => return Err(deny),
             Err(Refusal::UnknownKey { issuer }) => issuer,
@@ -152,7 +155,7 @@ impl Authenticator {
             Asked::Answered => Reason::KeyUnknown,
             Asked::Failed => Reason::KeysUnavailable,
         };
-        self.judge(token, proof, hash, now).map_err(|refusal| match refusal {
+        self.judge(token, possession, hash, now).map_err(|refusal| match refusal {
             Refusal::Deny(deny) => deny,
             Refusal::UnknownKey { .. } => without_answer.into(),
         })
@@ -161,7 +164,7 @@ impl Authenticator {
     fn judge(
         &self,
         token: &RawToken,
-        proof: Option<&Proof>,
+        possession: &Possession,
         hash: [u8; 32],
         now: UnixTime,
     ) -> Result<Verdict, Refusal> {
@@ -170,7 +173,7 @@ impl Authenticator {
             lifetime::within(verdict.claims(), self.settings.tokens.clock_skew, now)?;
             return Ok(verdict);
         }
-        let verified = verify(&self.settings, &keys, token, proof, now)?;
+        let verified = verify(&self.settings, &keys, token, possession.clone(), now)?;
         let verdict = match Question::about(&self.settings, &verified) {
             Some(question) => Verdict::Ask(question, Arc::new(verified)),
             None => Verdict::Permit(Arc::new(verified.permit(&self.settings, &keys, now)?)),

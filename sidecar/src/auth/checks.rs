@@ -12,7 +12,7 @@ pub mod revocation;
 
 use restward_crds::sidecar::settings::{IssuerSettings, TokenSettings};
 
-use super::claims::Claims;
+use super::{Possession, claims::Claims};
 use crate::{refusal::Deny, time::UnixTime};
 
 /// What a check may look at.
@@ -25,8 +25,8 @@ pub struct Input<'a> {
     pub issuer_names: &'a [String],
     /// Tokens that this issuer issued before are revoked; 0 for none.
     pub not_before: i64,
-    /// Thumbprint of the key that the client has proven to have.
-    pub proven_key: Option<&'a str>,
+    /// What the client has shown to have.
+    pub possession: &'a Possession,
     /// What a token has to be, whoever issued it.
     pub tokens: &'a TokenSettings,
     /// Whether the token's header says that it is an access token (RFC 9068).
@@ -82,7 +82,7 @@ pub(crate) mod testing {
         pub(crate) issuer: IssuerSettings,
         pub(crate) tokens: TokenSettings,
         pub(crate) not_before: i64,
-        pub(crate) proven_key: Option<&'static str>,
+        pub(crate) possession: Possession,
         pub(crate) says_access_token: bool,
     }
 
@@ -103,7 +103,7 @@ pub(crate) mod testing {
             audiences: Vec::new(),
             authorized_parties: Vec::new(),
             own_ca: false,
-            own_client: false,
+            own_client: None,
             last_known: None,
         }
     }
@@ -143,17 +143,17 @@ pub(crate) mod testing {
             issuer: issuer_settings(),
             tokens,
             not_before: 0,
-            proven_key: None,
+            possession: Possession::default(),
             says_access_token: false,
         };
         adjust(&mut given);
-        let Given { issuer, tokens, not_before, proven_key, says_access_token } = &given;
+        let Given { issuer, tokens, not_before, possession, says_access_token } = &given;
         let input = Input {
             claims: &claims,
             issuer,
             issuer_names: &["https://sso.example.com/realms/wiki".to_owned()],
             not_before: *not_before,
-            proven_key: *proven_key,
+            possession,
             tokens,
             says_access_token: *says_access_token,
             now: NOW,

@@ -44,9 +44,14 @@ pub struct Claims {
 pub enum Binding {
     /// None.
     Free,
-    /// The key of this thumbprint, by DPoP (RFC 9449 section 6.1).
-    Key(String),
-    /// Something that cannot be proven here: a certificate (RFC 8705), or what is not understood.
+    /// At least one of these two.
+    To {
+        /// The key of this thumbprint, by DPoP (RFC 9449 section 6.1).
+        key: Option<String>,
+        /// The certificate of this thumbprint, by mutual TLS (RFC 8705 section 3.1).
+        certificate: Option<String>,
+    },
+    /// Something that is not understood and cannot be proven.
     Other,
 }
 
@@ -56,9 +61,11 @@ impl Binding {
         let Some(cnf) = members.get("cnf") else {
             return if says_dpop { Self::Other } else { Self::Free };
         };
-        match cnf.get("jkt") {
-            Some(Value::String(key)) if cnf.get("x5t#S256").is_none() => Self::Key(key.clone()),
-            _ => Self::Other,
+        let Value::Object(cnf) = cnf else { return Self::Other };
+        match (string(cnf, "jkt"), string(cnf, "x5t#S256")) {
+            (Ok(None), Ok(_)) if says_dpop => Self::Other,
+            (Ok(None), Ok(None)) | (Err(_), _) | (_, Err(_)) => Self::Other,
+            (Ok(key), Ok(certificate)) => Self::To { key, certificate },
         }
     }
 }
@@ -187,7 +194,7 @@ mod tests {
         let good = r#"{"iss":"i","exp":1.5,"aud":["a","b"],"cnf":{"jkt":"x"},"a.b":"literal"}"#;
         let claims = Claims::parse(good.as_bytes()).unwrap();
         assert_eq!((claims.exp, claims.aud.len()), (1.5, 2));
-        assert_eq!(claims.binding, Binding::Key("x".into()));
+        assert_eq!(claims.binding, Binding::To { key: Some("x".into()), certificate: None });
         assert_eq!(claims.member("a.b"), Some(&Value::from("literal")), "dots have no meaning");
         for bad in [
             r#"{"exp":1}"#,

@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Instant};
 
-use restward_crds::sidecar::{PodSettings, Settings, parse};
+use restward_crds::sidecar::{PodSettings, Settings, config::OwnClient, parse};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::files::Files;
@@ -14,7 +14,7 @@ use crate::{
     keys::Keys,
     limits::Limiter,
     loopback, metadata,
-    online::client::ClientSecret,
+    online::client::Client,
     preflight::UserCheck,
     status::StatusKey,
 };
@@ -72,10 +72,7 @@ impl Active {
         let status_key = StatusKey::from_hex(&files.status_key)?;
         let (keys, keys_task) = keys(&settings, files.ca.as_deref(), previous)?;
         let assertion = assertion(&settings, pod, &files.consumer_key, previous)?;
-        let client = match &files.client {
-            Some((id, secret)) => Some(ClientSecret::new(id, secret)?),
-            None => None,
-        };
+        let client = client(&settings, files)?;
         let limiter = limiter(&settings, previous);
         let settings = Arc::new(settings);
         Ok(Self {
@@ -130,6 +127,16 @@ impl Active {
     /// The realm in challenges.
     pub fn realm(&self) -> &str {
         self.settings.issuers.first().map_or("restward", |issuer| issuer.source.name())
+    }
+}
+
+/// The sidecar as a client of the first issuer; none without the files that show it.
+fn client(settings: &Settings, files: &Files) -> Result<Option<Client>, String> {
+    let own_client = settings.issuers.first().and_then(|issuer| issuer.own_client.as_ref());
+    match (own_client, &files.client, &files.client_assertion) {
+        (Some(OwnClient::Secret), Some((id, secret)), _) => Client::by_secret(id, secret).map(Some),
+        (Some(OwnClient::Assertion(id)), _, Some(token)) => Client::by_assertion(id, token).map(Some),
+        _ => Ok(None),
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Files {
     pub ca: Option<Vec<u8>>,
     /// Id and secret of the sidecar's client at the identity provider.
     pub client: Option<(Vec<u8>, Vec<u8>)>,
+    /// The token by which it shows that it is that client.
+    pub client_assertion: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Files {
@@ -61,6 +63,7 @@ impl Files {
             status_key: read(names::FILE_STATUS_KEY)?,
             ca: optional(names::FILE_CA)?,
             client: optional(names::FILE_CLIENT_ID)?.zip(optional(names::FILE_CLIENT_SECRET)?),
+            client_assertion: optional(names::FILE_CLIENT_ASSERTION)?,
         })
     }
 

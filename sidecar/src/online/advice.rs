@@ -17,6 +17,8 @@ const TOLD_FOR: Duration = Duration::from_mins(10);
 pub enum Advice {
     /// The files of the client's credentials are not there.
     ClientSecretMissing,
+    /// The token that stands for them is not there.
+    ClientAssertionMissing,
     /// The provider does not accept them.
     ClientRejected,
     /// It calls tokens inactive that are not meant for the client which asks.
@@ -41,13 +43,18 @@ impl Advice {
                 "ClientSecretMissing: the Secret of spec.keycloak.clientSecretRef is not mounted with its keys client-id and \
                  client-secret. Create it; a pod that was made before the field was set needs a restart"
             }
+            Self::ClientAssertionMissing => {
+                "ClientAssertionMissing: the pod has no ServiceAccount token for spec.keycloak.clientAssertion, as it was made before \
+                 the field was set: restart it"
+            }
             Self::ClientRejected => {
-                "ClientRejected: the identity provider does not accept client-id and client-secret of \
-                 spec.keycloak.clientSecretRef"
+                "ClientRejected: the identity provider does not accept the client of spec.keycloak.clientSecretRef or \
+                 clientAssertion. For a Secret, compare client-id and client-secret; for an assertion, the realm's identity provider \
+                 of type Kubernetes, the client's subject and the audience"
             }
             Self::ClientNotInAudience => {
                 "ClientNotInAudience: the identity provider calls tokens inactive in whose audience the client of \
-                 spec.keycloak.clientSecretRef is not. Keycloak does so since 26.6.2: add an Audience mapper for that client to \
+                 spec.keycloak is not. Keycloak does so since 26.6.2: add an Audience mapper for that client to \
                  the clients whose tokens are refused"
             }
             Self::OpenidMissing => {

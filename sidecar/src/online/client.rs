@@ -4,27 +4,40 @@ use std::fmt;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::HeaderValue;
-use url::form_urlencoded::byte_serialize;
+use url::form_urlencoded::{Serializer, byte_serialize};
 
-/// Client id and secret, from the mounted Secret.
+use crate::auth::RawToken;
+
+/// Form parameter of RFC 7521 section 4.2 for a JWT (RFC 7523 section 2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The sidecar's client id, and how it shows that it is that client.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ClientSecret {
+pub struct Client {
     id: String,
-    header: HeaderValue,
+    proof: Proof,
 }
 
-impl fmt::Debug for ClientSecret {
+#[derive(Clone, PartialEq, Eq)]
+enum Proof {
+    /// `Authorization` of method `client_secret_basic`.
+    Basic(HeaderValue),
+    /// The `client_assertion` of RFC 7521.
+    Assertion(RawToken),
+}
+
+impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientSecret(..)")
+        f.write_str("Client(..)")
     }
 }
 
-impl ClientSecret {
-    /// From the two files; a line end behind either is no part of it.
+impl Client {
+    /// From the two files of a Secret; a line end behind either is no part of it.
     ///
     /// # Errors
     /// One is empty or no text.
-    pub fn new(id: &[u8], secret: &[u8]) -> Result<Self, String> {
+    pub fn by_secret(id: &[u8], secret: &[u8]) -> Result<Self, String> {
         let text = |bytes: &[u8], what: &str| {
             let text = String::from_utf8(bytes.to_vec()).unwrap_or_default();
             let text = text.trim_end_matches(['\r', '\n']).to_owned();
@@ -37,7 +50,17 @@ impl ClientSecret {
         let mut header =
             HeaderValue::try_from(format!("Basic {pair}")).map_err(|_| "client-id is too long".to_owned())?;
         header.set_sensitive(true);
-        Ok(Self { id, header })
+        Ok(Self { id, proof: Proof::Basic(header) })
+    }
+
+    /// The client of this id, by the token of the pod's ServiceAccount.
+    ///
+    /// # Errors
+    /// The file holds no token.
+    pub fn by_assertion(id: &str, token: &[u8]) -> Result<Self, String> {
+        let token =
+            RawToken::parse(token.trim_ascii()).map_err(|_| "client-assertion is no token".to_owned())?;
+        Ok(Self { id: id.to_owned(), proof: Proof::Assertion(token) })
     }
 
     /// The client id.
@@ -45,9 +68,20 @@ impl ClientSecret {
         &self.id
     }
 
-    /// `Authorization` of method `client_secret_basic`.
-    pub fn authorization(&self) -> HeaderValue {
-        self.header.clone()
+    /// The form and the `Authorization` of a request by this client, which consists of these parameters.
+    pub fn request(&self, parameters: &[(&str, &str)]) -> (String, Option<HeaderValue>) {
+        let mut form = Serializer::new(String::new());
+        form.extend_pairs(parameters);
+        let authorization = match &self.proof {
+            Proof::Basic(header) => Some(header.clone()),
+            Proof::Assertion(token) => {
+                form.append_pair("client_id", &self.id)
+                    .append_pair("client_assertion_type", JWT_BEARER)
+                    .append_pair("client_assertion", token.as_str());
+                None
+            }
+        };
+        (form.finish(), authorization)
     }
 }
 
@@ -57,20 +91,37 @@ mod tests {
 
     #[test]
     fn both_parts_are_encoded_before_they_are_joined() {
-        let client = ClientSecret::new(b"wiki:gate\n", "p%s w+\u{fc}\r\n".as_bytes()).unwrap();
+        let client = Client::by_secret(b"wiki:gate\n", "p%s w+\u{fc}\r\n".as_bytes()).unwrap();
         assert_eq!(client.id(), "wiki:gate");
-        let header = client.authorization();
+        let (form, header) = client.request(&[("token", "a b")]);
+        assert_eq!(form, "token=a+b");
+        let header = header.unwrap();
         let pair = header.to_str().unwrap().strip_prefix("Basic ").unwrap();
         let pair = String::from_utf8(BASE64_STANDARD.decode(pair).unwrap()).unwrap();
         assert_eq!(pair, "wiki%3Agate:p%25s+w%2B%C3%BC");
         assert!(header.is_sensitive());
-        assert_eq!(format!("{client:?}"), "ClientSecret(..)");
+        assert_eq!(format!("{client:?}"), "Client(..)");
     }
 
     #[test]
     fn half_a_credential_is_none() {
         for (id, secret) in [(&b""[..], &b"s"[..]), (b"i", b""), (b"\n", b"s"), (b"i", b"\xff")] {
-            assert!(ClientSecret::new(id, secret).is_err(), "{id:?} {secret:?}");
+            assert!(Client::by_secret(id, secret).is_err(), "{id:?} {secret:?}");
+        }
+    }
+    #[test]
+    fn an_assertion_stands_in_the_form() {
+        let client = Client::by_assertion("wiki gate", b"e30.e30.AA\n").unwrap();
+        let (form, authorization) = client.request(&[("token", "x")]);
+        assert_eq!(authorization, None);
+        let type_ = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+        assert_eq!(
+            form,
+            format!("token=x&client_id=wiki+gate&client_assertion_type={type_}&client_assertion=e30.e30.AA")
+        );
+        assert_eq!(format!("{client:?}"), "Client(..)");
+        for token in [&b""[..], b"a b", b"\xff"] {
+            assert!(Client::by_assertion("wiki", token).is_err(), "{token:?}");
         }
     }
 }

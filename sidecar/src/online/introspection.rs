@@ -3,9 +3,9 @@
 use http::StatusCode;
 use restward_crds::reason::Reason;
 use serde_json::Value;
-use url::{Url, form_urlencoded::Serializer};
+use url::Url;
 
-use super::{Refused, client::ClientSecret};
+use super::{Refused, client::Client};
 use crate::{
     auth::{
         RawToken,
@@ -20,12 +20,10 @@ use crate::{
 const OF_THE_TOKEN: [&str; 8] = ["iss", "typ", "exp", "nbf", "iat", "jti", "sid", "cnf"];
 
 /// The question.
-pub fn call(url: Url, client: &ClientSecret, token: &RawToken) -> Call {
-    let form = Serializer::new(String::new())
-        .append_pair("token", token.as_str())
-        .append_pair("token_type_hint", "access_token")
-        .finish();
-    Call { url, authorization: Some(client.authorization()), form: Some(form) }
+pub fn call(url: Url, client: &Client, token: &RawToken) -> Call {
+    let (form, authorization) =
+        client.request(&[("token", token.as_str()), ("token_type_hint", "access_token")]);
+    Call { url, authorization, form: Some(form) }
 }
 
 /// The claims of an answer that says the token is active.

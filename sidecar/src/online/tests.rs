@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    auth::{self, forge},
+    auth::{self, Possession, forge},
     digest::sha256,
     loopback::scripted::Scripted,
 };
@@ -43,12 +43,12 @@ impl Realm {
         .await;
         let base = format!("http://127.0.0.1:{}", server.port());
         let settings = forge::settings(json!({
-            "issuers": [{"host": base, "realm": "wiki", "ownClient": true}], "tokens": {"validation": "Introspection"},
+            "issuers": [{"host": base, "realm": "wiki", "ownClient": "secret"}], "tokens": {"validation": "Introspection"},
         }));
         let keys = Keys::new(&settings, None).unwrap();
         keys.refresh_unknown_kid(0).await;
         let settings = Arc::new(settings);
-        let client = ClientSecret::new(b"gate", b"secret").unwrap();
+        let client = Client::by_secret(b"gate", b"secret").unwrap();
         let online = Online::new(Arc::clone(&settings), keys.clone(), Some(client));
         Self { online, settings, keys, asked, issuer: format!("{base}/realms/wiki") }
     }
@@ -56,7 +56,8 @@ impl Realm {
     async fn ask_at(&self, jti: &str, now: UnixTime) -> Result<(), Reason> {
         let claims = forge::claims(json!({"iss": self.issuer, "jti": jti, "exp": NOW.secs() + 40}));
         let token = forge::rsa_key().token(&forge::header(), &claims);
-        let verified = auth::verify(&self.settings, &self.keys.snapshot(), &token, None, NOW).unwrap();
+        let verified =
+            auth::verify(&self.settings, &self.keys.snapshot(), &token, Possession::default(), NOW).unwrap();
         let hash = sha256(token.as_str().as_bytes());
         let answer =
             self.online.confirm(Question::Introspection, &token, &Arc::new(verified), hash, now).await;
@@ -150,15 +151,17 @@ fn what_is_asked_about_which_token() {
     let token = |jti: &str| {
         let claims = forge::claims(json!({ "jti": jti }));
         let token = forge::rsa_key().token(&forge::header(), &claims);
-        auth::verify(&forge::settings(json!({})), &forge::snapshot(), &token, None, NOW).unwrap()
+        auth::verify(&forge::settings(json!({})), &forge::snapshot(), &token, Possession::default(), NOW)
+            .unwrap()
     };
     let (light, full) = (token("onltro:1"), token("onrtro:1"));
     let table = [
-        ("Local", true, None, None),
-        ("Auto", true, Some(Question::Introspection), None),
-        ("Auto", false, None, None),
-        ("Introspection", true, Some(Question::Introspection), Some(Question::Introspection)),
-        ("UserInfo", false, Some(Question::UserInfo), Some(Question::UserInfo)),
+        ("Local", json!("secret"), None, None),
+        ("Auto", json!("secret"), Some(Question::Introspection), None),
+        ("Auto", json!({"assertion": "gate"}), Some(Question::Introspection), None),
+        ("Auto", json!(null), None, None),
+        ("Introspection", json!("secret"), Some(Question::Introspection), Some(Question::Introspection)),
+        ("UserInfo", json!(null), Some(Question::UserInfo), Some(Question::UserInfo)),
     ];
     for (validation, own_client, about_light, about_full) in table {
         let settings = forge::settings(json!({

@@ -9,6 +9,7 @@ use crate::{
     audit::{Outcome, Record},
     auth::{Permit, dpop::Shown},
     authorize::{self, Call, Subject},
+    certificate,
     config::Active,
     credential::{Kind, Presented, TokenScheme, params::AuthType},
     decide::{Action, Decision},
@@ -40,6 +41,8 @@ pub(super) struct Case<'a> {
     pub(super) presented: &'a Presented,
     pub(super) head: &'a Head,
     pub(super) route: Route,
+    /// Address at the other end of the connection.
+    pub(super) peer: IpAddr,
     /// Address of the caller.
     pub(super) client: IpAddr,
 }
@@ -111,14 +114,16 @@ impl Case<'_> {
 
     async fn authenticate(&self) -> Result<Arc<Permit>, Deny> {
         let token = self.presented.token.as_ref().ok_or(Reason::TokenMalformed)?;
-        let now = UnixTime::now();
+        let (authenticator, now) = (&self.active.authenticator, UnixTime::now());
+        let certificate =
+            certificate::of_client(self.peer, &self.head.headers, &self.active.settings.trusted_proxies);
         match &self.presented.scheme {
-            TokenScheme::Bearer => self.active.authenticator.authenticate(token, now).await,
+            TokenScheme::Bearer => authenticator.authenticate(token, certificate, now).await,
             TokenScheme::Dpop(proof) => {
                 let proof = proof.as_ref().ok_or(Reason::ProofInvalid)?;
                 let path = self.head.target.as_ref().map_err(|reason| *reason)?.raw_path();
                 let shown = Shown { proof, method: self.head.method.as_str(), path };
-                self.active.authenticator.authenticate_proven(token, shown, now).await
+                authenticator.authenticate_proven(token, shown, certificate, now).await
             }
         }
     }

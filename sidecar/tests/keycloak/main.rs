@@ -37,8 +37,10 @@ async fn everything_about_tokens() {
     tokens::scopes_roles_and_groups(&keycloak).await;
     tokens::a_second_realm(&keycloak).await;
     tokens::bound_to_a_key(&keycloak).await;
+    tokens::bound_to_a_certificate(&keycloak).await;
     validation::auto_introspects_lightweight_tokens(&keycloak).await;
     validation::introspection_sees_what_local_validation_does_not(&keycloak).await;
     validation::userinfo_wants_openid(&keycloak).await;
+    validation::the_service_account_is_the_client(&keycloak).await;
     validation::not_before_revokes_everything(&keycloak).await;
 }

@@ -99,6 +99,16 @@ impl Keycloak {
         access_token(&self.send("POST", target, &[FORM, ("DPoP", &proof)], &body).await.json())
     }
 
+    /// An access token that is bound to the certificate which a proxy says the client has.
+    pub(crate) async fn token_by_mtls(&self, client: &str, user: &str, client_cert: &str) -> String {
+        let body = format!(
+            "grant_type=password&username={user}&password={user}-password&client_id={client}&client_secret={client}-secret"
+        );
+        let headers = [FORM, ("Client-Cert", client_cert)];
+        let target = "/realms/atlassian/protocol/openid-connect/token";
+        access_token(&self.send("POST", target, &headers, &body).await.json())
+    }
+
     async fn grant(&self, realm: &str, client: &str, form: &str) -> Reply {
         let body = format!("{form}&client_id={client}&client_secret={client}-secret");
         self.send("POST", &format!("/realms/{realm}/protocol/openid-connect/token"), &[FORM], &body).await

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     realm::{Keycloak, access_token, is, outcome},
-    support::{World, eventually},
+    support::{World, eventually, keys},
 };
 
 /// A sidecar that is the client `wiki-gate` of the realm.
@@ -12,7 +12,7 @@ async fn validating(keycloak: &Keycloak, validation: &str) -> World {
     keycloak
         .world(|config| {
             config["tokens"] = json!({ "validation": validation });
-            config["issuers"][0]["ownClient"] = json!(true);
+            config["issuers"][0]["ownClient"] = json!("secret");
         })
         .await
 }
@@ -82,6 +82,42 @@ pub(crate) async fn userinfo_wants_openid(keycloak: &Keycloak) {
     let session: Value = keycloak_claims(&access_token(&login))["sid"].clone();
     keycloak.admin("DELETE", &format!("/sessions/{}", session.as_str().unwrap()), Value::Null).await;
     assert_eq!(outcome(&world, &access_token(&login)).await, is(401, "token_inactive"));
+}
+
+/// The sidecar has no secret: a cluster's issuer says which ServiceAccount its pod has, and the realm which client that is.
+pub(crate) async fn the_service_account_is_the_client(keycloak: &Keycloak) {
+    let mut world = keycloak
+        .world(|config| {
+            config["tokens"] = json!({"validation": "Introspection"});
+            config["issuers"][0]["ownClient"] = json!({"assertion": "wiki-pods"});
+        })
+        .await;
+    let cluster = world.idp.issuer();
+    let provider = json!({"alias": "cluster", "providerId": "kubernetes", "enabled": true, "config": {"issuer": cluster}});
+    keycloak.admin("PUT", "/identity-provider/instances/cluster", provider).await;
+    let service_account = "system:serviceaccount:atlassian:wiki-confluence";
+    let assertion = |subject: &str, audience: String| {
+        let now = keys::now();
+        let claims = json!({
+            "iss": cluster, "sub": subject, "aud": [audience], "iat": now, "nbf": now, "exp": now + 3600,
+            "jti": format!("{subject}-{audience}"),
+        });
+        keys::sign(keys::realm(), "k1", &claims)
+    };
+    world.mount_client_assertion(&assertion(service_account, keycloak.issuer("atlassian"))).await;
+    let token = keycloak.token("wiki-rich", "alice").await;
+    assert_eq!(outcome(&world, &token).await, is(200, "alice"));
+    // Each token is asked about once in a while: a new one for each question.
+    for (subject, audience) in [
+        ("system:serviceaccount:atlassian:other", keycloak.issuer("atlassian")),
+        (service_account, keycloak.issuer("other")),
+    ] {
+        world.mount_client_assertion(&assertion(subject, audience)).await;
+        let token = keycloak.token("wiki-rich", "bob").await;
+        assert_eq!(outcome(&world, &token).await, is(503, "validation_unavailable"), "{subject}");
+        let advisories = world.status().await["advisories"].to_string();
+        assert!(advisories.contains("ClientRejected: "), "{advisories}");
+    }
 }
 
 fn keycloak_claims(token: &str) -> Value {

@@ -27,6 +27,7 @@ mod keys;
 mod leaks;
 mod metadata;
 mod modes;
+mod mtls;
 mod online;
 mod paths;
 mod streams;

@@ -10,7 +10,7 @@ const API: &str = "/rest/api/content";
 async fn validating(validation: &str) -> World {
     World::with(|config| {
         config["tokens"] = json!({ "validation": validation });
-        config["issuers"][0]["ownClient"] = json!(true);
+        config["issuers"][0]["ownClient"] = json!("secret");
     })
     .await
 }
@@ -188,6 +188,31 @@ async fn the_sidecars_own_credentials_are_needed_reloaded_and_never_shown() {
         assert!(!everything.contains(secret), "{secret}");
     }
     assert!(!everything.contains(&format!("{CLIENT_ID}:")));
+}
+
+#[tokio::test]
+async fn a_token_of_the_service_account_stands_for_the_secret() {
+    let mut world = World::with(|config| {
+        config["tokens"] = json!({"validation": "Introspection"});
+        config["issuers"][0]["ownClient"] = json!({"assertion": "wiki-pods"});
+    })
+    .await;
+    // The Secret of another time is mounted still, and is not the one to use.
+    assert_eq!(world.status().await["identityProvider"]["reason"], "ClientNotAccepted");
+    assert_eq!(outcome(&world, &world.idp.token("alice")).await, is(503, "validation_unavailable"));
+    let advisories = world.status().await["advisories"].to_string();
+    assert!(advisories.contains("ClientAssertionMissing: "), "{advisories}");
+
+    for assertion in ["e30.e30.Zmlyc3Q", "e30.e30.cmVuZXdlZA"] {
+        world.mount_client_assertion(assertion).await;
+        assert_eq!(outcome(&world, &world.idp.token("alice")).await, is(200, "alice"));
+        let (_, authorization, form) = world.idp.online(|online| online.asked.pop()).unwrap();
+        assert_eq!(authorization, "");
+        assert!(form.contains("&client_id=wiki-pods&client_assertion_type=urn%3Aietf"), "{form}");
+        assert!(form.ends_with(&format!("&client_assertion={assertion}")), "{form}");
+        let everything = format!("{}{}", world.status().await, logs::text());
+        assert!(!everything.contains(assertion));
+    }
 }
 
 #[tokio::test]

@@ -151,6 +151,12 @@ impl World {
         self.reconfigure(|_| {}).await;
     }
 
+    /// Mounts a token by which the sidecar shows that it is a client, and writes the configuration anew.
+    pub(crate) async fn mount_client_assertion(&mut self, token: &str) {
+        *self.directory.client_assertion.lock().unwrap() = Some(token.to_owned());
+        self.reconfigure(|_| {}).await;
+    }
+
     /// Writes another configuration file, whatever is in it.
     pub(crate) fn write_config(&self, text: &str) {
         self.directory.write(text);
@@ -200,6 +206,8 @@ struct Directory {
     generation: AtomicUsize,
     /// Secret of the sidecar's client at the identity provider, when it is mounted.
     client_secret: Mutex<Option<String>>,
+    /// The token that it may show instead, when it is mounted.
+    client_assertion: Mutex<Option<String>>,
 }
 
 impl Directory {
@@ -212,6 +220,7 @@ impl Directory {
             path,
             generation: AtomicUsize::new(0),
             client_secret: Mutex::new(Some(CLIENT_SECRET.to_owned())),
+            client_assertion: Mutex::default(),
         }
     }
 
@@ -225,6 +234,9 @@ impl Directory {
         if let Some(secret) = self.client_secret.lock().unwrap().as_deref() {
             std::fs::write(directory.join(names::FILE_CLIENT_ID), CLIENT_ID).unwrap();
             std::fs::write(directory.join(names::FILE_CLIENT_SECRET), secret).unwrap();
+        }
+        if let Some(token) = self.client_assertion.lock().unwrap().as_deref() {
+            std::fs::write(directory.join(names::FILE_CLIENT_ASSERTION), token).unwrap();
         }
         let link = self.path.join("..data_tmp");
         std::os::unix::fs::symlink(&generation, &link).unwrap();

@@ -29,6 +29,8 @@ build_programs() {
   link_programs
 }
 
+forget_go_caches() { rm -rf "$GO_CACHES"; }
+
 build_program() {
   local name=$1 version=$2 module=$3 package=$4
   local folder=$CLUSTER_DIR/build/$module
@@ -37,15 +39,20 @@ build_program() {
   go_build "$folder" "$CACHE/bin/$name-$version" "$(version_flags "$module" "$version")" "$package"
 }
 
+# Go's caches of modules and compiled packages while programs are built: gigabytes that nobody needs afterwards. A build that
+# was broken off goes on from them.
+GO_CACHES=$CACHE/go
+
 # go_build FOLDER TARGET LDFLAGS PACKAGE: a static program, put in place only when whole.
-# GOTOOLCHAIN=local: never fetch another Go. -p 2: the machine may be small and shared.
+# GOTOOLCHAIN=local: never fetch another Go. -p 2: the machine may be small and shared. Without DWARF the compiled packages
+# take half the disk. -modcacherw: else the modules cannot be removed.
 go_build() {
   local folder=$1 target=$2 ldflags=$3 package=$4
   mkdir -p "$(dirname "$target")"
   (
     cd "$folder" || exit
-    env CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off GOFLAGS='' \
-      go build -p 2 -trimpath -buildvcs=false -ldflags "-s -w $ldflags" -o "$target.new" "$package"
+    env CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off GOFLAGS=-modcacherw GOCACHE="$GO_CACHES/build" GOMODCACHE="$GO_CACHES/mod" \
+      go build -p 2 -gcflags=all=-dwarf=false -trimpath -buildvcs=false -ldflags "-s -w $ldflags" -o "$target.new" "$package"
   )
   mv "$target.new" "$target"
 }

@@ -5,10 +5,13 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::RestApiAuthPolicyStatus;
+use super::{
+    issuers::{Keycloak, OpenIdIssuerSpec},
+    status::RestApiAuthPolicyStatus,
+};
 use crate::sidecar::{
     config::{AnonymousPaths, Credentials, Timeouts},
-    terms::{Audit, Authorities, Mode, Scheme, ServiceAccount, Switch},
+    terms::{Audit, Mode, Scheme, ServiceAccount, Switch},
     tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
 };
 use crate::sidecar::{
@@ -49,8 +52,8 @@ use crate::text::GoDuration;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[x_kube(validation = ("self.tokens.validation != 'Introspection' || has(self.keycloak.clientSecretRef)",
-    "tokens.validation: Introspection needs a client that may ask: set keycloak.clientSecretRef"))]
+#[x_kube(validation = ("self.tokens.validation != 'Introspection' || has(self.keycloak.clientSecretRef) || has(self.keycloak.clientAssertion)",
+    "tokens.validation: Introspection needs a client that may ask: set keycloak.clientSecretRef or clientAssertion"))]
 pub struct RestApiAuthPolicySpec {
     /// Pods of this namespace that the policy protects. Must not be empty. On the official chart:
     /// `matchLabels: {app.kubernetes.io/name: confluence}`. It must not match Synchrony.
@@ -70,6 +73,8 @@ pub struct RestApiAuthPolicySpec {
     pub mode: Mode,
 
     /// The Keycloak realm whose tokens are accepted.
+    #[x_kube(validation = ("!(has(self.clientSecretRef) && has(self.clientAssertion))",
+        "keycloak takes clientSecretRef or clientAssertion, not both"))]
     pub keycloak: Keycloak,
 
     /// Further issuers whose tokens are accepted: other realms of Keycloak, or any OpenID Connect issuer whose access
@@ -109,7 +114,9 @@ pub struct RestApiAuthPolicySpec {
     /// Whose `X-Forwarded-For` is believed when the caller's address counts, in `rules`, `rateLimits` and audit lines.
     /// Default: nobody's.
     #[serde(default)]
-    #[x_kube(validation = ("!(has(self.hops) && has(self.cidrs))", "trustedProxies takes hops or cidrs, not both"))]
+    #[x_kube(validation = ("!(has(self.hops) && has(self.cidrs))", "trustedProxies takes hops or cidrs, not both"),
+        validation = ("!has(self.clientCertificateHeader) || has(self.cidrs)",
+            "clientCertificateHeader is believed of known proxies only: set trustedProxies.cidrs"))]
     pub trusted_proxies: TrustedProxies,
 
     /// Password logins on the REST API.
@@ -163,116 +170,6 @@ pub struct RestApiAuthPolicySpec {
 
 fn default_username_attribute() -> String {
     "preferred_username".into()
-}
-
-/// A Keycloak realm.
-#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Keycloak {
-    /// Host name or base URL under which clients reach Keycloak: what stands in front of `/realms/`, such as
-    /// `sso.example.com` or `https://sso.example.com/auth`. Without a path both `/realms` and `/auth/realms` are tried.
-    /// `http://` is accepted and reported as `PlainHttp`.
-    #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = ("self.matches('^(https?://)?[^/?#@\\\\s]+(/[^?#@\\\\s]*)?$') && (!self.contains('://') || self.startsWith('https://') || self.startsWith('http://'))",
-        "host must be a host name or a base URL such as https://sso.example.com/auth, without user name, query or fragment"))]
-    pub host: String,
-
-    /// Name of the realm.
-    #[schemars(length(min = 1, max = 255))]
-    #[x_kube(validation = ("self.matches('^[^/?#%;\\\\\\\\\\\\s]+$') && self != '.' && self != '..'",
-        "realm must be the realm's name as in its URL, without slashes or blanks"))]
-    pub realm: String,
-
-    /// Scheme, host and port under which pods reach Keycloak, when they cannot reach `host`, such as
-    /// `https://keycloak.sso.svc:8443`. The path of `host` is kept.
-    #[serde(rename = "backchannelURL", default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = ("self.matches('^https?://[^/?#@\\\\s]+/?$')",
-        "backchannelURL must be scheme, host and port only, such as https://keycloak.sso.svc:8443; the path of host is kept"))]
-    pub backchannel_url: Option<String>,
-
-    /// Accepted values of the `iss` claim, exactly. Default: the issuer that discovery names, which must be the realm's
-    /// URL below `host`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 1024)))]
-    pub accepted_issuers: Vec<String>,
-
-    /// The client as which the sidecar asks the realm about tokens, for `tokens.validation`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_secret_ref: Option<ClientSecretRef>,
-
-    /// ConfigMaps of this namespace with the certificate authorities (PEM) that sign Keycloak's certificate. When given,
-    /// no others are trusted. Default: the public ones.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
-    pub ca_certificate_refs: Vec<CaCertificateRef>,
-}
-
-/// A Secret with the keys `client-id` and `client-secret`. It is mounted into the sidecar by name and read by nobody else;
-/// the names of the keys are fixed, so that a policy cannot send other Secrets of the namespace to a host of its choice.
-#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClientSecretRef {
-    /// Name of the Secret, in the policy's namespace.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-}
-
-/// A ConfigMap with PEM certificates.
-#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CaCertificateRef {
-    /// Name of the ConfigMap, in the policy's namespace.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// Key in the ConfigMap. Default: `ca.crt`.
-    #[serde(default = "default_ca_key")]
-    #[schemars(length(min = 1, max = 253))]
-    pub key: String,
-}
-
-fn default_ca_key() -> String {
-    "ca.crt".into()
-}
-
-/// An OpenID Connect issuer. Its tokens name Confluence users as those of `keycloak` do, so whoever can make users there
-/// can be anybody here.
-#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct OpenIdIssuerSpec {
-    /// The `iss` of its tokens, exactly, such as `https://login.example.com/realms/partners`.
-    #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = ("self.matches('^https?://[^/?#@\\\\s]+(/[^?#@\\\\s]*)?$')",
-        "issuer must be a URL such as https://login.example.com, without user name, query or fragment"))]
-    pub issuer: String,
-    /// Its discovery document. Default: `.well-known/openid-configuration` below `issuer`.
-    #[serde(rename = "discoveryURL", default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024))]
-    pub discovery_url: Option<String>,
-    /// Scheme, host and port under which pods reach it, when they cannot reach its own.
-    #[serde(rename = "backchannelURL", default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024))]
-    pub backchannel_url: Option<String>,
-    /// Accepted audiences (`aud`): one must match exactly. Not optional, as an issuer has clients that are not meant for
-    /// Confluence.
-    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 1024)))]
-    pub audiences: Vec<String>,
-    /// Client ids that may call (`azp`). Default: any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 128), inner(length(min = 1, max = 255)))]
-    pub authorized_parties: Vec<String>,
-    /// Claim that names the user. Default: `usernameAttribute` of the policy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
-    pub username_attribute: Option<String>,
-    /// Clients of this issuer whose own tokens act as a Confluence user; those of the policy are of `keycloak` alone.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 128))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["client".into()]))]
-    pub service_accounts: Vec<ServiceAccount>,
-    /// Whose certificates are trusted. Default: those of the public authorities.
-    #[serde(default)]
-    pub certificate_authorities: Authorities,
 }
 
 /// Password logins: the Basic header in any spelling, `os_username` and `os_password`, and the bodies of XML-RPC and SOAP.

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::{
     super::{
-        config::{Issuer, OpenIdIssuer},
+        config::{Issuer, OpenIdIssuer, OwnClient},
         settings::{IssuerSettings, IssuerSource, discovery_below},
     },
     Errors, parse_accounts, parse_username_attribute,
@@ -43,6 +43,9 @@ pub(super) fn keycloak(
         ("authorizedParties", &authorized_parties),
     ] {
         no_empty_entry(&at(name), list, errors);
+    }
+    if let Some(OwnClient::Assertion(client)) = &own_client {
+        errors.require(!client.is_empty(), &at("ownClient"), "must name a client");
     }
     Some(IssuerSettings {
         source: IssuerSource::Keycloak { base: base?, realm },
@@ -105,7 +108,7 @@ pub(super) fn open_id(
         audiences,
         authorized_parties,
         own_ca,
-        own_client: false,
+        own_client: None,
         last_known: None,
     })
 }

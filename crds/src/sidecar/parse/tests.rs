@@ -109,6 +109,18 @@ fn every_bad_optional_member_is_named() {
         ("", "trustedProxies", json!({"cidrs": ["0.0.0.0/0"]}), "trustedProxies.cidrs"),
         ("", "trustedProxies", json!({"cidrs": ["10.0.0.1"], "hops": 1}), "trustedProxies"),
         ("", "trustedProxies", json!({"hops": 0}), "trustedProxies.hops"),
+        (
+            "",
+            "trustedProxies",
+            json!({"hops": 1, "clientCertificateHeader": "Client-Cert"}),
+            "trustedProxies.clientCertificateHeader",
+        ),
+        (
+            "",
+            "trustedProxies",
+            json!({"cidrs": ["10.0.0.0/8"], "clientCertificateHeader": "a b"}),
+            "trustedProxies.clientCertificateHeader",
+        ),
         ("", "rateLimits", json!([{"key": "User", "requests": 0, "period": "1s"}]), "rateLimits[0].requests"),
         ("", "rateLimits", json!([{"key": "User", "requests": 1, "period": "2h"}]), "rateLimits[0].period"),
         ("upstream", "contextPath", json!("confluence"), "upstream.contextPath"),

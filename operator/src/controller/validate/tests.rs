@@ -1,5 +1,5 @@
 use restward_crds::{api::v1alpha1::CaCertificateRef, sidecar::terms::Switch};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
@@ -73,7 +73,7 @@ fn the_rules_for_tokens_reach_the_sidecar() {
     let settings = validate(&policy(json!({ "tokens": tokens })), &observed()).unwrap().settings;
     assert_eq!(settings.issuers[0].audiences, ["wiki"]);
     assert_eq!(settings.issuers[0].authorized_parties, ["app"]);
-    assert!(!settings.issuers[0].own_client);
+    assert!(settings.issuers[0].own_client.is_none());
     let rules = json!({"algorithms": ["ES256"], "clockSkew": "5s", "required": tokens["required"]});
     let rules: TokenRules = serde_json::from_value(rules).unwrap();
     assert_eq!(settings.tokens.algorithms, rules.algorithms);
@@ -91,8 +91,26 @@ fn introspection_needs_a_client_whose_secret_is_mounted_by_name() {
     );
     let keycloak = json!({"host": "h", "realm": "r", "clientSecretRef": {"name": "gate"}});
     let with = validate(&policy(json!({ "tokens": tokens, "keycloak": keycloak })), &observed()).unwrap();
-    assert!(with.settings.issuers[0].own_client);
+    assert_eq!(with.settings.issuers[0].own_client, Some(OwnClient::Secret));
     assert_eq!(with.candidate.client_secret.as_deref(), Some("gate"));
+}
+
+#[test]
+fn an_assertion_is_for_the_realm() {
+    let of = |keycloak: Value| {
+        let validated = validate(&policy(json!({ "keycloak": keycloak })), &observed()).unwrap();
+        assert_eq!(validated.settings.issuers[0].own_client, Some(OwnClient::Assertion("gate".into())));
+        assert_eq!(validated.candidate.client_secret, None);
+        validated.candidate.client_assertion_audience.unwrap()
+    };
+    let gate = json!({"clientID": "gate"});
+    let plain = json!({"host": "sso.example.com/auth", "realm": "r", "clientAssertion": gate});
+    assert_eq!(of(plain), "https://sso.example.com/auth/realms/r");
+    let known = "https://sso.example.com/realms/r";
+    let named = json!({"host": "kc.svc", "realm": "r", "clientAssertion": gate, "acceptedIssuers": [known]});
+    assert_eq!(of(named), known);
+    let own = json!({"clientID": "gate", "audience": "sso"});
+    assert_eq!(of(json!({"host": "h", "realm": "r", "clientAssertion": own})), "sso");
 }
 
 #[test]

@@ -42,18 +42,18 @@ const NOW: UnixTime = UnixTime::from_secs(1_764_000_000);
 #[tokio::test]
 async fn an_unknown_key_is_asked_for_once_and_then_known() {
     let (authenticator, iss) = authenticator(|| publishing("k1")).await;
-    assert!(authenticator.authenticate(&token(&iss, "k1", NOW.secs() + 60), NOW).await.is_ok());
-    let unknown = authenticator.authenticate(&token(&iss, "k9", NOW.secs() + 60), NOW).await;
+    assert!(authenticator.authenticate(&token(&iss, "k1", NOW.secs() + 60), None, NOW).await.is_ok());
+    let unknown = authenticator.authenticate(&token(&iss, "k9", NOW.secs() + 60), None, NOW).await;
     assert_eq!(unknown, Err(Reason::KeyUnknown.into()));
 }
 
 #[tokio::test]
 async fn who_cannot_be_asked_does_not_make_a_token_invalid() {
     let (authenticator, iss) = authenticator(|| (503, vec![], String::new())).await;
-    let answer = authenticator.authenticate(&token(&iss, "k1", NOW.secs() + 60), NOW).await;
+    let answer = authenticator.authenticate(&token(&iss, "k1", NOW.secs() + 60), None, NOW).await;
     assert_eq!(answer, Err(Reason::KeysUnavailable.into()));
     // A token of another issuer is wrong whatever the provider says.
-    let foreign = authenticator.authenticate(&token("https://other", "k1", NOW.secs() + 60), NOW).await;
+    let foreign = authenticator.authenticate(&token("https://other", "k1", NOW.secs() + 60), None, NOW).await;
     assert_eq!(foreign, Err(Reason::IssuerMismatch.into()));
 }
 
@@ -61,11 +61,11 @@ async fn who_cannot_be_asked_does_not_make_a_token_invalid() {
 async fn a_remembered_verdict_ends_with_the_token() {
     let (authenticator, iss) = authenticator(|| publishing("k1")).await;
     let token = token(&iss, "k1", NOW.secs() + 60);
-    let first = authenticator.authenticate(&token, NOW).await.unwrap();
-    let second = authenticator.authenticate(&token, NOW).await.unwrap();
+    let first = authenticator.authenticate(&token, None, NOW).await.unwrap();
+    let second = authenticator.authenticate(&token, None, NOW).await.unwrap();
     assert!(Arc::ptr_eq(&first, &second), "remembered");
     let later = UnixTime::from_secs(NOW.secs() + 90);
-    assert_eq!(authenticator.authenticate(&token, later).await, Err(Reason::TokenExpired.into()));
+    assert_eq!(authenticator.authenticate(&token, None, later).await, Err(Reason::TokenExpired.into()));
 }
 
 #[tokio::test]
@@ -75,11 +75,11 @@ async fn a_remembered_verdict_ends_with_its_key() {
     let (authenticator, iss) =
         authenticator(move || publishing(if now.load(Ordering::SeqCst) == 0 { "k1" } else { "k2" })).await;
     let (old, new) = (token(&iss, "k1", NOW.secs() + 60), token(&iss, "k2", NOW.secs() + 60));
-    assert!(authenticator.authenticate(&old, NOW).await.is_ok());
+    assert!(authenticator.authenticate(&old, None, NOW).await.is_ok());
     phase.store(1, Ordering::SeqCst);
     tokio::time::pause();
     tokio::time::advance(std::time::Duration::from_secs(10)).await;
     tokio::time::resume();
-    assert!(authenticator.authenticate(&new, NOW).await.is_ok());
-    assert_eq!(authenticator.authenticate(&old, NOW).await, Err(Reason::KeyUnknown.into()));
+    assert!(authenticator.authenticate(&new, None, NOW).await.is_ok());
+    assert_eq!(authenticator.authenticate(&old, None, NOW).await, Err(Reason::KeyUnknown.into()));
 }

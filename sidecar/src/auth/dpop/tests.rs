@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::auth::{
-    Permit, Refusal, authenticate,
+    Permit, Possession, Refusal, authenticate,
     checks::testing::NOW,
     forge::{self, ForgeKey},
     verify,
@@ -43,7 +43,7 @@ fn check(token: &RawToken, proof: &RawToken) -> Result<Proof, Reason> {
 
 fn accept(token: &RawToken, proof: Option<&Proof>) -> Result<Permit, Reason> {
     let keys = forge::snapshot();
-    let verified = verify(&settings(), &keys, token, proof, NOW);
+    let verified = verify(&settings(), &keys, token, Possession::new(proof, None), NOW);
     match verified.and_then(|verified| Ok(verified.permit(&settings(), &keys, NOW)?)) {
         Ok(permit) => Ok(permit),
         Err(Refusal::Deny(deny)) => Err(deny.reason),
@@ -154,7 +154,7 @@ fn a_proof_is_signed_by_the_public_key_in_its_header() {
     // The token itself is no proof, and the proof no token.
     assert_eq!(check(&token, &token), Err(Reason::ProofInvalid));
     let as_token = proof(&key, &token, json!({}), json!({}));
-    assert!(verify(&settings(), &forge::snapshot(), &as_token, None, NOW).is_err());
+    assert!(verify(&settings(), &forge::snapshot(), &as_token, Possession::default(), NOW).is_err());
 }
 
 #[test]

@@ -10,10 +10,12 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
 use openssl::{
+    asn1::Asn1Time,
     hash::MessageDigest,
     pkey::{PKey, Private, Public},
     rsa::Rsa,
     sign::Signer,
+    x509::X509,
 };
 use serde_json::{Value, json};
 
@@ -53,6 +55,16 @@ pub(crate) fn jwk(key: &Key, kid: &str) -> Value {
 
 pub(crate) fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+}
+
+/// A self-signed certificate of this key, in DER.
+pub(crate) fn certificate(key: &Key) -> Vec<u8> {
+    let mut builder = X509::builder().unwrap();
+    builder.set_pubkey(key).unwrap();
+    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    builder.sign(key, MessageDigest::sha256()).unwrap();
+    builder.build().to_der().unwrap()
 }
 
 /// The name of a key by its content (RFC 7638).
