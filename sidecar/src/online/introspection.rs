@@ -34,6 +34,7 @@ pub fn read(reply: &Reply, token: &Claims) -> Result<Claims, Refused> {
     match reply.status {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(Refused::ClientRejected),
+        StatusCode::BAD_REQUEST if blames_the_client(&reply.body) => return Err(Refused::ClientRejected),
         _ => return Err(Refused::Unexpected),
     }
     let mut answer = json::object(&reply.body).map_err(|_| Refused::Unexpected)?;
@@ -59,6 +60,12 @@ pub fn read(reply: &Reply, token: &Claims) -> Result<Claims, Refused> {
         // About another token: some cache between us has mixed up two answers.
         Err(Refused::Unexpected)
     }
+}
+
+/// RFC 6749 section 5.2: a client that is not who it says may be answered by 400 too, as Keycloak does for assertions.
+fn blames_the_client(body: &[u8]) -> bool {
+    let error = json::object(body).ok().and_then(|answer| answer.get("error").cloned());
+    matches!(error.as_ref().and_then(Value::as_str), Some("invalid_client" | "unauthorized_client"))
 }
 
 /// An answer names the client in `client_id` for every token, whereas in a token of Keycloak that claim is the mark of the
@@ -117,6 +124,9 @@ mod tests {
             (401, good.clone(), Refused::ClientRejected),
             (403, good.clone(), Refused::ClientRejected),
             (429, good, Refused::Unexpected),
+            (400, r#"{"error":"invalid_client"}"#.to_owned(), Refused::ClientRejected),
+            (400, r#"{"error":"invalid_request"}"#.to_owned(), Refused::Unexpected),
+            (400, "invalid_client".to_owned(), Refused::Unexpected),
         ];
         for (status, body, want) in table {
             assert_eq!(told(status, &body, &token), Err(want), "{status} {body}");

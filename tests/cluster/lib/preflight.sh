@@ -26,7 +26,7 @@ announce() {
   say "  installs (apt): ${packages[*]:-nothing, all there}"
   say "  builds (Go):    ${programs[*]:-nothing, all in $CACHE/bin}"
   if [ "${#programs[@]}" -gt 0 ]; then
-    say "  takes:          about 15 minutes on 2 cores, 3 GiB of memory while building, 8 GiB of disk with Go's caches; later runs under a minute"
+    say "  takes:          about 15 minutes on 2 cores, 3 GiB of memory while building, 6 GiB of disk while building; later runs under a minute"
     command -v go >/dev/null || die "Go is needed to build Kubernetes and is not on the PATH (Debian: apt-get install golang, 1.26 or newer)"
   else
     say "  takes:          under a minute"
