@@ -38,6 +38,11 @@ async fn a_bound_token_counts_with_a_fresh_proof_only() {
     assert_eq!(arrived.header("dpop"), None);
     assert!(arrived.all("authorization").iter().all(|value| value.starts_with("OAuth ")));
 
+    // The token is remembered now: with its key, and neither without one nor with another.
+    assert_eq!(show(&world, "Bearer", &token, &[]).await.reason(), "proof_required");
+    let strangers = keys::proof(keys::realm(), "GET", &format!("{URL}{API}"), Some(&token));
+    assert_eq!(show(&world, "DPoP", &token, &[&strangers]).await.reason(), "proof_invalid");
+
     let used = proof("GET", API, &token);
     assert_eq!(show(&world, "DPoP", &token, &[&used]).await.status, 200);
     let again = show(&world, "DPoP", &token, &[&used]).await;
