@@ -40,8 +40,9 @@ use verdict::{Findings, Verdict};
 
 /// Between two looks. The pod is unready within this and three readiness probes (5 s each).
 const EVERY: Duration = Duration::from_secs(10);
-/// What does not speak HTTP is left alone for this long: Hazelcast and others log each such connection.
-const LEAVE_ALONE: Duration = Duration::from_mins(5);
+/// A socket that does not speak HTTP is left alone for this long: Hazelcast, Tomcat's shutdown port and others log each
+/// such connection. A new socket at the same address is asked at once.
+const LEAVE_ALONE: Duration = Duration::from_hours(1);
 /// For one look.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// After this a result is too old to be believed.
