@@ -13,6 +13,8 @@ pub enum ConditionType {
     Injected,
     /// Every sidecar runs the configuration of this generation.
     ConfigCurrent,
+    /// Nobody reaches Confluence around the sidecar, as each sidecar has verified for its pod.
+    Enforced,
     /// The identity provider answers and its keys are known.
     IdentityProviderReachable,
     /// Confluence accepts the users that the sidecar names.
@@ -23,11 +25,12 @@ pub enum ConditionType {
 
 impl ConditionType {
     /// All condition types, in the order of status.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Accepted,
         Self::Programmed,
         Self::Injected,
         Self::ConfigCurrent,
+        Self::Enforced,
         Self::IdentityProviderReachable,
         Self::UpstreamTrusted,
         Self::Ready,
@@ -40,6 +43,7 @@ impl ConditionType {
             Self::Programmed => "Programmed",
             Self::Injected => "Injected",
             Self::ConfigCurrent => "ConfigCurrent",
+            Self::Enforced => "Enforced",
             Self::IdentityProviderReachable => "IdentityProviderReachable",
             Self::UpstreamTrusted => "UpstreamTrusted",
             Self::Ready => "Ready",
@@ -121,6 +125,24 @@ condition_reasons! {
         /// Some sidecars refuse the configuration and keep the last good one; the message has the cause.
         Rejected,
         /// Some sidecars do not say what they run; the message names their pods.
+        Unreachable,
+    }
+}
+
+condition_reasons! {
+    /// Reasons of `Enforced`.
+    EnforcedReason {
+        /// Every sidecar has looked for a way around itself and found none.
+        Verified,
+        /// No sidecar runs yet, or some have not looked yet.
+        Pending,
+        /// Confluence answers on another way than through the sidecar; the message names pods and ports.
+        BypassDetected,
+        /// Some selected pods have no sidecar; condition `Injected` has more.
+        NotInjected,
+        /// Some sidecars cannot look; the message has the cause.
+        Unverifiable,
+        /// Some sidecars do not say what they found; the message names their pods.
         Unreachable,
     }
 }

@@ -74,6 +74,7 @@ fn rules_accept_what_makes_sense() {
         json!({"trustedProxies": {"cidrs": ["10.0.0.0/8"], "clientCertificateHeader": "Client-Cert"}}),
         json!({"issuers": [{"issuer": "https://login.example.com/realms/partners", "audiences": ["wiki"]}]}),
         json!({"externalURLs": ["https://wiki.example.com", "http://wiki.example.com:8080/"]}),
+        json!({"allowedListeners": [{"port": 5701, "reason": "Hazelcast"}, {"port": 9999}]}),
     ] {
         assert_eq!(broken(&spec), "", "{spec}");
     }
@@ -106,6 +107,7 @@ fn rules_refuse_the_rest_and_say_why() {
             "externalURLs are scheme, host and port",
         ),
         (json!({"externalURLs": ["https://wiki example.com"]}), "externalURLs are scheme, host and port"),
+        (json!({"allowedListeners": [{"port": 5701}, {"port": 18090}]}), "18090 is Tomcat's own port"),
         (json!({"upstream": {"contextPath": "wiki"}}), "contextPath must be empty or start with a slash"),
         (json!({"serviceAccounts": [{"client": "*", "username": "u"}]}), "serviceAccounts take no wildcards"),
     ];

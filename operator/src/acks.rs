@@ -1,12 +1,21 @@
 //! What the sidecars say about themselves: their status endpoint, asked by the operator, proven by the policy's status key.
 
-use std::time::Duration;
+mod heard;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt, stream};
 use reqwest::{Client, redirect};
-use restward_crds::{names, sidecar::status::SidecarStatus};
+use restward_crds::{
+    names,
+    sidecar::status::{SidecarStatus, Verification},
+};
 
 use crate::keys::{self, PolicyKeys};
+use heard::Heard;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Sidecars that are asked at the same time.
@@ -21,6 +30,8 @@ pub struct Ack {
     pub pod: String,
     /// Its status; `None` when it did not answer, or not with a proof that it is this policy's sidecar.
     pub status: Option<SidecarStatus>,
+    /// What it says about ways around it; of one that does not answer, what it said a moment ago.
+    pub verification: Option<Verification>,
 }
 
 impl Ack {
@@ -40,6 +51,7 @@ impl Ack {
 pub struct Acks {
     client: Client,
     port: u16,
+    heard: Arc<Mutex<Heard>>,
 }
 
 impl Acks {
@@ -50,7 +62,7 @@ impl Acks {
     pub fn new(port: u16) -> Result<Self, reqwest::Error> {
         let client =
             Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(PATIENCE).build()?;
-        Ok(Self { client, port })
+        Ok(Self { client, port, heard: Arc::default() })
     }
 
     /// Asks each of `pods` (name and address).
@@ -61,11 +73,28 @@ impl Acks {
                 if status.is_none() {
                     tracing::debug!(pod.name = %pod, "the sidecar gave no valid status");
                 }
-                Ack { pod, status }
+                let verification = self.verification(&pod, ip, policy_uid, status.as_ref());
+                Ack { pod, status, verification }
             })
             .buffered(AT_ONCE)
             .collect()
             .await
+    }
+
+    fn verification(
+        &self,
+        pod: &str,
+        ip: String,
+        policy_uid: &str,
+        status: Option<&SidecarStatus>,
+    ) -> Option<Verification> {
+        let (key, now) = ((policy_uid.to_owned(), pod.to_owned(), ip), Instant::now());
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(status) = status else { return heard.last(&key, now) };
+        if let Some(said) = &status.verification {
+            heard.note(key, said, now);
+        }
+        status.verification.clone()
     }
 
     async fn ask(&self, ip: &str, policy_uid: &str, keys: &PolicyKeys) -> Option<SidecarStatus> {

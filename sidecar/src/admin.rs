@@ -13,12 +13,15 @@ use crate::{
     forward::{Body, full},
     metrics::{Metrics, State},
     probes, status,
+    verify::Verifier,
 };
 
 /// What the admin port shows.
 pub struct Admin {
     /// The configuration in force.
     pub store: Arc<Store>,
+    /// Whether there is a way around the sidecar.
+    pub verifier: Arc<Verifier>,
     /// The numbers.
     pub metrics: Arc<Metrics>,
     /// Port of Tomcat on loopback.
@@ -36,7 +39,7 @@ impl Admin {
         }
         match request.uri().path() {
             "/livez" => self.started("alive"),
-            "/readyz" => self.started("ready"),
+            "/readyz" => self.ready(),
             "/metrics" => self.metrics(),
             "/status" => self.status(request.uri().query().unwrap_or_default()),
             path => match path.strip_prefix(names::PROBES_PATH) {
@@ -46,8 +49,16 @@ impl Admin {
         }
     }
 
-    /// Started is ready: configuration parsed, ports bound. Neither Keycloak nor the application link nor the clock
-    /// may take the wiki's pages down. Later configurations do not matter here: the last good one stays.
+    /// Started, and no way around the sidecar is known where the policy shuts such a pod. Neither Keycloak nor the
+    /// application link nor the clock may take the wiki's pages down.
+    fn ready(&self) -> Response<Body> {
+        match self.verifier.blocks() {
+            Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready; {why}\n")),
+            None => self.started("ready"),
+        }
+    }
+
+    /// Configuration parsed, ports bound. Later configurations do not matter here: the last good one stays.
     fn started(&self, word: &str) -> Response<Body> {
         match (self.store.active(), self.store.rejected()) {
             (Some(_), None) => text(StatusCode::OK, format!("{word}\n")),
@@ -83,7 +94,8 @@ impl Admin {
                 "ask for /status?nonce=<16 to 128 lower-case hexadecimal digits>\n",
             );
         };
-        let (Some(status), Some(active)) = (status::of(&self.store), self.store.active()) else {
+        let (Some(status), Some(active)) = (status::of(&self.store, &self.verifier), self.store.active())
+        else {
             return text(StatusCode::SERVICE_UNAVAILABLE, "not started\n");
         };
         let body = serde_json::to_vec(&status).unwrap_or_default();

@@ -15,6 +15,7 @@ use crate::{
     metrics::Metrics,
     request::Gate,
     server,
+    verify::{NetworkSource, Verifier},
 };
 
 /// How long requests in flight may take after the signal to stop; below the 25 s that the official chart grants.
@@ -26,6 +27,8 @@ pub struct Options {
     pub pod: PodSettings,
     /// Directory of its configuration.
     pub config_dir: PathBuf,
+    /// Shows the pod's network.
+    pub network: NetworkSource,
     /// Where audit lines go.
     pub audit: Audit,
 }
@@ -68,12 +71,14 @@ pub struct Running {
 /// Starts everything on bound ports.
 ///
 /// # Errors
-/// A listener has no address.
+/// A listener has no address, or no HTTP client could be made.
 pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
-    let Options { pod, config_dir, audit } = options;
+    let Options { pod, config_dir, network, audit } = options;
     let metrics = Arc::new(Metrics::default());
     let upstream_port = pod.upstream_port;
     let store = Arc::new(Store::new(config_dir, pod, Arc::clone(&metrics)));
+    let verifier = Verifier::new(Arc::clone(&store), Arc::clone(&metrics), network);
+    let verifier = Arc::new(verifier.map_err(io::Error::other)?);
     let gate = Arc::new(Gate {
         store: Arc::clone(&store),
         upstream: Upstream::new(upstream_port),
@@ -82,13 +87,20 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         audit,
         metrics: Arc::clone(&metrics),
     });
-    let admin = Arc::new(Admin { store: Arc::clone(&store), metrics, upstream_port });
+    let admin = Arc::new(Admin {
+        store: Arc::clone(&store),
+        verifier: Arc::clone(&verifier),
+        metrics,
+        upstream_port,
+    });
     let (data_address, admin_address) = (listeners.data.local_addr()?, listeners.admin.local_addr()?);
 
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let token = shutdown.clone();
     tasks.spawn(async move { store.watch(token).await });
+    let token = shutdown.clone();
+    tasks.spawn(async move { verifier.run(token).await });
     tasks.spawn(server::serve(listeners.data, shutdown.clone(), move |request, peer| {
         let gate = Arc::clone(&gate);
         async move { gate.handle(request, peer).await }

@@ -11,6 +11,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use restward_crds::sidecar::PodSettings;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use active::Active;
@@ -29,6 +30,7 @@ pub struct Store {
     metrics: Arc<Metrics>,
     active: ArcSwapOption<Active>,
     rejected: ArcSwapOption<String>,
+    changed: Notify,
 }
 
 impl Store {
@@ -40,6 +42,7 @@ impl Store {
             metrics,
             active: ArcSwapOption::empty(),
             rejected: ArcSwapOption::from_pointee("no configuration was read yet".to_owned()),
+            changed: Notify::new(),
         }
     }
 
@@ -51,6 +54,11 @@ impl Store {
     /// Why the newest configuration is not in force.
     pub fn rejected(&self) -> Option<Arc<String>> {
         self.rejected.load_full()
+    }
+
+    /// Waits until another configuration is in force than at the last call. For one waiter.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// The pod's settings.
@@ -99,6 +107,7 @@ impl Store {
                 );
                 self.active.store(Some(Arc::new(active)));
                 self.rejected.store(None);
+                self.changed.notify_one();
             }
             Err(message) => {
                 let has_good_one = previous.is_some();

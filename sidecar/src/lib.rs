@@ -38,3 +38,4 @@ pub mod target;
 pub mod telemetry;
 pub mod time;
 pub mod user;
+pub mod verify;

@@ -1,6 +1,6 @@
 //! Entry point: arguments, signals, exit codes.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use clap::Parser as _;
 use restward_crds::sidecar::PodSettings;
@@ -9,6 +9,7 @@ use restward_sidecar::{
     args::Args,
     audit::Audit,
     telemetry,
+    verify::network::Network,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -34,7 +35,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listeners =
         Listeners::bind(&pod).await.map_err(|error| anyhow::anyhow!("a port cannot be bound: {error}"))?;
-    let options = Options { pod, config_dir: args.config_dir, audit: Audit::stdout() };
+    let options = Options {
+        pod,
+        config_dir: args.config_dir,
+        network: Arc::new(|| Network::read(Path::new("/proc"))),
+        audit: Audit::stdout(),
+    };
     let mut running = app::start(options, listeners)?;
     tracing::info!(data = %running.data, admin = %running.admin, version = env!("CARGO_PKG_VERSION"), "listening");
     tokio::select! {

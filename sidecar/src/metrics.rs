@@ -9,7 +9,7 @@ use prometheus_client::{
 };
 use restward_crds::reason::Reason;
 
-use crate::audit::Record;
+use crate::{audit::Record, verify::verdict::Findings};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -46,6 +46,8 @@ pub struct Metrics {
     auth_duration: Histogram,
     config_reloads: Family<ResultLabel, Counter>,
     rejected_assertions: Counter,
+    verifications: Family<ResultLabel, Counter>,
+    bypass_ports: Gauge,
     config_is_current: Gauge,
     provider_is_reachable: Gauge,
     keys_are_usable: Gauge,
@@ -63,6 +65,8 @@ impl Default for Metrics {
             ]),
             config_reloads: Family::default(),
             rejected_assertions: Counter::default(),
+            verifications: Family::default(),
+            bypass_ports: Gauge::default(),
             config_is_current: Gauge::default(),
             provider_is_reachable: Gauge::default(),
             keys_are_usable: Gauge::default(),
@@ -84,6 +88,16 @@ impl Default for Metrics {
             "rejected_assertions",
             "Answers in which Confluence did not accept how the user was asserted",
             this.rejected_assertions.clone(),
+        );
+        registry.register(
+            "verifications",
+            "Looks for ways around the sidecar, by result",
+            this.verifications.clone(),
+        );
+        registry.register(
+            "bypass_ports",
+            "Ports of the pod that lead to Confluence around the sidecar",
+            this.bypass_ports.clone(),
         );
         registry.register(
             "config_current",
@@ -131,6 +145,17 @@ impl Metrics {
     /// Counts an assertion that Confluence did not accept.
     pub fn assertion_rejected(&self) {
         self.rejected_assertions.inc();
+    }
+
+    /// Counts a look for ways around the sidecar.
+    pub fn verified(&self, findings: &Findings) {
+        let result = match (&findings.problem, findings.bypasses.is_empty()) {
+            (Some(_), _) => "failed",
+            (None, true) => "clear",
+            (None, false) => "bypass",
+        };
+        self.verifications.get_or_create(&ResultLabel { result }).inc();
+        self.bypass_ports.set(i64::try_from(findings.bypasses.len()).unwrap_or(i64::MAX));
     }
 
     /// The OpenMetrics text.

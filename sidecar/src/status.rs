@@ -11,7 +11,7 @@ use restward_crds::{
     },
 };
 
-use crate::config::Store;
+use crate::{config::Store, verify::Verifier};
 
 /// The policy's key for status answers.
 pub struct StatusKey(hmac::Key);
@@ -51,7 +51,7 @@ impl StatusKey {
 }
 
 /// What the sidecar says about itself; `None` without a configuration, since then it has no key to say it with.
-pub fn of(store: &Store) -> Option<SidecarStatus> {
+pub fn of(store: &Store, verifier: &Verifier) -> Option<SidecarStatus> {
     let active = store.active()?;
     let policy: PolicyRef = active.settings.policy.clone();
     let identity_provider: Report<ProviderReason> =
@@ -64,6 +64,7 @@ pub fn of(store: &Store) -> Option<SidecarStatus> {
         config_rejected: store.rejected().map(|message| message.as_ref().clone()),
         identity_provider,
         upstream,
+        verification: Some(verifier.report()),
         advisories: active.authenticator.advisories(),
     })
 }

@@ -8,6 +8,7 @@
 //! - [`wiki`]: calling Confluence through its Service
 //! - [`policy`]: applying, patching and reading the policy
 //! - [`table`]: what was expected and what was seen
+//! - [`way`]: opening a way around the sidecar
 //! - [`removal`]: taking the policy away
 //! - [`guide`]: the flow of the original guide, section by section
 
@@ -20,5 +21,6 @@ pub mod policy;
 pub mod removal;
 pub mod table;
 pub mod wait;
+pub mod way;
 pub mod wiki;
 pub mod world;

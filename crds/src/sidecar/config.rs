@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    enforcement::{AllowedListener, OnBypass},
     limits::RateLimit,
     terms::{AnonymousPreset, Audit, Mode, PathMatch, Scheme, ServiceAccount, Switch},
     tokens::TokenRules,
@@ -66,6 +67,12 @@ pub struct Config {
     /// The audit lines.
     #[serde(default)]
     pub audit: Audit,
+    /// What happens when there is a way around the sidecar.
+    #[serde(default)]
+    pub on_bypass: OnBypass,
+    /// Ports on which others may listen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_listeners: Vec<AllowedListener>,
     /// Confluence behind the sidecar.
     pub upstream: Upstream,
 }

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use super::{
     config::{Config, Identity, Upstream, VERSION},
+    enforcement::EnforcementSettings,
     limits::RateLimitSettings,
     settings::{IdentitySettings, IssuerSettings, Settings, TokenSettings, UpstreamSettings, UsernameSource},
     terms::PathMatch,
@@ -88,6 +89,8 @@ impl Config {
             credentials,
             anonymous_paths,
             audit,
+            on_bypass,
+            allowed_listeners,
             upstream,
         } = self;
         if version != VERSION {
@@ -121,14 +124,7 @@ impl Config {
             .filter_map(|(i, url)| errors.text(format!("externalURLs[{i}]"), url))
             .collect();
         let username = parse_username_attribute("usernameAttribute", username_attribute, &mut errors);
-        for (i, path) in anonymous_paths.paths.iter().enumerate() {
-            errors.require(path.is_plain(), &format!("anonymousPaths.paths[{i}].value"), PathMatch::EXPECTED);
-            errors.require(
-                path.value != "/",
-                &format!("anonymousPaths.paths[{i}].value"),
-                "would open every path; set credentials.anonymous to Allow if that is meant",
-            );
-        }
+        check_anonymous_paths(&anonymous_paths.paths, &mut errors);
         let username_mapping = MappingSettings::parse(username_mapping, &mut errors);
         let denied_users = denied_users
             .iter()
@@ -146,6 +142,7 @@ impl Config {
             .map(|(i, limit)| RateLimitSettings::parse(i, limit, &mut errors))
             .collect();
         let trusted_proxies = ProxySettings::parse(&trusted_proxies, &mut errors);
+        let enforcement = EnforcementSettings::parse(on_bypass, &allowed_listeners, &mut errors);
         let upstream = parse_upstream(upstream, &mut errors);
         match (username, upstream, errors.0) {
             (Some(username), Some(upstream), errors) if errors.is_empty() => Ok(Settings {
@@ -164,10 +161,23 @@ impl Config {
                 credentials,
                 anonymous_paths,
                 audit,
+                enforcement,
                 upstream,
             }),
             (_, _, errors) => Err(errors),
         }
+    }
+}
+
+fn check_anonymous_paths(paths: &[PathMatch], errors: &mut Errors) {
+    for (i, path) in paths.iter().enumerate() {
+        let field = format!("anonymousPaths.paths[{i}].value");
+        errors.require(path.is_plain(), &field, PathMatch::EXPECTED);
+        errors.require(
+            path.value != "/",
+            &field,
+            "would open every path; set credentials.anonymous to Allow if that is meant",
+        );
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     config::{AnonymousPaths, Credentials, LastKnown, OwnClient, PolicyRef},
+    enforcement::EnforcementSettings,
     limits::RateLimitSettings,
     terms::{Audit, Mode, Scheme, Switch},
     tokens::{Algorithm, Required, Validation},
@@ -45,6 +46,8 @@ pub struct Settings {
     pub anonymous_paths: AnonymousPaths,
     /// The audit lines.
     pub audit: Audit,
+    /// Ways around the sidecar.
+    pub enforcement: EnforcementSettings,
     /// Confluence behind the sidecar.
     pub upstream: UpstreamSettings,
 }

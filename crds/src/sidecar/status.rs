@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::PolicyRef;
-use crate::condition::{ProviderReason, UpstreamReason};
+use crate::condition::{EnforcedReason, ProviderReason, UpstreamReason};
 
 /// The answer's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +23,31 @@ pub struct SidecarStatus {
     pub identity_provider: Report<ProviderReason>,
     /// The result of calibration.
     pub upstream: Report<UpstreamReason>,
+    /// Whether there is a way around the sidecar; absent from sidecars that are too old to look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
     /// What the administrator should know although requests are served, each as `Reason: sentence`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advisories: Vec<String>,
+}
+
+/// What the sidecar found when it looked for ways around itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// The result.
+    pub reason: EnforcedReason,
+    /// For people.
+    pub message: String,
+    /// When the latest look ended, in seconds since 1970-01-01T00:00:00Z by the clock of the sidecar's node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<i64>,
+    /// Ports of the pod that lead to Confluence around the sidecar.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bypass_ports: Vec<u16>,
+    /// What is no way around but better known, each as `Reason: sentence`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A reason and a sentence that says what to do.

@@ -1,9 +1,12 @@
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use aws_lc_rs::hmac;
 use axum::{Router, extract::Query, http::HeaderMap, routing::get};
 use restward_crds::{
-    condition::{ProviderReason, UpstreamReason},
+    condition::{EnforcedReason, ProviderReason, UpstreamReason},
     sidecar::{
         config::PolicyRef,
         status::{Report, mac_input},
@@ -29,6 +32,13 @@ fn status(uid: &str) -> String {
         config_rejected: None,
         identity_provider: Report { reason: ProviderReason::Reachable, message: String::new() },
         upstream: Report { reason: UpstreamReason::Trusted, message: String::new() },
+        verification: Some(Verification {
+            reason: EnforcedReason::Verified,
+            message: String::new(),
+            verified_at: Some(1),
+            bypass_ports: Vec::new(),
+            warnings: Vec::new(),
+        }),
         advisories: Vec::new(),
     };
     serde_json::to_string(&status).unwrap()
@@ -57,9 +67,13 @@ fn mac(keys: &PolicyKeys, nonce: &str, body: &str) -> String {
     tag.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-async fn ask(acks: &Acks, keys: &PolicyKeys) -> Option<SidecarStatus> {
+async fn poll(acks: &Acks, keys: &PolicyKeys) -> Ack {
     let pods = [("wiki-0".to_owned(), "127.0.0.1".to_owned())];
-    acks.poll(&pods, UID, keys).await.remove(0).status
+    acks.poll(&pods, UID, keys).await.remove(0)
+}
+
+async fn ask(acks: &Acks, keys: &PolicyKeys) -> Option<SidecarStatus> {
+    poll(acks, keys).await.status
 }
 
 #[tokio::test]
@@ -90,4 +104,28 @@ async fn nobody_else_can_speak_for_it() {
     let endless =
         sidecar(" ".repeat(MAX_BODY + 1) + &status(UID), move |nonce, body| mac(&own, nonce, body)).await;
     assert!(ask(&endless, &keys).await.is_none());
+}
+
+#[tokio::test]
+async fn one_lost_answer_takes_nothing_back_of_what_was_verified() {
+    let keys = PolicyKeys::generate().unwrap();
+    let (own, is_lost) = (keys.clone(), Arc::new(AtomicBool::new(false)));
+    let lost = Arc::clone(&is_lost);
+    let acks =
+        sidecar(
+            status(UID),
+            move |nonce, body| {
+                if lost.load(Ordering::Relaxed) { "00".into() } else { mac(&own, nonce, body) }
+            },
+        )
+        .await;
+    let verified = |ack: &Ack| ack.verification.as_ref().map(|said| said.reason);
+    assert_eq!(verified(&poll(&acks, &keys).await), Some(EnforcedReason::Verified));
+    is_lost.store(true, Ordering::Relaxed);
+    let ack = poll(&acks, &keys).await;
+    assert!(ack.status.is_none());
+    assert_eq!(verified(&ack), Some(EnforcedReason::Verified));
+    // Of another policy nothing was heard.
+    let pods = [("wiki-0".to_owned(), "127.0.0.1".to_owned())];
+    assert!(acks.poll(&pods, "u-2", &keys).await.remove(0).verification.is_none());
 }

@@ -1,6 +1,7 @@
 //! From what was done and seen to the policy's status. Pure.
 
 mod config_current;
+mod enforced;
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -28,6 +29,8 @@ use crate::{
 
 /// Most different advisories of sidecars that are shown.
 const MAX_TOLD: usize = 8;
+/// Pods that a message names before it only counts.
+const NAMED: usize = 5;
 
 /// How far programming came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +78,7 @@ pub fn findings(outcome: &Outcome<'_>) -> Vec<Finding> {
         programmed(outcome),
         injected(outcome),
         config_current::config_current(outcome),
+        enforced::enforced(outcome),
         identity_provider(outcome),
         upstream_trusted(outcome),
     ];
@@ -101,6 +105,13 @@ pub fn status(outcome: &Outcome<'_>) -> RestApiAuthPolicyStatus {
 
 fn found(kind: ConditionType, truth: Truth, reason: &'static str, message: impl Into<String>) -> Finding {
     Finding { kind, truth, reason, message: message.into() }
+}
+
+/// The pods of `acks`, for messages.
+fn names(acks: &[&Ack]) -> String {
+    let named: Vec<&str> = acks.iter().take(NAMED).map(|ack| ack.pod.as_str()).collect();
+    let more = acks.len().saturating_sub(NAMED);
+    if more == 0 { named.join(", ") } else { format!("{} and {more} more", named.join(", ")) }
 }
 
 fn accepted(outcome: &Outcome<'_>) -> Finding {
@@ -292,6 +303,9 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
         .iter()
         .filter_map(|ack| ack.status.as_ref())
         .flat_map(|status| &status.advisories)
+        .chain(
+            outcome.acks.iter().filter_map(|ack| ack.verification.as_ref()).flat_map(|said| &said.warnings),
+        )
         .collect();
     advisories.extend(told.into_iter().take(MAX_TOLD).cloned());
     advisories

@@ -134,6 +134,8 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         credentials,
         anonymous_paths,
         audit,
+        on_bypass,
+        allowed_listeners,
         upstream,
         rollout: _,
         deletion_policy: _,
@@ -181,6 +183,8 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         credentials,
         anonymous_paths,
         audit,
+        on_bypass,
+        allowed_listeners,
         upstream: Upstream {
             scheme: upstream.scheme,
             proxy_name: upstream.proxy_name,

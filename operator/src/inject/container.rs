@@ -26,7 +26,8 @@ pub(super) fn build(sidecar: &Sidecar, settings: &PodSettings) -> Value {
         ],
         // The HTTP port stays declared by Confluence, under the name by which Services find it.
         "ports": [{"name": "restward-admin", "containerPort": settings.admin_port, "protocol": "TCP"}],
-        "startupProbe": probe(settings, "/readyz", 1, 120),
+        // Started is not ready: Confluence must start for anything to be found out about it.
+        "startupProbe": probe(settings, "/livez", 1, 120),
         "readinessProbe": probe(settings, "/readyz", 5, 3),
         "livenessProbe": probe(settings, "/livez", 10, 6),
         "resources": sidecar.resources,

@@ -126,6 +126,14 @@ fn other_fields() -> Vec<Row> {
             Some("spec.rateLimits[0].requests"),
         ),
         (json!({"audit": {"lines": "Everything"}}), Some("Unsupported value")),
+        (
+            json!({"onBypass": "Report", "allowedListeners": [{"port": 5701, "reason": "Hazelcast"}, {"port": 9999}]}),
+            None,
+        ),
+        (json!({"onBypass": "Ignore"}), Some("Unsupported value")),
+        (json!({"allowedListeners": [{"port": 0}]}), Some("spec.allowedListeners[0].port")),
+        (json!({"allowedListeners": [{"port": 1}, {"port": 1}]}), Some("duplicate entries")),
+        (json!({"allowedListeners": [{"port": 18090}]}), Some("18090 is Tomcat's own port")),
         (json!({"rollout": {"strategy": "Automatic"}}), Some("Unsupported value")),
         (json!({"basicauth": {"mode": "Deny"}}), Some(".spec.basicauth: field not declared in schema")),
     ]
@@ -159,6 +167,7 @@ async fn defaults_are_filled_in_so_that_a_policy_shows_what_holds() {
     let spec = serde_json::to_value(&created.spec).unwrap();
     assert_eq!(spec["mode"], "Enforce");
     assert_eq!(spec["basicAuth"]["mode"], "Allow");
+    assert_eq!(spec["onBypass"], "Block");
     assert_eq!(spec["usernameAttribute"], "preferred_username");
     assert_eq!(spec["credentials"]["anonymous"], "Deny");
     assert_eq!(spec["anonymousPaths"]["presets"].as_array().unwrap().len(), 6);

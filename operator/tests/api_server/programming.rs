@@ -25,6 +25,7 @@ async fn keys_and_configuration_exist_before_the_webhook_and_are_what_the_sideca
     assert_eq!(condition(&policy, "Programmed"), "True/Programmed");
     assert_eq!(condition(&policy, "Injected"), "False/NoPods");
     assert_eq!(condition(&policy, "IdentityProviderReachable"), "False/Unreachable");
+    assert_eq!(condition(&policy, "Enforced"), "Unknown/Pending");
     assert_eq!(condition(&policy, "UpstreamTrusted"), "Unknown/Pending");
     assert_eq!(condition(&policy, "Ready"), "False/NoPods");
 

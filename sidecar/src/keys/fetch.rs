@@ -240,4 +240,4 @@ fn tls_cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,6 +10,7 @@
 
 #[path = "../suite/support/port.rs"]
 mod port;
+mod verify;
 mod wiki;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};

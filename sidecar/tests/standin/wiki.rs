@@ -1,7 +1,7 @@
 //! A Confluence stand-in of this test's own: real Tomcat, real net.oauth.
 
 use std::{
-    fs,
+    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -24,6 +24,7 @@ use restward_sidecar::{
     preflight::UserCheck,
     random,
     time::UnixTime,
+    verify::network::Network,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +32,12 @@ const CONTEXT: &str = "/confluence";
 const ADMIN_PAT: &str = "Bearer MDAwMDAwMDAwMDAxOnJlc3R3YXJkLXN0YW5kaW4tcGF0";
 const CONSUMER: &str = "restward";
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The valve, as the operator mounts it.
+const VALVE: &str = r#"<Context><Valve className="org.apache.catalina.valves.RemoteAddrValve" usePeerAddress="true"
+    allow="127\.0\.0\.1|::1|0:0:0:0:0:0:0:1"/></Context>"#;
+const VALVE_VARIABLE: &str = "STANDIN_CONTEXT_XML_DEFAULT";
+/// Takes the valve away.
+pub(crate) const WITHOUT_VALVE: (&str, &str) = (VALVE_VARIABLE, "");
 
 /// The running stand-in; it ends when dropped.
 pub(crate) struct Wiki {
@@ -46,15 +53,18 @@ fn script() -> PathBuf {
 }
 
 impl Wiki {
-    /// Starts one with these `ATL_*` and `STANDIN_*` variables, on a free port.
+    /// Starts one with these `ATL_*` and `STANDIN_*` variables, on a free port, behind the valve unless told otherwise.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
         let port = crate::port::free();
         let home = std::env::temp_dir().join(format!("restward-standin-{}", random::hex_128().unwrap()));
         fs::create_dir(&home).unwrap();
+        let valve = home.join("valve.xml");
+        fs::write(&valve, VALVE).unwrap();
         let status = Command::new(script())
             .args(["--port", &port.to_string(), "--home"])
             .arg(&home)
             .arg("--background")
+            .env(VALVE_VARIABLE, &valve)
             .envs(variables.iter().copied())
             .status()
             .unwrap();
@@ -137,6 +147,13 @@ impl Wiki {
 impl Wiki {
     /// A whole sidecar in front of this wiki, as soon as it serves.
     pub(crate) async fn whole_sidecar(&self) -> Running {
+        let running = self.start_sidecar().await;
+        self.until_readiness(&running, 200).await;
+        running
+    }
+
+    /// A whole sidecar in front of this wiki. It sees this machine's addresses, but no listeners: other tests have some.
+    pub(crate) async fn start_sidecar(&self) -> Running {
         // As `main` does, once.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let directory = self.home.join("sidecar");
@@ -146,17 +163,28 @@ impl Wiki {
         fs::write(directory.join(names::FILE_STATUS_KEY), "0".repeat(64)).unwrap();
         let pod = json!({"listenPort": 1, "upstreamPort": self.client.port(), "contextPath": CONTEXT});
         let pod = PodSettings::from_json(&pod.to_string()).unwrap();
-        let options = Options { pod, config_dir: directory, audit: Audit::to(std::io::sink()) };
-        let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
+        let network = Arc::new(|| Ok(Network { listeners: [].into(), ..machine()? }));
+        let options = Options { pod, config_dir: directory, network, audit: Audit::to(std::io::sink()) };
+        app::start(options, Listeners::on_loopback().await.unwrap()).unwrap()
+    }
+
+    /// What the sidecar says when its readiness is this.
+    pub(crate) async fn until_readiness(&self, running: &Running, status: u16) -> String {
         let ready = async {
-            while self.through(running.admin, self.request(Method::GET, "", None), "/readyz").await.status
-                != 200
-            {
+            loop {
+                let answer =
+                    self.through(running.admin, self.request(Method::GET, "", None), "/readyz").await;
+                let said = String::from_utf8_lossy(&answer.body).into_owned();
+                if answer.status == status
+                    && !said.contains("not verified yet")
+                    && !said.contains("not started")
+                {
+                    return said;
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, ready).await.unwrap();
-        running
+        tokio::time::timeout(PATIENCE, ready).await.unwrap()
     }
 
     /// Sends a request, with another path, to a port of a sidecar.
@@ -171,6 +199,11 @@ impl Drop for Wiki {
         let _ = Command::new(script()).arg("--home").arg(&self.home).arg("--stop").status();
         let _ = fs::remove_dir_all(&self.home);
     }
+}
+
+/// This machine's network.
+pub(crate) fn machine() -> io::Result<Network> {
+    Network::read(Path::new("/proc"))
 }
 
 fn settings() -> Settings {

@@ -7,7 +7,7 @@ use restward_sidecar::{
     audit::Audit,
 };
 
-use crate::support::{Captured, STATUS_KEY, World, exchange, logs, request};
+use crate::support::{Captured, PodNetwork, STATUS_KEY, World, exchange, logs, request};
 
 #[tokio::test]
 async fn status_is_authenticated_by_the_policys_key() {
@@ -100,8 +100,12 @@ async fn a_probe_of_a_tomcat_that_is_gone_fails() {
 async fn before_the_first_configuration_nothing_passes_and_the_probes_say_why() {
     logs::capture();
     let pod = restward_crds::sidecar::PodSettings::from_json(r#"{"listenPort": 8090}"#).unwrap();
-    let options =
-        Options { pod, config_dir: "/nonexistent/restward".into(), audit: Audit::to(Captured::default()) };
+    let options = Options {
+        pod,
+        config_dir: "/nonexistent/restward".into(),
+        network: PodNetwork::default().source(),
+        audit: Audit::to(Captured::default()),
+    };
     let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
     for path in ["/readyz", "/livez"] {
         let reply = exchange(running.admin, &request("GET", path, &[], "")).await;

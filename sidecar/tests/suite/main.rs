@@ -31,4 +31,5 @@ mod mtls;
 mod online;
 mod paths;
 mod streams;
+mod verify;
 mod who;

@@ -8,7 +8,8 @@ pub(crate) mod wiki;
 
 use std::{
     future::Future,
-    io::Write,
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -21,6 +22,10 @@ use restward_crds::{names, sidecar::PodSettings};
 use restward_sidecar::{
     app::{self, Listeners, Options, Running},
     audit::Audit,
+    verify::{
+        NetworkSource,
+        network::{Listener, Network},
+    },
 };
 use serde_json::{Value, json};
 
@@ -74,6 +79,7 @@ pub(crate) struct World {
     pub(crate) wiki: Wiki,
     pub(crate) audit: Captured,
     pub(crate) running: Running,
+    pub(crate) network: PodNetwork,
     directory: Directory,
     config: Value,
 }
@@ -118,9 +124,15 @@ impl World {
         pod.upstream_port = wiki.port();
         change_pod(&mut pod);
         let audit = Captured::default();
-        let options = Options { pod, config_dir: directory.path.clone(), audit: Audit::to(audit.clone()) };
+        let network = PodNetwork::default();
+        let options = Options {
+            pod,
+            config_dir: directory.path.clone(),
+            network: network.source(),
+            audit: Audit::to(audit.clone()),
+        };
         let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
-        let world = Self { idp, wiki, audit, running, directory, config };
+        let world = Self { idp, wiki, audit, running, network, directory, config };
         eventually("the sidecar is ready", || async { world.admin("/readyz").await.status == 200 }).await;
         world
     }
@@ -197,6 +209,42 @@ impl World {
     /// The last audit line.
     pub(crate) fn last_audit(&self) -> Value {
         serde_json::from_str(self.audit.text().lines().last().unwrap()).unwrap()
+    }
+}
+
+/// What the kernel shows of the pod's network. Its own address is one of loopback, as tests have no other for sure.
+#[derive(Clone)]
+pub(crate) struct PodNetwork(Arc<Mutex<Option<Network>>>);
+
+impl Default for PodNetwork {
+    fn default() -> Self {
+        let addresses = [OWN_ADDRESS.into()].into();
+        Self(Arc::new(Mutex::new(Some(Network { addresses, ..Network::default() }))))
+    }
+}
+
+/// The pod's own address.
+pub(crate) const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+impl PodNetwork {
+    pub(crate) fn source(&self) -> NetworkSource {
+        let shown = Arc::clone(&self.0);
+        Arc::new(move || shown.lock().unwrap().clone().ok_or_else(|| io::Error::other("not shown")))
+    }
+
+    /// Shows these listeners.
+    pub(crate) fn shows(&self, listeners: &[SocketAddr]) {
+        let listener = |(inode, address): (u64, &SocketAddr)| Listener { address: *address, inode };
+        self.change(|network| network.listeners = (1..).zip(listeners).map(listener).collect());
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Network)) {
+        change(self.0.lock().unwrap().as_mut().unwrap());
+    }
+
+    /// Cannot be read any more.
+    pub(crate) fn hide(&self) {
+        *self.0.lock().unwrap() = None;
     }
 }
 

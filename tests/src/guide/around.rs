@@ -17,6 +17,13 @@ const PROBE_POD: &str = "outside";
 
 pub(super) async fn no_way_around(world: &World, table: &mut Table) -> Result<()> {
     table.section("No way around");
+    let message = policy::until(WIKI_NAMESPACE, policy::NAME, "Enforced", "True", "Verified", QUICK).await?;
+    table.add(
+        "status: Enforced, as the sidecar itself has verified",
+        "True",
+        format!("True: {message}"),
+        true,
+    );
     let pod = kubectl_json(&["get", "pod", WIKI_POD, "-n", WIKI_NAMESPACE]).await?;
     let address = pod["status"]["podIP"].as_str().unwrap_or_default();
     let status = from_another_pod(&pod, address, 18090).await?;

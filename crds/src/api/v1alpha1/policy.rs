@@ -15,6 +15,7 @@ use crate::sidecar::{
     tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
 };
 use crate::sidecar::{
+    enforcement::{AllowedListener, OnBypass},
     limits::RateLimit,
     who::{CallRule, TrustedProxies, UsernameMapping},
 };
@@ -39,6 +40,11 @@ use crate::text::GoDuration;
         json_path = ".status.conditions[?(@.type=='Ready')].status"
     ),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(
+        name = "Enforced",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Enforced')].status"
+    ),
     printcolumn(name = "Realm", type_ = "string", json_path = ".spec.keycloak.realm"),
     printcolumn(name = "Basic", type_ = "string", json_path = ".spec.basicAuth.mode"),
     printcolumn(name = "Audience", type_ = "string", json_path = ".status.audience"),
@@ -158,6 +164,19 @@ pub struct RestApiAuthPolicySpec {
     /// Confluence behind the sidecar. Everything has a default that is right for the official chart.
     #[serde(default)]
     pub upstream: UpstreamSpec,
+
+    /// What happens when a sidecar finds a way to Confluence around itself. Condition `Enforced` names it either way.
+    #[serde(default)]
+    pub on_bypass: OnBypass,
+
+    /// Ports of the pod on which something else may listen, such as Hazelcast's 5701. Restward looks at every other open
+    /// port, and warns of those that it does not know although they do not lead to Confluence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["port".into()]))]
+    #[x_kube(validation = ("self.all(l, l.port != 18090)",
+        "allowedListeners: 18090 is Tomcat's own port behind the sidecar, which is never allowed to answer anybody else"))]
+    pub allowed_listeners: Vec<AllowedListener>,
 
     /// How pods that run already get the sidecar.
     #[serde(default)]

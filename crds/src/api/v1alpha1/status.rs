@@ -12,7 +12,7 @@ pub struct RestApiAuthPolicyStatus {
     /// Generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Conditions: Accepted, Programmed, Injected, ConfigCurrent, IdentityProviderReachable, UpstreamTrusted, Ready.
+    /// Conditions: Accepted, Programmed, Injected, ConfigCurrent, Enforced, IdentityProviderReachable, UpstreamTrusted, Ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::sidecar::tokens::Algorithm;
+use crate::sidecar::{enforcement::OnBypass, tokens::Algorithm};
 
 fn minimal() -> Value {
     json!({
@@ -216,4 +216,23 @@ fn a_client_mapped_twice_is_refused() {
     let mut config = minimal();
     config["serviceAccounts"] = json!([{"client": "c", "username": "a"}, {"client": "c", "username": "b"}]);
     assert!(read(&config).unwrap_err()[0].message.contains("twice"));
+}
+
+#[test]
+fn ways_around_block_unless_told_otherwise_and_tomcats_own_port_is_never_allowed() {
+    let mut config = minimal();
+    let settings = read(&config).unwrap();
+    assert_eq!(
+        (settings.enforcement.on_bypass, settings.enforcement.allowed_ports.len()),
+        (OnBypass::Block, 0)
+    );
+    config["onBypass"] = json!("Report");
+    config["allowedListeners"] = json!([{"port": 5701, "reason": "Hazelcast"}, {"port": 9999}]);
+    let settings = read(&config).unwrap();
+    assert_eq!(settings.enforcement.on_bypass, OnBypass::Report);
+    assert_eq!(settings.enforcement.allowed_ports, [5701, 9999].into());
+    for port in [0, 18090] {
+        config["allowedListeners"] = json!([{"port": port}]);
+        assert_eq!(read(&config).unwrap_err()[0].field, "allowedListeners[0].port");
+    }
 }

@@ -2,14 +2,11 @@
 
 use restward_crds::condition::{ConditionType, ConfigReason};
 
-use super::{Outcome, Programming, found};
+use super::{Outcome, Programming, found, names};
 use crate::{
     acks::Ack,
     conditions::{self, Finding, Truth},
 };
-
-/// Pods that a message names before it only counts.
-const NAMED: usize = 5;
 
 pub(super) fn config_current(outcome: &Outcome<'_>) -> Finding {
     let (truth, reason, message) = verdict(outcome);
@@ -78,10 +75,4 @@ fn was_current(outcome: &Outcome<'_>) -> bool {
         condition.status == Truth::True.as_str()
             && condition.observed_generation == outcome.policy.metadata.generation
     })
-}
-
-fn names(acks: &[&Ack]) -> String {
-    let named: Vec<&str> = acks.iter().take(NAMED).map(|ack| ack.pod.as_str()).collect();
-    let more = acks.len().saturating_sub(NAMED);
-    if more == 0 { named.join(", ") } else { format!("{} and {more} more", named.join(", ")) }
 }

@@ -2,7 +2,10 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
-use restward_crds::sidecar::config::PolicyRef;
+use restward_crds::{
+    condition::EnforcedReason,
+    sidecar::{config::PolicyRef, status::Verification},
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -13,6 +16,8 @@ use crate::{
     testing::{injected, observed, pod, policy},
 };
 use clap::Parser;
+
+mod enforced;
 
 const UID: &str = "11112222-3333-4444-5555-666677778888";
 
@@ -45,9 +50,26 @@ fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
         config_rejected: None,
         identity_provider: Report { reason: provider, message: "provider says".into() },
         upstream: Report { reason: upstream, message: "upstream says".into() },
+        verification: Some(verification(EnforcedReason::Verified, "nothing found")),
         advisories: Vec::new(),
     };
-    Ack { pod: "wiki-0".into(), status: Some(status) }
+    let verification = status.verification.clone();
+    Ack { pod: "wiki-0".into(), status: Some(status), verification }
+}
+
+fn verification(reason: EnforcedReason, message: &str) -> Verification {
+    Verification {
+        reason,
+        message: message.into(),
+        verified_at: Some(1),
+        bypass_ports: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+/// A sidecar that does not answer, and did not a moment ago.
+fn silent() -> Ack {
+    Ack { pod: "wiki-0".into(), status: None, verification: None }
 }
 
 struct Case {
@@ -209,7 +231,7 @@ fn one_sidecar_that_is_not_trusted_decides_and_status_shows_the_way() {
     let mut case = Case::all_is_well();
     case.acks.push(ack(ProviderReason::Reachable, UpstreamReason::LinkMissing));
     let (findings, status) = case.assess();
-    assert_eq!((findings[5].truth, findings[5].reason), (Truth::False, "LinkMissing"));
+    assert_eq!((findings[6].truth, findings[6].reason), (Truth::False, "LinkMissing"));
     let link = status.application_link.unwrap();
     assert_eq!(link.instructions.iter().filter(|line| line.contains("curl -fsS")).count(), 3);
 }
@@ -237,7 +259,7 @@ fn a_sidecar_that_runs_another_configuration_speaks_of_another_keycloak() {
 
 #[test]
 fn silence_is_no_trust() {
-    let case = Case { acks: vec![Ack { pod: "wiki-0".into(), status: None }], ..Case::all_is_well() };
+    let case = Case { acks: vec![silent()], ..Case::all_is_well() };
     let trusted = case.finding(ConditionType::UpstreamTrusted);
     assert_eq!((trusted.truth, trusted.reason), (Truth::Unknown, "Pending"));
     assert!(trusted.message.contains("1 of 1 sidecars did not answer"));
@@ -293,8 +315,7 @@ fn an_older_configuration_counts_while_the_newest_edit_is_not_accepted() {
 
 #[test]
 fn silence_takes_nothing_back_from_a_generation_that_was_current() {
-    let silent = || vec![Ack { pod: "wiki-0".into(), status: None }];
-    let mut case = Case { acks: silent(), ..Case::all_is_well() };
+    let mut case = Case { acks: vec![silent()], ..Case::all_is_well() };
     let finding = case.finding(ConditionType::ConfigCurrent);
     assert_eq!((finding.truth, finding.reason), (Truth::Unknown, "Unreachable"));
     for (generation, truth) in [(7, Truth::True), (6, Truth::Unknown)] {

@@ -137,7 +137,7 @@ fn a_ca_bundle_must_be_one() {
 }
 
 /// Certificates, and a TLS server that answers 404 to everything.
-mod tls {
+pub(crate) mod tls {
     use std::{
         io::{Read as _, Write as _},
         net::TcpListener,
@@ -156,7 +156,7 @@ mod tls {
         },
     };
 
-    pub(super) struct Authority {
+    pub(crate) struct Authority {
         key: PKey<Private>,
         certificate: X509,
     }
@@ -179,7 +179,7 @@ mod tls {
     }
 
     impl Authority {
-        pub(super) fn new() -> Self {
+        pub(crate) fn new() -> Self {
             let key = key();
             let mut ca = builder("test authority", &key);
             let name = X509NameBuilder::new().map(|mut name| {
@@ -197,7 +197,7 @@ mod tls {
         }
 
         /// Port of a server with a certificate for this address.
-        pub(super) fn serve(&self, address: &str) -> u16 {
+        pub(crate) fn serve(&self, address: &str) -> u16 {
             let key = key();
             let mut leaf = builder("server", &key);
             leaf.set_issuer_name(self.certificate.subject_name()).unwrap();

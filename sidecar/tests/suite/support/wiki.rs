@@ -6,6 +6,7 @@ mod serve;
 
 use std::{
     collections::HashSet,
+    net::Ipv4Addr,
     sync::{Arc, Mutex},
 };
 
@@ -61,6 +62,8 @@ pub(crate) struct Behaviour {
     pub(crate) refuses_assertions: bool,
     /// It answers no call of the API until told otherwise.
     pub(crate) is_silent: bool,
+    /// Tomcat's valve is not in force: everybody is let in, not only loopback.
+    pub(crate) has_no_valve: bool,
     /// It lets no page of another origin call it any more.
     pub(crate) grants_no_origin: bool,
 }
@@ -83,7 +86,12 @@ struct Answer(u16, Vec<(&'static str, String)>, Vec<u8>);
 
 impl Wiki {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(Ipv4Addr::LOCALHOST).await
+    }
+
+    /// On a free port of this address.
+    pub(crate) async fn start_on(address: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State::default());
         tokio::spawn(serve::run(listener, Arc::clone(&state)));
@@ -96,6 +104,11 @@ impl Wiki {
 
     pub(crate) fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
         change(&mut self.state.behaviour.lock().unwrap());
+    }
+
+    /// Everything that arrived.
+    pub(crate) fn all_arrived(&self) -> Vec<Arrived> {
+        self.state.arrived.lock().unwrap().clone()
     }
 
     /// What arrived from clients: without the sidecar's own calls.

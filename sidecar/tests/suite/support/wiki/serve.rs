@@ -1,6 +1,9 @@
 //! Reads requests from the wire and writes answers.
 
-use std::sync::Arc;
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -11,14 +14,20 @@ use super::{Answer, Arrived, State};
 use crate::support::http::{find, unchunk};
 
 pub(crate) async fn run(listener: TcpListener, state: Arc<State>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(connection(stream, Arc::clone(&state)));
+    while let Ok((stream, peer)) = listener.accept().await {
+        // `allow="127\.0\.0\.1|::1"`.
+        let is_let_in = peer.ip() == Ipv4Addr::LOCALHOST || peer.ip() == Ipv6Addr::LOCALHOST;
+        tokio::spawn(connection(stream, Arc::clone(&state), is_let_in));
     }
 }
 
-async fn connection(mut stream: TcpStream, state: Arc<State>) {
+async fn connection(mut stream: TcpStream, state: Arc<State>, is_let_in: bool) {
     let mut buffer = Vec::new();
     while let Some(mut arrived) = read(&mut stream, &mut buffer).await {
+        if !is_let_in && !state.behaviour.lock().unwrap().has_no_valve {
+            let _ = stream.write_all(b"HTTP/1.1 403 \r\nContent-Length: 0\r\n\r\n").await;
+            continue;
+        }
         if arrived.header("upgrade").is_some() && arrived.target.starts_with("/synchrony-proxy") {
             state.arrived.lock().unwrap().push(arrived);
             return echo(stream).await;
