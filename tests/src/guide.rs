@@ -6,6 +6,7 @@ mod around;
 mod audit;
 mod basic;
 mod before;
+mod bound;
 mod callers;
 mod grants;
 mod link;
@@ -33,6 +34,9 @@ pub async fn run(world: &World) -> Result<Table> {
     tokens::refused(world, &mut table, &short_lived?).await?;
     grants::kinds(world, &mut table).await?;
     grants::demands(world, &mut table).await?;
+    bound::to_a_key(world, &mut table).await?;
+    bound::to_a_certificate(world, &mut table).await?;
+    bound::second_realm(world, &mut table).await?;
     callers::rules(world, &mut table).await?;
     ui::people_work_on(world, &mut table, "").await?;
     basic::toggle(world, &mut table).await?;

@@ -16,6 +16,7 @@
 
 pub mod command;
 pub mod guide;
+pub mod holder;
 pub mod keycloak;
 pub mod policy;
 pub mod removal;
