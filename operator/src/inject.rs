@@ -46,16 +46,16 @@ pub enum Decision {
     Refuse(Refusal),
 }
 
-/// The policy that a pod belongs to. `called` is the UID of the policy whose webhook was called: the API server has
-/// matched its selector already, so it counts whatever `candidates` say by now. Of several the oldest wins whole.
+/// The policy that a pod belongs to. `called` is the UID of the policy whose webhook was called for that very pod: the API
+/// server has matched its selector already, so it counts whatever `candidates` say by now. Of several the oldest wins whole.
 pub fn choose<'a>(
     candidates: &'a [Candidate],
-    called: &str,
+    called: Option<&str>,
     labels: &BTreeMap<String, String>,
 ) -> Option<&'a Candidate> {
     candidates
         .iter()
-        .filter(|policy| policy.uid == called || selector::matches(&policy.selector, labels))
+        .filter(|policy| called == Some(&policy.uid) || selector::matches(&policy.selector, labels))
         .min_by(|a, b| a.created.cmp(&b.created).then_with(|| a.name.cmp(&b.name)))
 }
 

@@ -65,27 +65,38 @@ impl Holder {
         Ok(json!({"kty": "EC", "crv": "P-256", "x": B64.encode(x), "y": B64.encode(y)}))
     }
 
-    /// A token that Keycloak binds to this client's key or certificate, whichever `client` is set up for.
+    /// A token of `wiki-dpop`, which Keycloak binds to this client's key.
     ///
     /// # Errors
     /// Keycloak refuses.
-    pub async fn token(&self, world: &World, client: &str, user: &str) -> Result<String> {
-        let url = format!("{}/realms/atlassian/protocol/openid-connect/token", world.keycloak_url);
-        let (secret, password) = (format!("{client}-secret"), password_of(user));
-        let form = [
-            ("grant_type", "password"),
-            ("client_id", client),
-            ("client_secret", &secret),
-            ("username", user),
-            ("password", &password),
-        ];
-        let request = world
-            .https
-            .post(&url)
-            .form(&form)
-            .header("DPoP", self.proof("POST", &url, None)?)
-            .header("Client-Cert", self.client_cert());
-        let body: Value = request.send().await?.json().await?;
-        body["access_token"].as_str().map(Into::into).ok_or_else(|| anyhow!("Keycloak answered {body}"))
+    pub async fn token_of_its_key(&self, world: &World, user: &str) -> Result<String> {
+        let proof = self.proof("POST", &token_url(world), None)?;
+        token(world, "wiki-dpop", user, ("DPoP", proof)).await
     }
+
+    /// A token of `wiki-mtls`, which Keycloak binds to this client's certificate.
+    ///
+    /// # Errors
+    /// Keycloak refuses.
+    pub async fn token_of_its_certificate(&self, world: &World, user: &str) -> Result<String> {
+        token(world, "wiki-mtls", user, ("Client-Cert", self.client_cert())).await
+    }
+}
+
+fn token_url(world: &World) -> String {
+    format!("{}/realms/atlassian/protocol/openid-connect/token", world.keycloak_url)
+}
+
+async fn token(world: &World, client: &str, user: &str, shown: (&str, String)) -> Result<String> {
+    let (secret, password) = (format!("{client}-secret"), password_of(user));
+    let form = [
+        ("grant_type", "password"),
+        ("client_id", client),
+        ("client_secret", &secret),
+        ("username", user),
+        ("password", &password),
+    ];
+    let request = world.https.post(token_url(world)).form(&form).header(shown.0, shown.1);
+    let body: Value = request.send().await?.json().await?;
+    body["access_token"].as_str().map(Into::into).ok_or_else(|| anyhow!("Keycloak answered {body}"))
 }

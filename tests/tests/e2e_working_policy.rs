@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use restward_tests::{
+    command::{kubectl, run_refused},
     keycloak::user_token,
     policy::{self, until},
     wait::{QUICK, SLOW, eventually},
     wiki::{Auth, CONTENT, get},
-    world::{WIKI_NAMESPACE, World},
+    world::{WIKI, WIKI_NAMESPACE, World},
 };
 
 #[tokio::test]
@@ -57,4 +58,17 @@ async fn a_host_changed_to_a_wrong_one_shows_within_a_minute_and_lets_nobody_in(
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn an_upgrade_whose_pods_could_not_be_protected_is_refused_while_the_old_ones_serve() {
+    let patch = ["patch", "statefulset", WIKI, "-n", WIKI_NAMESPACE, "--type=merge", "-p"];
+    let harmful = r#"{"spec":{"template":{"spec":{"hostNetwork":true}}}}"#;
+    let message = run_refused("kubectl", &[&patch[..], &[harmful]].concat(), None).await.unwrap();
+    for part in ["check.restward.io", "remove hostNetwork", "running pods go on"] {
+        assert!(message.contains(part), "'{part}' is not in: {message}");
+    }
+    // The control: a template that can be protected passes, as a dry run.
+    let harmless = r#"{"spec":{"template":{"metadata":{"annotations":{"restward-test/upgrade":"1"}}}}}"#;
+    kubectl(&[&patch[..], &[harmless, "--dry-run=server"]].concat()).await.unwrap();
 }

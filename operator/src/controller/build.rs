@@ -151,29 +151,44 @@ pub fn webhook(candidate: &Candidate, target: &WebhookTarget) -> MutatingWebhook
         }),
         url: None,
     };
-    let only = |word: &str| Some(vec![word.to_owned()]);
+    let rule = |group: &str, resources: &[&str], operations: &[&str]| {
+        let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+        RuleWithOperations {
+            api_groups: words(&[group]),
+            api_versions: words(&["v1"]),
+            operations: words(operations),
+            resources: words(resources),
+            scope: Some("Namespaced".into()),
+        }
+    };
+    let inject = MutatingWebhook {
+        name: "inject.restward.io".into(),
+        client_config,
+        rules: Some(vec![rule("", &["pods"], &["CREATE"])]),
+        namespace_selector: Some(in_namespace(&candidate.namespace)),
+        object_selector: Some(candidate.selector.clone()),
+        admission_review_versions: vec!["v1".into()],
+        failure_policy: Some("Fail".into()),
+        match_policy: Some("Equivalent".into()),
+        reinvocation_policy: Some("IfNeeded".into()),
+        side_effects: "None".into(),
+        timeout_seconds: Some(5),
+        match_conditions: None,
+    };
+    // Changes nothing, and says of a workload what would come of its pods, while the old ones serve. The labels that the
+    // policy selects are those of the pods: the workload's own need not be the same.
+    let check = MutatingWebhook {
+        name: "check.restward.io".into(),
+        rules: Some(vec![rule("apps", &["statefulsets", "deployments"], &["CREATE", "UPDATE"])]),
+        object_selector: None,
+        failure_policy: Some("Ignore".into()),
+        reinvocation_policy: Some("Never".into()),
+        timeout_seconds: Some(2),
+        ..inject.clone()
+    };
     MutatingWebhookConfiguration {
         metadata: ObjectMeta { name: Some(webhook_name(candidate)), ..labelled(candidate) },
-        webhooks: Some(vec![MutatingWebhook {
-            name: "inject.restward.io".into(),
-            client_config,
-            rules: Some(vec![RuleWithOperations {
-                api_groups: only(""),
-                api_versions: only("v1"),
-                operations: only("CREATE"),
-                resources: only("pods"),
-                scope: Some("Namespaced".into()),
-            }]),
-            namespace_selector: Some(in_namespace(&candidate.namespace)),
-            object_selector: Some(candidate.selector.clone()),
-            admission_review_versions: vec!["v1".into()],
-            failure_policy: Some("Fail".into()),
-            match_policy: Some("Equivalent".into()),
-            reinvocation_policy: Some("IfNeeded".into()),
-            side_effects: "None".into(),
-            timeout_seconds: Some(5),
-            match_conditions: None,
-        }]),
+        webhooks: Some(vec![inject, check]),
     }
 }
 

@@ -79,7 +79,7 @@ pub fn census(candidate: &Candidate, observed: &Observed, sidecar: &Sidecar) -> 
         observed.neighbours.iter().cloned().chain(std::iter::once(candidate.clone())).collect();
     let is_ours = |labels: &Labels| {
         selector::matches(&candidate.selector, labels)
-            && inject::choose(&policies, &candidate.uid, labels)
+            && inject::choose(&policies, Some(&candidate.uid), labels)
                 .is_some_and(|winner| winner.uid == candidate.uid)
     };
     let decide = |pod: &Value| inject::decide(pod, candidate, sidecar);

@@ -299,7 +299,7 @@ fn conflict(candidate: &Candidate, observed: &Observed) -> Result<Option<String>
         if !selector::matches(&candidate.selector, labels) {
             continue;
         }
-        match inject::choose(&all, &candidate.uid, labels) {
+        match inject::choose(&all, Some(&candidate.uid), labels) {
             Some(winner) if winner.uid != candidate.uid => _ = lost.insert(workload, &winner.name),
             _ => keeps_one = true,
         }

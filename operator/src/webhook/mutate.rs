@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     metrics::Metrics,
-    review::{Request, Verdict},
+    review::{Request, Subject, Verdict},
 };
 use crate::{
     args::Sidecar,
@@ -27,12 +27,39 @@ pub(super) struct Mutator {
 impl Mutator {
     /// Answers a call for the policy `called` of `namespace`.
     pub(super) async fn answer(&self, namespace: &str, called: &str, request: &Request) -> Verdict {
-        if !request.creates_pod() || request.namespace != namespace {
-            self.metrics.count("refuse", "unexpected_request");
-            return Verdict::Deny(format!(
-                "this webhook is for the creation of pods in namespace {namespace}"
-            ));
+        match request.subject().filter(|_| request.namespace == namespace) {
+            Some(Subject::Pod) => self.pod(namespace, called, request).await,
+            Some(Subject::Template(template)) => self.template(namespace, called, template).await,
+            Some(Subject::Unchanged) => Verdict::Allow,
+            None => {
+                self.metrics.count("refuse", "unexpected_request");
+                Verdict::Deny(format!(
+                    "this webhook is for pods and their workloads in namespace {namespace}"
+                ))
+            }
         }
+    }
+
+    /// Says early, while the old pods serve, what would come of the new ones. Each pod is decided about again when it is
+    /// created, so what is not known here is no reason to refuse.
+    async fn template(&self, namespace: &str, called: &str, template: &Value) -> Verdict {
+        let Ok(policies) = self.policies(namespace, called).await else { return Verdict::Allow };
+        // Of a workload the API server has matched no selector, so the policy that was called counts like any other.
+        let Some(policy) = inject::choose(&policies, None, &labels(template)) else { return Verdict::Allow };
+        match inject::decide(template, policy, &self.sidecar) {
+            Decision::Refuse(refusal) => {
+                self.metrics.count("refuse_workload", refusal.reason.as_str());
+                Verdict::Deny(format!(
+                    "RestApiAuthPolicy {:?} selects the pods of this workload and would refuse them: {refusal}. Nothing was \
+                     changed, running pods go on",
+                    policy.name
+                ))
+            }
+            Decision::Inject(_) | Decision::LeaveAlone(_) => Verdict::Allow,
+        }
+    }
+
+    async fn pod(&self, namespace: &str, called: &str, request: &Request) -> Verdict {
         let policies = match self.policies(namespace, called).await {
             Ok(policies) => policies,
             Err(message) => {
@@ -42,7 +69,7 @@ impl Mutator {
             }
         };
         let labels = labels(&request.object);
-        let Some(policy) = inject::choose(&policies, called, &labels) else {
+        let Some(policy) = inject::choose(&policies, Some(called), &labels) else {
             return self.unknown(namespace, called);
         };
         self.record(request, policy, inject::decide(&request.object, policy, &self.sidecar))

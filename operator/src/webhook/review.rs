@@ -34,15 +34,39 @@ pub(super) struct Request {
     /// The object.
     #[serde(default)]
     pub object: Value,
+    /// The object as it was, of an update.
+    #[serde(default)]
+    pub old_object: Value,
+}
+
+/// What a question is about.
+#[derive(Debug, PartialEq)]
+pub(super) enum Subject<'a> {
+    /// A pod that is created.
+    Pod,
+    /// The pods that a new or changed workload will have.
+    Template(&'a Value),
+    /// A workload whose pods stay as they are.
+    Unchanged,
 }
 
 impl Request {
-    /// Whether this is what the webhook is for: the creation of a pod.
-    pub(super) fn creates_pod(&self) -> bool {
+    /// What it is about; `None` for what the webhook is not registered for.
+    pub(super) fn subject(&self) -> Option<Subject<'_>> {
         let Resource { group, version, plural } = &self.resource;
-        (group.as_str(), version.as_str(), plural.as_str()) == ("", "v1", "pods")
-            && self.sub_resource.is_empty()
-            && self.operation == "CREATE"
+        let resource = (group.as_str(), version.as_str(), plural.as_str());
+        match (resource, self.operation.as_str()) {
+            _ if !self.sub_resource.is_empty() => None,
+            (("", "v1", "pods"), "CREATE") => Some(Subject::Pod),
+            (("apps", "v1", "statefulsets" | "deployments"), "CREATE" | "UPDATE") => {
+                let template = "/spec/template";
+                Some(match self.object.pointer(template) {
+                    Some(new) if self.old_object.pointer(template) != Some(new) => Subject::Template(new),
+                    _ => Subject::Unchanged,
+                })
+            }
+            _ => None,
+        }
     }
 }
 

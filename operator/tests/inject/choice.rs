@@ -24,10 +24,10 @@ fn the_oldest_policy_wins_then_the_name() {
     let labels = BTreeMap::from([("app".to_owned(), "wiki".to_owned())]);
     for called in ["uid-z-old", "uid-a-new"] {
         let candidates = [new.clone(), old.clone(), other.clone()];
-        assert_eq!(choose(&candidates, called, &labels).unwrap().name, "z-old", "{called}");
+        assert_eq!(choose(&candidates, Some(called), &labels).unwrap().name, "z-old", "{called}");
     }
-    assert_eq!(choose(&[twin, new, other.clone()], "uid-b-new", &labels).unwrap().name, "a-new");
-    assert_eq!(choose(&[other], "uid-gone", &labels), None);
+    assert_eq!(choose(&[twin, new, other.clone()], Some("uid-b-new"), &labels).unwrap().name, "a-new");
+    assert_eq!(choose(&[other], Some("uid-gone"), &labels), None);
 }
 
 /// Else an edit of the selector, between the API server's look at it and ours, would let a pod through.
@@ -35,5 +35,5 @@ fn the_oldest_policy_wins_then_the_name() {
 fn the_called_policy_counts_even_when_its_selector_was_edited_since() {
     let edited = named("wiki", "2026-01-01T00:00:00Z", "elsewhere");
     let labels = BTreeMap::from([("app".to_owned(), "wiki".to_owned())]);
-    assert_eq!(choose(&[edited], "uid-wiki", &labels).unwrap().name, "wiki");
+    assert_eq!(choose(&[edited], Some("uid-wiki"), &labels).unwrap().name, "wiki");
 }

@@ -181,13 +181,54 @@ async fn an_unknown_policy_is_asked_for_and_never_let_through() {
     assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(503)));
 }
 
+/// A StatefulSet whose template is this pod, before and after a change.
+fn workload_review(before: Option<&Value>, after: &Value) -> Value {
+    let workload = |pod: &Value| {
+        let template = json!({"metadata": {"labels": pod["metadata"]["labels"]}, "spec": pod["spec"]});
+        json!({"metadata": {"name": "wiki"}, "spec": {"replicas": 1, "template": template}})
+    };
+    let mut review = review(&workload(after));
+    let request = &mut review["request"];
+    request["resource"] = json!({"group": "apps", "version": "v1", "resource": "statefulsets"});
+    request["operation"] = json!(if before.is_some() { "UPDATE" } else { "CREATE" });
+    request["oldObject"] = before.map(workload).unwrap_or_default();
+    review
+}
+
 #[tokio::test]
-async fn only_the_creation_of_pods_in_the_policys_namespace_is_decided() {
+async fn a_workload_whose_pods_would_be_refused_is_refused_early() {
+    let webhook = Webhook::start(knowing()).await;
+    let good = pod("default.yaml");
+    let mut bad = good.clone();
+    bad["spec"]["hostNetwork"] = json!(true);
+    for before in [None, Some(&good)] {
+        let response = webhook.ask(&workload_review(before, &bad)).await;
+        let message = response["status"]["message"].as_str().unwrap();
+        assert!(message.contains("\"wiki\"") && message.contains("remove hostNetwork"), "{message}");
+        assert!(message.contains("running pods go on"), "{message}");
+        let response = webhook.ask(&workload_review(before, &good)).await;
+        assert_eq!((&response["allowed"], &response["patch"]), (&json!(true), &Value::Null));
+    }
+    let refused =
+        "restward_operator_injections_total{decision=\"refuse_workload\",reason=\"host_network\"} 2";
+    assert!(webhook.metrics().contains(refused), "{}", webhook.metrics());
+    // Scaling and labels must go on where the template is as it was.
+    assert_eq!(webhook.ask(&workload_review(Some(&bad), &bad)).await["allowed"], true);
+    let mut others = bad.clone();
+    others["metadata"]["labels"] = json!({"app": "other"});
+    assert_eq!(webhook.ask(&workload_review(None, &others)).await["allowed"], true, "not selected");
+    let deaf = Webhook::start(Source::default()).await;
+    assert_eq!(deaf.ask(&workload_review(None, &bad)).await["allowed"], true, "its pods are decided about");
+}
+
+#[tokio::test]
+async fn only_pods_and_workloads_of_the_policys_namespace_are_decided() {
     let webhook = Webhook::start(knowing()).await;
     for (place, value) in [
         ("/request/operation", "UPDATE"),
         ("/request/namespace", "elsewhere"),
         ("/request/resource/resource", "deployments"),
+        ("/request/resource/group", "apps"),
         ("/request/subResource", "ephemeralcontainers"),
     ] {
         let mut review = review(&pod("default.yaml"));

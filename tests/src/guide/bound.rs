@@ -17,7 +17,7 @@ use crate::{
 pub(super) async fn to_a_key(world: &World, table: &mut Table) -> Result<()> {
     table.section("Tokens bound to a key (DPoP): kubectl patch externalURLs");
     let holder = Holder::new()?;
-    let token = holder.token(world, "wiki-dpop", "alice").await?;
+    let token = holder.token_of_its_key(world, "alice").await?;
     let url = format!("{}{ECHO}", world.wiki_url);
     let public = Url::parse(&url)?.origin().ascii_serialization();
     policy::patch(&json!({"spec": {"externalURLs": [public]}}).to_string()).await?;
@@ -46,7 +46,7 @@ async fn show(world: &World, token: &str, proof: &str) -> Result<Answer> {
 pub(super) async fn to_a_certificate(world: &World, table: &mut Table) -> Result<()> {
     table.section("Tokens bound to a certificate (mutual TLS): kubectl patch trustedProxies");
     let (holder, stranger) = (Holder::new()?, Holder::new()?);
-    let token = holder.token(world, "wiki-mtls", "alice").await?;
+    let token = holder.token_of_its_certificate(world, "alice").await?;
     let through_proxy = async |certificate: String| {
         let request = world.http.get(format!("{}{ECHO}", world.wiki_url)).header("Client-Cert", certificate);
         finish(request, &Auth::Bearer(token.clone())).await

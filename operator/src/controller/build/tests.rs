@@ -99,7 +99,6 @@ fn the_webhook_concerns_selected_pods_of_the_namespace_only_and_fails_closed() {
     let object = webhook(&validated().candidate, &target);
     assert_eq!(object.metadata.name.as_deref(), Some("restward-atlassian-wiki-11112222"));
     let entries = object.webhooks.unwrap();
-    assert_eq!(entries.len(), 1);
     let entry = serde_json::to_value(&entries[0]).unwrap();
     assert_eq!(entry["failurePolicy"], "Fail");
     assert_eq!(
@@ -110,4 +109,9 @@ fn the_webhook_concerns_selected_pods_of_the_namespace_only_and_fails_closed() {
     assert_eq!(entry["clientConfig"]["service"]["path"], format!("/mutate/atlassian/{UID}"));
     assert_eq!(entry["rules"][0]["operations"], json!(["CREATE"]));
     assert_eq!(entry["rules"][0]["resources"], json!(["pods"]));
+    // The other only warns early: it must never keep anybody from working while the operator is away.
+    let check = serde_json::to_value(&entries[1]).unwrap();
+    assert_eq!((entries.len(), &check["failurePolicy"]), (2, &json!("Ignore")));
+    assert_eq!(check["namespaceSelector"], entry["namespaceSelector"]);
+    assert_eq!(check["rules"][0]["resources"], json!(["statefulsets", "deployments"]));
 }
