@@ -78,13 +78,14 @@ async fn calibration_says_what_is_missing() {
 #[tokio::test]
 async fn users_are_confirmed_and_requests_run_as_them() {
     let (wiki, sidecar, origin) = linked(&[("STANDIN_ANONYMOUS", "true")], &json!({})).await;
-    for user in ["alice", "ALICE", "Alice.Smith", "alice.smith", "jürgen", "łukasz"] {
+    let odd = ["carol@example.test", "dan+ops", "eve smith", "50%", "x%41", "a&b=c"];
+    for user in ["alice", "ALICE", "Alice.Smith", "alice.smith", "jürgen", "łukasz"].iter().chain(&odd) {
         assert_eq!(sidecar.users.confirm_user(&user.parse().unwrap()).await, Ok(()), "{user}");
         let request = wiki.request(Method::GET, "/rest/standin/1.0/echo", None);
         let seen = echo(&wiki, sidecar.assert(&origin, user, request)).await;
         assert_eq!(seen["user"].as_str().unwrap().to_lowercase(), user.to_lowercase());
     }
-    for user in ["mallory-unknown", "dora", "a+b", "a&b=c", "x%41"] {
+    for user in ["mallory-unknown", "dora", "a+b", "xA", "dan ops", "eve+smith", "50%25", "a"] {
         let answer = sidecar.users.confirm_user(&user.parse().unwrap()).await;
         assert_eq!(answer, Err(Reason::UserUnknown.into()), "{user}");
     }

@@ -54,9 +54,11 @@ pub(super) async fn to_a_certificate(world: &World, table: &mut Table) -> Result
     let answer = through_proxy(holder.client_cert()).await?;
     table.refused("while no proxy is trusted", 401, "certificate_required", &answer);
 
-    // The host is the proxy, whatever address it has to the pod.
-    let mine = bearer(world, ECHO, &user_token(world, "alice").await?).await?;
-    let address = mine.json()["remoteAddr"].as_str().context("the echo names no address")?.to_owned();
+    // The host is the proxy, whatever address it has to the pod: the sidecar hands it on.
+    let mine = bearer(world, ECHO, &user_token(world, "alice").await?).await?.json();
+    let headers = mine["headers"].as_array().context("no echo")?;
+    let forwarded = headers.iter().find(|header| header[0] == "x-forwarded-for");
+    let address = forwarded.and_then(|header| header[1].as_str()).context("the echo names no address")?;
     let trusted = json!({"cidrs": [address], "clientCertificateHeader": "Client-Cert"});
     policy::patch(&json!({"spec": {"trustedProxies": trusted}}).to_string()).await?;
     let answer = settled(|| through_proxy(holder.client_cert()), |answer| answer.status == 200).await?;

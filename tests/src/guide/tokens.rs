@@ -92,6 +92,13 @@ pub(super) async fn refused(world: &World, table: &mut Table, short_lived: &str)
         "user_unknown",
         &bearer(world, CONTENT, &unknown).await?,
     );
+    let disabled = user_token(world, "dora").await?;
+    table.refused(
+        "a user whom Confluence has disabled",
+        403,
+        "user_unknown",
+        &bearer(world, CONTENT, &disabled).await?,
+    );
     let unmapped = by_client_credentials(world, "wiki-rest").await?;
     let answer = bearer(world, CONTENT, &unmapped).await?;
     table.refused("a client that is not in serviceAccounts", 403, "service_account_unmapped", &answer);
