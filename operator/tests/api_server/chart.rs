@@ -15,6 +15,8 @@ use tokio::sync::OnceCell;
 
 /// Label of the namespaces in which the policies hold.
 pub(crate) const NAMESPACE_LABEL: &str = "t-operator";
+/// Label of those in which no container may be added to a protected pod.
+pub(crate) const NO_EPHEMERAL_LABEL: &str = "t-operator-no-ephemeral";
 /// The operator's user name.
 pub(crate) const OPERATOR: &str = "system:serviceaccount:t-operator-ns:restward";
 /// One of `breakGlass.groups` in `ci/everything.yaml`.
@@ -48,8 +50,10 @@ fn rendered() -> Vec<Value> {
         })
         .map(|mut object| {
             if object["kind"] == "ValidatingAdmissionPolicyBinding" {
+                let is_optional = object["metadata"]["name"] == "t-operator-ephemeral-containers";
+                let label = if is_optional { NO_EPHEMERAL_LABEL } else { NAMESPACE_LABEL };
                 object["spec"]["matchResources"]["namespaceSelector"] =
-                    json!({"matchLabels": {NAMESPACE_LABEL: "true"}});
+                    json!({"matchLabels": {label: "true"}});
             }
             object
         })

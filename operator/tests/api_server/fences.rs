@@ -1,6 +1,6 @@
 //! What only the operator may do, and what not even the operator may.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -9,6 +9,7 @@ use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 use serde_json::{Value, json};
 
 use super::{
+    chart::NO_EPHEMERAL_LABEL,
     requests::{
         allowed, confluence, injected, merge, programmed, refused, strategic, swapped, try_change, try_pod,
     },
@@ -107,6 +108,34 @@ async fn the_keys_are_for_the_sidecar_only() {
         try_change(&cluster.somebody, &cluster.namespace, place, &ephemeral(json!({}))).await
     })
     .await;
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn containers_are_added_to_protected_pods_by_nobody_where_the_chart_says_so() {
+    let cluster = Cluster::new("ephemeral").await;
+    programmed_policy(&cluster).await;
+    let policy = programmed(&cluster, "wiki").await;
+    let whole = injected(confluence("wiki-0", json!({"app": "other"})), &policy, &cluster);
+    let plain = confluence("other-0", json!({"app": "other"}));
+    let pods: Api<Pod> = cluster.api();
+    for pod in [whole, plain] {
+        pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    }
+    let debug = json!({"name": "debug", "image": "localhost/none"});
+    let added = strategic(json!({"spec": {"ephemeralContainers": [debug]}}));
+    let try_as = async |client: &Client, pod: &str| {
+        try_change(client, &cluster.namespace, (pod, Some("ephemeralcontainers")), &added).await
+    };
+    allowed("without the chart's word", async || try_as(&cluster.somebody, "wiki-0").await).await;
+
+    let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+    let label = Patch::Merge(json!({"metadata": {"labels": {NO_EPHEMERAL_LABEL: "true"}}}));
+    namespaces.patch(&cluster.namespace, &PatchParams::default(), &label).await.unwrap();
+    let message = "protectedPods.ephemeralContainers is Deny";
+    refused("in a protected pod", message, async || try_as(&cluster.somebody, "wiki-0").await).await;
+    allowed("in another pod", async || try_as(&cluster.somebody, "other-0").await).await;
+    allowed("by a group that breaks glass", async || try_as(&cluster.client, "wiki-0").await).await;
     cluster.clean_up().await;
 }
 
