@@ -176,7 +176,7 @@ condition_reasons! {
 condition_reasons! {
     /// Reasons of `UpstreamTrusted`.
     UpstreamReason {
-        /// Confluence accepts signed calls.
+        /// Confluence accepts signed calls, or believes the header.
         Trusted,
         /// Confluence has not answered yet, or no sidecar has reported.
         Pending,
@@ -190,6 +190,10 @@ condition_reasons! {
         ClockSkew,
         /// Confluence does not look at OAuth at all.
         OAuthNotEvaluated,
+        /// Whether Confluence believes the header shows with the first call by token of a user whom it knows.
+        Unproven,
+        /// Confluence answers every call with the header as anonymous.
+        HeaderNotBelieved,
         /// Confluence answers something that was not expected; the message has the status.
         UnexpectedAnswer,
     }

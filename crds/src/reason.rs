@@ -170,6 +170,8 @@ reasons! {
         "The identity provider could not be asked about the token. Try again; the policy's status says more.";
     LinkMissing = 503 "link_missing" None,
         "The application link in Confluence is not set up yet, so no user can be asserted. The policy's status says how to make it.";
+    EnforcementUnverified = 503 "enforcement_unverified" None,
+        "Users are named to Confluence by a header, and only while it is certain that nobody reaches Confluence around the sidecar. The policy's condition Enforced says what is in the way.";
     UserCheckUnavailable = 503 "user_check_unavailable" None,
         "Confluence could not be asked whether it knows this user. Try again.";
 }

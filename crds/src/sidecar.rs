@@ -6,6 +6,7 @@
 //! - [`parse`]: the only way from one to the other, used by both sides
 //! - [`pod`]: what one pod's sidecar needs to know about its pod
 //! - [`status`]: the answer of the status endpoint
+//! - [`identity`]: how users are named to Confluence
 //! - [`enforcement`]: what happens about ways around the sidecar
 //! - [`tokens`]: what a token has to be
 //! - [`who`]: who the caller is, and what that caller may do
@@ -13,6 +14,7 @@
 
 pub mod config;
 pub mod enforcement;
+pub mod identity;
 pub mod limits;
 pub mod parse;
 pub mod pod;

@@ -5,6 +5,10 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
+mod header;
+
+pub use header::{UserHeader, folded_header};
+
 /// Why a text is not what it should be; says what is expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

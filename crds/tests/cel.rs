@@ -10,7 +10,7 @@
 
 use kube::CustomResourceExt as _;
 use kube_cel::{Validator, compile_schema};
-use restward_crds::api::v1alpha1::RestApiAuthPolicy;
+use restward_crds::{api::v1alpha1::RestApiAuthPolicy, text::UserHeader};
 use serde_json::{Value, json};
 
 fn schema() -> Value {
@@ -75,6 +75,7 @@ fn rules_accept_what_makes_sense() {
         json!({"issuers": [{"issuer": "https://login.example.com/realms/partners", "audiences": ["wiki"]}]}),
         json!({"externalURLs": ["https://wiki.example.com", "http://wiki.example.com:8080/"]}),
         json!({"allowedListeners": [{"port": 5701, "reason": "Hazelcast"}, {"port": 9999}]}),
+        json!({"upstream": {"identity": {"header": {"name": "X-Forwarded-User"}}}}),
     ] {
         assert_eq!(broken(&spec), "", "{spec}");
     }
@@ -114,5 +115,21 @@ fn rules_refuse_the_rest_and_say_why() {
     for (spec, message) in table {
         let said = broken(&spec);
         assert!(said.contains(message), "{spec}: {said:?}");
+    }
+}
+
+/// Both say the same: the rule at once, the parser for whoever got past it.
+#[test]
+fn the_rule_about_the_users_header_is_the_parsers() {
+    let names = "Accept Accept-Language Access-Control-Request-Method Authorization Cache-Control Connection Content-Type \
+        content_length Cookie cookie2 Cookies Date DPoP Expect Forwarded Host Hosts HTTP2-Settings If-Match Keep-Alive \
+        Max-Forwards Origin Pragma Proxy-Authorization Range Referer Remote-User REMOTE_USER Sec-Fetch-Mode Set-Cookie TE \
+        Tea Traceparent Tracestate Trailer Transfer-Encoding transfer_encoding Upgrade User User-Agent Via X-AUSERNAME \
+        X-Atlassian-Token X-Forwarded-By X-Forwarded-For X-Forwarded-Host X-Forwarded-Port X-Forwarded-Prefix \
+        X-Forwarded-Proto X-Forwarded-Scheme X-Forwarded-Server X-Forwarded-SSL x_forwarded_for X-Forwarded-User \
+        X-HTTP-Method X-HTTP-Method-Override X-Method-Override X-Real-IP X-Request-Id X-Requested-With X-User";
+    for name in names.split_whitespace() {
+        let said = broken(&json!({"upstream": {"identity": {"header": {"name": name}}}}));
+        assert_eq!(said.is_empty(), name.parse::<UserHeader>().is_ok(), "{name}: {said}");
     }
 }

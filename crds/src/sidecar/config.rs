@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     enforcement::{AllowedListener, OnBypass},
+    identity::Identity,
     limits::RateLimit,
     terms::{AnonymousPreset, Audit, Mode, PathMatch, Scheme, ServiceAccount, Switch},
     tokens::TokenRules,
@@ -261,22 +262,4 @@ pub struct Timeouts {
     /// Between two bytes of a body. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<GoDuration>,
-}
-
-/// How the user is named to Confluence: one variant a mode.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Identity {
-    /// OAuth 1.0a, two-legged with impersonation, over an incoming application link.
-    Oauth1(OAuth1Identity),
-}
-
-/// The consumer of the application link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct OAuth1Identity {
-    /// Consumer key of the application link.
-    pub consumer_key: String,
 }

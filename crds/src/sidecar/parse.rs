@@ -4,10 +4,11 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use super::{
-    config::{Config, Identity, Upstream, VERSION},
+    config::{Config, Upstream, VERSION},
     enforcement::EnforcementSettings,
+    identity::IdentitySettings,
     limits::RateLimitSettings,
-    settings::{IdentitySettings, IssuerSettings, Settings, TokenSettings, UpstreamSettings, UsernameSource},
+    settings::{IssuerSettings, Settings, TokenSettings, UpstreamSettings, UsernameSource},
     terms::PathMatch,
     terms::ServiceAccount,
     tokens::{Required, TokenRules, Validation},
@@ -143,7 +144,7 @@ impl Config {
             .collect();
         let trusted_proxies = ProxySettings::parse(&trusted_proxies, &mut errors);
         let enforcement = EnforcementSettings::parse(on_bypass, &allowed_listeners, &mut errors);
-        let upstream = parse_upstream(upstream, &mut errors);
+        let upstream = parse_upstream(upstream, &trusted_proxies, &mut errors);
         match (username, upstream, errors.0) {
             (Some(username), Some(upstream), errors) if errors.is_empty() => Ok(Settings {
                 policy,
@@ -261,17 +262,13 @@ fn parse_username_attribute(field: &str, attribute: String, errors: &mut Errors)
     escapes_are_valid.then_some(UsernameSource::Pointer(attribute))
 }
 
-fn parse_upstream(upstream: Upstream, errors: &mut Errors) -> Option<UpstreamSettings> {
+fn parse_upstream(
+    upstream: Upstream,
+    proxies: &ProxySettings,
+    errors: &mut Errors,
+) -> Option<UpstreamSettings> {
     let Upstream { scheme, proxy_name, proxy_port, context_path, timeouts, identity } = upstream;
-    let Identity::Oauth1(oauth1) = identity;
-    let key = &oauth1.consumer_key;
-    let key_ok = (1..=255).contains(&key.len())
-        && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-    errors.require(
-        key_ok,
-        "upstream.identity.oauth1.consumerKey",
-        "has 1 to 255 characters of A-Z a-z 0-9 - . _",
-    );
+    let identity = IdentitySettings::parse(identity, proxies, errors);
     if let Some(path) = &context_path {
         errors.require(
             is_context_path(path),
@@ -285,14 +282,14 @@ fn parse_upstream(upstream: Upstream, errors: &mut Errors) -> Option<UpstreamSet
         errors.require(plain, "upstream.proxyName", "must be a host name");
     }
     errors.require(proxy_port != Some(0), "upstream.proxyPort", "must be 1 to 65535");
-    errors.0.is_empty().then(|| UpstreamSettings {
+    identity.filter(|_| errors.0.is_empty()).map(|identity| UpstreamSettings {
         scheme,
         proxy_name,
         proxy_port,
         context_path,
         request_timeout: timeouts.request.map(|limit| limit.0),
         idle_timeout: timeouts.idle.map(|limit| limit.0),
-        identity: IdentitySettings::OAuth1 { consumer_key: oauth1.consumer_key },
+        identity,
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     config::{AnonymousPaths, Credentials, LastKnown, OwnClient, PolicyRef},
     enforcement::EnforcementSettings,
+    identity::IdentitySettings,
     limits::RateLimitSettings,
     terms::{Audit, Mode, Scheme, Switch},
     tokens::{Algorithm, Required, Validation},
@@ -187,23 +188,4 @@ pub struct UpstreamSettings {
     pub idle_timeout: Option<Duration>,
     /// How the user is named to Confluence.
     pub identity: IdentitySettings,
-}
-
-/// How the user is named to Confluence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IdentitySettings {
-    /// OAuth 1.0a, two-legged with impersonation.
-    OAuth1 {
-        /// Consumer key of the application link; reserved for the sidecar.
-        consumer_key: String,
-    },
-}
-
-impl IdentitySettings {
-    /// The consumer key that nobody may use from outside.
-    pub fn reserved_consumer(&self) -> &str {
-        match self {
-            Self::OAuth1 { consumer_key } => consumer_key,
-        }
-    }
 }

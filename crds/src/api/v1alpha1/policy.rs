@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    identity::IdentitySpec,
     issuers::{Keycloak, OpenIdIssuerSpec},
     status::RestApiAuthPolicyStatus,
 };
@@ -284,31 +285,6 @@ pub struct UpstreamSpec {
     /// How the user is named to Confluence. Default: `oauth1`.
     #[serde(default)]
     pub identity: IdentitySpec,
-}
-
-/// How the user is named to Confluence: one member.
-#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum IdentitySpec {
-    /// Two-legged OAuth 1.0a with impersonation over an incoming application link: works on stock Confluence. Status
-    /// shows how to make the link.
-    Oauth1(OAuth1Spec),
-}
-
-impl Default for IdentitySpec {
-    fn default() -> Self {
-        Self::Oauth1(OAuth1Spec::default())
-    }
-}
-
-/// The consumer of the application link.
-#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct OAuth1Spec {
-    /// Consumer key of the application link. Default: `restward-<namespace>-<name>`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9._-]+$"))]
-    pub consumer_key: Option<String>,
 }
 
 /// How pods that run already get the sidecar.

@@ -29,7 +29,7 @@ fn the_smallest_configuration_has_safe_defaults() {
     assert_eq!(settings.tokens.algorithms, Algorithm::ALL);
     assert_eq!(settings.tokens.clock_skew.as_secs(), 30);
     assert_eq!(settings.tokens.revocation_poll.unwrap().as_secs(), 30);
-    assert_eq!(settings.upstream.identity.reserved_consumer(), "restward-atlassian-wiki");
+    assert_eq!(settings.upstream.identity.reserved_consumer(), Some("restward-atlassian-wiki"));
 }
 
 #[test]
@@ -64,6 +64,34 @@ fn every_bad_member_is_named() {
         *config.pointer_mut(pointer).unwrap() = value.clone();
         let errors = read(&config).unwrap_err();
         assert_eq!(errors[0].field, *field, "{pointer} = {value}: {errors:?}");
+    }
+}
+
+#[test]
+fn users_are_named_by_one_header_that_means_nothing_else() {
+    let with = |identity: Value, proxies: Value| {
+        let mut config = minimal();
+        config["upstream"]["identity"] = identity;
+        config["trustedProxies"] = proxies;
+        read(&config)
+    };
+    let named = |name: &str| json!({"header": {"name": name}});
+    let settings = with(named("X_Forwarded_User"), json!({})).unwrap();
+    let identity = &settings.upstream.identity;
+    assert!(matches!(identity, IdentitySettings::Header { name } if name.as_str() == "X_Forwarded_User"));
+    assert_eq!(identity.reserved_consumer(), None, "no application link, no key of it");
+
+    let proxies = json!({"cidrs": ["10.0.0.0/8"], "clientCertificateHeader": "X-Client-Cert"});
+    for (identity, proxies, field) in [
+        (named("Authorization"), json!({}), "upstream.identity.header.name"),
+        (named("X Y"), json!({}), "upstream.identity.header.name"),
+        (named("x_client_CERT"), proxies, "upstream.identity.header.name"),
+        (json!({"header": {"name": "X-User", "value": "x"}}), json!({}), "config"),
+        (json!({"header": {"name": "X-User"}, "oauth1": {"consumerKey": "k"}}), json!({}), "config"),
+        (json!({}), json!({}), "config"),
+    ] {
+        let errors = with(identity.clone(), proxies).unwrap_err();
+        assert_eq!(errors[0].field, field, "{identity}: {errors:?}");
     }
 }
 
