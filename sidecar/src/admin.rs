@@ -77,7 +77,7 @@ impl Admin {
             config_is_current: active.is_some() && self.store.rejected().is_none(),
             provider_is_reachable: provider == Some(restward_crds::condition::ProviderReason::Reachable),
             keys_are_usable: active.as_ref().is_some_and(|active| active.keys.snapshot().has_keys(0)),
-            upstream_is_trusted: active.is_some_and(|active| active.calibration().origin().is_ok()),
+            upstream_is_trusted: active.is_some_and(|active| active.calibration().is_trusted()),
         };
         let mut response = text(StatusCode::OK, self.metrics.encode(state));
         response.headers_mut().insert(
@@ -121,7 +121,7 @@ impl Admin {
         let Ok(body) = Limited::new(request.into_body(), explain::MAX_BODY).collect().await else {
             return text(StatusCode::PAYLOAD_TOO_LARGE, "send the token alone\n");
         };
-        let explained = explain::explain(&active, &body.to_bytes(), &query).await;
+        let explained = explain::explain(&active, &self.verifier, &body.to_bytes(), &query).await;
         let mut response = text(StatusCode::OK, serde_json::to_vec(&explained).unwrap_or_default());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

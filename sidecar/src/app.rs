@@ -83,6 +83,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         store: Arc::clone(&store),
         upstream: Upstream::new(upstream_port),
         forms: Reader::default(),
+        verifier: Arc::clone(&verifier),
         grants: Grants::default(),
         audit,
         metrics: Arc::clone(&metrics),

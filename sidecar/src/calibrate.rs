@@ -1,16 +1,19 @@
 //! Finds out in the background whether Confluence takes the sidecar's assertions, and as what URL it knows itself.
 //! A signed call for a user that cannot exist must not be refused for its signature, and the same call with one bit
-//! changed must be: else Confluence does not look at signatures at all. Readiness never waits for any of this.
+//! changed must be: else Confluence does not look at signatures at all. Where a header names users, such a call must be
+//! nobody's, and the first user who is known shows that the header is believed. Readiness never waits for any of this.
 //!
 //! - [`candidates`]: the URLs to try
-//! - [`verdict`]: what an answer says
+//! - [`verdict`]: what an answer to a signed call says
+//! - [`header`]: what answers say where a header names users
 
 pub mod candidates;
+pub mod header;
 pub mod verdict;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -20,6 +23,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use restward_crds::{
     condition::UpstreamReason,
+    reason::Reason,
     sidecar::{PodSettings, Settings, status::Report},
     text::Username,
 };
@@ -30,12 +34,14 @@ pub use candidates::context_path;
 pub use verdict::oauth_problem;
 
 use crate::{
-    identity::{Identity, Origin, Outgoing},
+    current_user,
+    identity::{Header, Identity, Origin, Outgoing, oauth1},
     loopback::{Answer, Client},
     random,
     refusal::Deny,
     time::UnixTime,
 };
+use header::{Proof, Ran};
 use verdict::Finding;
 
 /// Between two calibrations until Confluence trusts the sidecar: an application link that was just made works at once.
@@ -59,14 +65,17 @@ struct Shared {
     candidates: Vec<Origin>,
     context_path: String,
     nobody: Option<Username>,
+    /// What user checks have shown where a header names users.
+    proof: Mutex<Proof>,
     state: ArcSwap<State>,
     wake: Notify,
     /// Set by the first poke after a calibration began, so that a flood of them is one.
     poked: AtomicBool,
 }
 
+#[derive(Clone)]
 struct State {
-    /// What Confluence knows itself as; `None`: not trusted.
+    /// What Confluence knows itself as; `None`: nobody may be asserted.
     origin: Option<Origin>,
     report: Report<UpstreamReason>,
 }
@@ -85,6 +94,7 @@ impl Calibration {
                 candidates: candidates::origins(settings, pod),
                 context_path: context_path(settings, pod).to_owned(),
                 nobody: impossible_user(),
+                proof: Mutex::default(),
                 state: ArcSwap::from_pointee(State { origin: None, report }),
                 wake: Notify::new(),
                 poked: AtomicBool::new(false),
@@ -92,10 +102,10 @@ impl Calibration {
         }
     }
 
-    /// The URL to sign for.
+    /// The URL to sign for; where nothing is signed, the likeliest.
     ///
     /// # Errors
-    /// Confluence does not trust the sidecar (yet): no user can be asserted.
+    /// No user can be asserted (yet): Confluence does not accept signed calls, or takes somebody for somebody else.
     pub fn origin(&self) -> Result<Origin, Deny> {
         let state = self.shared.state.load();
         state.origin.clone().ok_or_else(|| verdict::deny(state.report.reason).into())
@@ -106,7 +116,23 @@ impl Calibration {
         self.shared.state.load().report.clone()
     }
 
-    /// Asks for a calibration soon, because an asserted request was refused as such.
+    /// Whether Confluence takes assertions, as far as was seen.
+    pub fn is_trusted(&self) -> bool {
+        self.shared.state.load().report.reason == UpstreamReason::Trusted
+    }
+
+    /// Takes in what the check of a user has shown. Only that shows whether a header is believed.
+    pub fn learn(&self, user: &Username, answered: Result<(), Reason>) {
+        if matches!(*self.shared.identity, Identity::Header(_)) && self.proof(|it| it.learn(user, answered)) {
+            self.poke();
+        }
+    }
+
+    fn proof<T>(&self, with: impl FnOnce(&mut Proof) -> T) -> T {
+        with(&mut self.shared.proof.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks for a calibration soon, because an asserted request was not taken as one.
     pub fn poke(&self) {
         if !self.shared.poked.swap(true, Ordering::Relaxed) {
             self.shared.wake.notify_one();
@@ -134,15 +160,64 @@ impl Calibration {
     /// One calibration.
     pub async fn calibrate(&self) {
         let before = self.shared.state.load_full();
+        let state = match &*self.shared.identity {
+            Identity::OAuth1(_) => self.by_signature(&before).await,
+            Identity::Header(mode) => self.by_header(mode, &before).await,
+        };
+        if state.report != before.report {
+            let reason = state.report.reason.as_str();
+            tracing::info!(upstream.reason = reason, upstream.message = state.report.message, "calibration");
+        }
+        self.shared.state.store(Arc::new(state));
+    }
+
+    async fn by_signature(&self, before: &State) -> State {
         let (finding, origin) = self.find().await;
         // A Confluence that restarts has not changed its mind.
         let origin = if finding.is_inconclusive() { before.origin.clone() } else { origin };
         let report = verdict::report(&finding, origin.as_ref(), &self.shared.candidates);
-        if report != before.report {
-            let reason = report.reason.as_str();
-            tracing::info!(upstream.reason = reason, upstream.message = report.message, "calibration");
+        State { origin, report }
+    }
+
+    async fn by_header(&self, mode: &Header, before: &State) -> State {
+        let finding = if self.is_running().await {
+            let nobody = self.shared.nobody.as_ref();
+            let invented = if nobody.is_some() { self.run_as(nobody).await } else { Ran::Unknown };
+            header::judge(&self.run_as(None).await, &invented)
+        } else {
+            header::Finding::Inconclusive
+        };
+        let origin = match finding {
+            // The same here.
+            header::Finding::Inconclusive if before.origin.is_some() => return before.clone(),
+            header::Finding::Sound { .. } => self.shared.candidates.first().cloned(),
+            _ => None,
+        };
+        if origin.is_some() {
+            self.ask_the_witness().await;
         }
-        self.shared.state.store(Arc::new(State { origin, report }));
+        let report = self.proof(|proof| header::report(mode.name(), &finding, proof));
+        State { origin, report }
+    }
+
+    /// A header that was believed may not be any more.
+    async fn ask_the_witness(&self) {
+        let Proof::Witness(witness) = self.proof(|proof| proof.clone()) else { return };
+        let ran = self.run_as(Some(&witness)).await;
+        self.proof(|proof| *proof = header::reconsider(&witness, &ran));
+    }
+
+    /// As whom a call for this user runs, or one without a user.
+    async fn run_as(&self, user: Option<&Username>) -> Ran {
+        let asked = async {
+            let mut request = self.request(current_user::PATH)?;
+            if let Some(user) = user {
+                let origin = self.shared.candidates.first()?;
+                self.shared.identity.assert(origin, user, UnixTime::now(), &mut request).ok()?;
+            }
+            self.shared.client.send(request, DEADLINE).await.ok()
+        };
+        Ran::of(asked.await.as_ref())
     }
 
     /// Tries the candidates until one is not refused for its signature.
@@ -168,27 +243,27 @@ impl Calibration {
     }
 
     async fn is_running(&self) -> bool {
-        let Some(host) = self.host() else { return false };
-        let request = Outgoing::get(format!("{}/status", self.shared.context_path), host);
+        let Some(request) = self.request("/status") else { return false };
         let answer = self.shared.client.send(request, DEADLINE).await;
         answer.is_ok_and(|answer| verdict::says_running(answer.status, &answer.body))
     }
 
     /// A signed call for nobody. `None`: no answer.
     async fn ask(&self, origin: &Origin, signature: Signature) -> Option<Answer> {
-        let target = format!("{}/rest/api/user/current", self.shared.context_path);
-        let mut request = Outgoing::get(target, self.host()?);
+        let mut request = self.request(current_user::PATH)?;
         let nobody = self.shared.nobody.as_ref()?;
         self.shared.identity.assert(origin, nobody, UnixTime::now(), &mut request).ok()?;
         if signature == Signature::Damaged {
-            self.shared.identity.damage(&mut request).ok()?;
+            oauth1::damage(&mut request.headers)?;
         }
         self.shared.client.send(request, DEADLINE).await.ok()
     }
 
-    /// Any host will do where Tomcat takes it from the header; this one cannot be mistaken for a `proxyName`.
-    fn host(&self) -> Option<HeaderValue> {
-        HeaderValue::try_from(format!("127.0.0.1:{}", self.shared.client.port())).ok()
+    /// A call of this path. Any host will do where Tomcat takes it from the header; this one cannot be mistaken for a
+    /// `proxyName`.
+    fn request(&self, path: &str) -> Option<Outgoing> {
+        let host = HeaderValue::try_from(format!("127.0.0.1:{}", self.shared.client.port())).ok()?;
+        Some(Outgoing::get(format!("{}{path}", self.shared.context_path), host))
     }
 }
 

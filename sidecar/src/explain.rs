@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::{Method, Uri};
-use restward_crds::text::Username;
+use restward_crds::{sidecar::identity::IdentitySettings, text::Username};
 use serde::Serialize;
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     target::Target,
     time::UnixTime,
     user,
+    verify::Verifier,
 };
 
 /// Longest body that is read: a token and some space.
@@ -77,7 +78,7 @@ fn call(active: &Active, query: &str) -> Option<Call> {
 }
 
 /// Explains a token, with or without `Bearer` in front.
-pub async fn explain(active: &Active, body: &[u8], query: &str) -> Explained {
+pub async fn explain(active: &Active, verifier: &Verifier, body: &[u8], query: &str) -> Explained {
     let mut explained = Explained::default();
     let bare = body.trim_ascii();
     let bare = bare.strip_prefix(b"Bearer ").unwrap_or(bare);
@@ -101,9 +102,9 @@ pub async fn explain(active: &Active, body: &[u8], query: &str) -> Explained {
     };
     explained.user = Some(user.as_str().to_owned());
     let may_call = rules(active, query, &user, &permit, &mut explained);
-    let is_trusted = explained.note("application_link", active.calibration().origin()).is_some();
+    let may_name = may_name(active, verifier, &mut explained);
     let is_known =
-        is_trusted && explained.note("confluence", active.user_check().confirm_user(&user).await).is_some();
+        may_name && explained.note("confluence", active.user_check().confirm_user(&user).await).is_some();
     explained.accepted = may_call && is_known;
     explained
 }
@@ -121,6 +122,19 @@ fn each_check(active: &Active, token: &RawToken, now: UnixTime, explained: &mut 
     if let Some(signed) = explained.note("signature", signed) {
         for (name, outcome) in signed.outcomes(&active.settings, &keys, now) {
             explained.note(name, outcome);
+        }
+    }
+}
+
+/// Whether the sidecar may name users to Confluence now.
+fn may_name(active: &Active, verifier: &Verifier, explained: &mut Explained) -> bool {
+    let identity = &active.settings.upstream.identity;
+    let origin = active.calibration().origin();
+    match identity {
+        IdentitySettings::OAuth1 { .. } => explained.note("application_link", origin).is_some(),
+        IdentitySettings::Header { .. } => {
+            let is_enforced = explained.note("enforcement", verifier.admits(identity)).is_some();
+            explained.note("header", origin).is_some() && is_enforced
         }
     }
 }

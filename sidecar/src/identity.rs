@@ -5,23 +5,28 @@
 //! - [`query`]: parameters as Tomcat reads them, and written anew so that they can be read in one way only
 //! - [`form`]: which bodies are parameters
 //! - [`path`]: the path without path parameters
+//! - [`rewrite`]: path, query and form without what could name a user
 //! - [`origin`]: the URL under which Tomcat believes to be reached
 //! - [`oauth1`]: the mode: OAuth 1.0a, two-legged with impersonation
+//! - [`user_header`]: the mode: a header that Confluence's authenticator believes
 
 pub mod form;
 pub mod oauth1;
 pub mod origin;
 pub mod path;
 pub mod query;
+pub mod rewrite;
 pub mod signer;
 pub mod strip;
+pub mod user_header;
 
 use http::{HeaderMap, HeaderValue, Method, header};
-use restward_crds::{reason::Reason, sidecar::settings::IdentitySettings, text::Username};
+use restward_crds::{sidecar::identity::IdentitySettings, text::Username};
 
 pub use oauth1::OAuth1;
 pub use origin::Origin;
 pub use signer::{Signer, SignerError};
+pub use user_header::Header;
 
 use crate::{refusal::Deny, time::UnixTime};
 
@@ -56,10 +61,12 @@ impl Outgoing {
 pub enum Identity {
     /// By OAuth 1.0a signatures of an application link's consumer.
     OAuth1(OAuth1),
+    /// By a header that Confluence's authenticator believes.
+    Header(Header),
 }
 
 impl Identity {
-    /// The mode of these settings with its key.
+    /// The mode of these settings with its key, if it has one.
     ///
     /// # Errors
     /// The key cannot sign.
@@ -68,6 +75,16 @@ impl Identity {
             IdentitySettings::OAuth1 { consumer_key } => {
                 Ok(Self::OAuth1(OAuth1::new(consumer_key.clone(), Signer::from_pem(key_pem)?)))
             }
+            IdentitySettings::Header { name } => Ok(Self::Header(Header::new(name.clone()))),
+        }
+    }
+
+    /// Removes with what a client could name a user itself. For every request that is forwarded, asserted or not.
+    pub fn strip(&self, headers: &mut HeaderMap) {
+        strip::identity_headers(headers);
+        match self {
+            Self::OAuth1(_) => {}
+            Self::Header(mode) => mode.remove(headers),
         }
     }
 
@@ -85,18 +102,7 @@ impl Identity {
         strip::for_assertion(&mut request.headers);
         match self {
             Self::OAuth1(mode) => mode.assert(origin, user, now, request),
-        }
-    }
-
-    /// Breaks an assertion by one bit, so that calibration can see whether Confluence looks at it.
-    ///
-    /// # Errors
-    /// The request carries no assertion.
-    pub fn damage(&self, request: &mut Outgoing) -> Result<(), Deny> {
-        match self {
-            Self::OAuth1(_) => {
-                oauth1::damage(&mut request.headers).ok_or_else(|| Reason::UpstreamRejected.into())
-            }
+            Self::Header(mode) => mode.assert(user, request),
         }
     }
 }

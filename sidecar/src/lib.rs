@@ -13,6 +13,7 @@ pub mod certificate;
 pub mod config;
 pub mod cors;
 pub mod credential;
+pub mod current_user;
 pub mod decide;
 pub mod digest;
 pub mod explain;

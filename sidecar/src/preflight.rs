@@ -8,12 +8,12 @@ use std::{
 
 use http::{HeaderValue, header};
 use restward_crds::{reason::Reason, text::Username};
-use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::{
     bounded::Bounded,
     calibrate::{Calibration, oauth_problem},
+    current_user,
     digest::sha256,
     flights::Flights,
     identity::{Identity, Outgoing},
@@ -69,13 +69,13 @@ impl UserCheck {
             identity,
             client,
             calibration,
-            target: format!("{context_path}/rest/api/user/current"),
+            target: format!("{context_path}{}", current_user::PATH),
             answers: Mutex::new(Bounded::new(REMEMBERED)),
         };
         Self { shared: Arc::new(shared), flights: Flights::default() }
     }
 
-    /// Confirms that a signed request for `user` runs as that very user.
+    /// Confirms that an asserted request for `user` runs as that very user.
     ///
     /// # Errors
     /// [`Reason::UserUnknown`] if not; a 502 or 503 if Confluence could not be asked.
@@ -155,7 +155,9 @@ impl Shared {
         {
             self.calibration.poke();
         }
-        judge_user(user, answer).map_err(Deny::from)
+        let answered = judge_user(user, answer);
+        self.calibration.learn(user, answered);
+        answered.map_err(Deny::from)
     }
 
     async fn ask_for_bearer(&self, authorization: HeaderValue) -> Result<(), Deny> {
@@ -171,22 +173,7 @@ impl Shared {
     }
 }
 
-/// The answer of `/rest/api/user/current`.
-#[derive(Deserialize)]
-struct CurrentUser {
-    #[serde(rename = "type", default)]
-    kind: Option<String>,
-    #[serde(default)]
-    username: Option<String>,
-}
-
-/// The user that an answer is for; `None`: anonymous, or not to be understood.
-fn current_user(answer: &Answer) -> Option<String> {
-    let user: CurrentUser = serde_json::from_slice(&answer.body).ok()?;
-    if user.kind.as_deref() == Some("anonymous") { None } else { user.username }
-}
-
-/// Whether a signed call ran as `user`, whose case Confluence does not keep (`Alice.Smith` of LDAP is `alice.smith`).
+/// Whether an asserted call ran as `user`.
 fn judge_user(user: &Username, answer: Result<Answer, LoopbackError>) -> Result<(), Reason> {
     let answer = answer.map_err(|_| Reason::UserCheckUnavailable)?;
     if let Some(problem) = oauth_problem(&answer.headers) {
@@ -198,8 +185,8 @@ fn judge_user(user: &Username, answer: Result<Answer, LoopbackError>) -> Result<
         });
     }
     match answer.status.as_u16() {
-        200 => match current_user(&answer) {
-            Some(name) if name.to_lowercase() == user.as_str().to_lowercase() => Ok(()),
+        200 => match current_user::of(&answer) {
+            Some(name) if current_user::is(&name, user) => Ok(()),
             Some(_) => Err(Reason::IdentityMismatch),
             None => Err(Reason::UserUnknown),
         },
@@ -215,7 +202,7 @@ fn judge_bearer(answer: Result<Answer, LoopbackError>) -> Result<(), Reason> {
     let has_user =
         answer.headers.get("x-ausername").is_some_and(|name| !name.is_empty() && name != "anonymous");
     match answer.status.as_u16() {
-        200 if has_user || current_user(&answer).is_some() => Ok(()),
+        200 if has_user || current_user::of(&answer).is_some() => Ok(()),
         403 | 404 if has_user => Ok(()),
         200 | 401 | 403 | 404 => Err(Reason::CredentialNotAccepted),
         _ => Err(Reason::UserCheckUnavailable),

@@ -26,6 +26,7 @@ use crate::{
     respond::{self, Asked},
     route::{PathClass, Route},
     time::UnixTime,
+    verify::Verifier,
 };
 use exchange::Exchange;
 use judge::{Case, Treatment};
@@ -38,6 +39,8 @@ pub struct Gate {
     pub upstream: Upstream,
     /// Reads forms.
     pub forms: Reader,
+    /// Whether there is a way around the sidecar.
+    pub verifier: Arc<Verifier>,
     /// What Confluence granted to pages of other origins.
     pub grants: Grants,
     /// The audit lines.
@@ -112,9 +115,8 @@ impl Gate {
         self.metrics.decided_in(started.elapsed());
         let treatment = match (judged, active.settings.mode) {
             (Ok(treatment), _) => treatment,
-            // In no mode may anybody but the sidecar use its key.
             (Err(deny), Mode::Enforce) => return Err(deny),
-            (Err(deny), _) if deny.reason == Reason::ReservedConsumer => return Err(deny),
+            (Err(deny), _) if holds_in_every_mode(deny.reason) => return Err(deny),
             (Err(deny), Mode::Audit | Mode::Off) => {
                 record.outcome = Outcome::WouldRefuse;
                 record.reason = Some(deny.reason);
@@ -146,7 +148,7 @@ impl Gate {
 
         let presented = exchange.presented();
         record.credential = presented.kind;
-        if presented.uses_consumer(settings.upstream.identity.reserved_consumer()) {
+        if settings.upstream.identity.reserved_consumer().is_some_and(|key| presented.uses_consumer(key)) {
             return Err(Reason::ReservedConsumer.into());
         }
         if settings.mode == Mode::Off {
@@ -165,6 +167,7 @@ impl Gate {
             active,
             presented: &presented,
             head: &exchange.head,
+            verifier: &self.verifier,
             route,
             peer: exchange.peer,
             client: record.client,
@@ -253,6 +256,12 @@ impl Gate {
         }
         Ok(())
     }
+}
+
+/// In no mode may anybody but the sidecar use its key, and a call that is to be somebody's must not become nobody's while
+/// the sidecar may not name users.
+fn holds_in_every_mode(reason: Reason) -> bool {
+    matches!(reason, Reason::ReservedConsumer | Reason::EnforcementUnverified)
 }
 
 /// Confluence's own 401 gets our challenge, save for partners and clients that wait for its own.

@@ -23,7 +23,8 @@ use arc_swap::ArcSwapOption;
 use futures::{StreamExt as _, stream};
 use restward_crds::{
     condition::EnforcedReason,
-    sidecar::{enforcement::OnBypass, status::Verification, terms::Mode},
+    reason::Reason,
+    sidecar::{enforcement::OnBypass, identity::IdentitySettings, status::Verification, terms::Mode},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +72,28 @@ struct Look {
     findings: Findings,
 }
 
+impl Look {
+    fn reason(&self) -> EnforcedReason {
+        let Findings { bypasses, problem, .. } = &self.findings;
+        if !bypasses.is_empty() {
+            EnforcedReason::BypassDetected
+        } else if problem.is_some() || self.ended.elapsed() > MAX_AGE {
+            EnforcedReason::Unverifiable
+        } else {
+            EnforcedReason::Verified
+        }
+    }
+
+    fn message(&self) -> String {
+        match (self.reason(), &self.findings.problem) {
+            (EnforcedReason::BypassDetected, _) => describe(&self.findings.bypasses),
+            (EnforcedReason::Verified, _) => "there is no way around the sidecar".to_owned(),
+            (_, Some(problem)) => problem.clone(),
+            (_, None) => "the latest result is too old".to_owned(),
+        }
+    }
+}
+
 impl Verifier {
     /// Nothing is known until [`Self::run`] has looked.
     ///
@@ -112,21 +135,27 @@ impl Verifier {
         (!bypasses.is_empty()).then(|| format!("bypass_detected: {}", describe(bypasses)))
     }
 
+    /// Whether users may be named this way now: by a header only while it is known that nobody else can set it, whatever
+    /// `onBypass` and `mode` say about others.
+    ///
+    /// # Errors
+    /// [`Reason::EnforcementUnverified`]: there is a way around, or the latest look is too old or saw too little.
+    pub fn admits(&self, identity: &IdentitySettings) -> Result<(), Reason> {
+        let is_verified =
+            || self.latest.load().as_deref().is_some_and(|look| look.reason() == EnforcedReason::Verified);
+        match identity {
+            IdentitySettings::OAuth1 { .. } => Ok(()),
+            IdentitySettings::Header { .. } if is_verified() => Ok(()),
+            IdentitySettings::Header { .. } => Err(Reason::EnforcementUnverified),
+        }
+    }
+
     /// For status.
     pub fn report(&self) -> Verification {
         let latest = self.latest.load_full();
         let (reason, message) = match latest.as_deref() {
             None => (EnforcedReason::Pending, "the sidecar has not looked yet".to_owned()),
-            Some(Look { findings, .. }) if !findings.bypasses.is_empty() => {
-                (EnforcedReason::BypassDetected, describe(&findings.bypasses))
-            }
-            Some(Look { findings: Findings { problem: Some(problem), .. }, .. }) => {
-                (EnforcedReason::Unverifiable, problem.clone())
-            }
-            Some(look) if look.ended.elapsed() > MAX_AGE => {
-                (EnforcedReason::Unverifiable, "the latest result is too old".to_owned())
-            }
-            Some(_) => (EnforcedReason::Verified, "there is no way around the sidecar".to_owned()),
+            Some(look) => (look.reason(), look.message()),
         };
         let findings = latest.as_deref().map(|look| &look.findings);
         Verification {
@@ -221,3 +250,6 @@ fn tell(findings: &Findings) {
         tracing::info!("no way around the sidecar");
     }
 }
+
+#[cfg(test)]
+mod tests;

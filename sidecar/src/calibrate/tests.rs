@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use openssl::{pkey::PKey, rsa::Rsa};
-use restward_crds::{reason::Reason, sidecar::settings::IdentitySettings};
+use restward_crds::sidecar::identity::IdentitySettings;
 use serde_json::json;
 
 use super::*;
@@ -13,9 +13,12 @@ use crate::{
 };
 
 fn calibration(confluence: &Scripted) -> Calibration {
+    calibration_of(&IdentitySettings::OAuth1 { consumer_key: "restward".into() }, confluence)
+}
+
+fn calibration_of(identity: &IdentitySettings, confluence: &Scripted) -> Calibration {
     let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap().private_key_to_pem_pkcs8().unwrap();
-    let identity =
-        Identity::new(&IdentitySettings::OAuth1 { consumer_key: "restward".into() }, &key).unwrap();
+    let identity = Identity::new(identity, &key).unwrap();
     let pod =
         PodSettings::from_json(r#"{"listenPort": 8090, "contextPath": "/confluence", "proxyName": "wiki"}"#)
             .unwrap();
@@ -147,4 +150,80 @@ async fn a_poke_calibrates_again_and_shutdown_ends_it() {
     shutdown.cancel();
     background.await.unwrap();
     assert!(wiki.asked().len() <= 9, "a flood of pokes is one calibration: {}", wiki.asked().len());
+}
+
+/// A public Confluence that believes the header, as long as it does, of users that it knows.
+async fn believing(state: Arc<Mutex<Believing>>) -> (Calibration, Scripted) {
+    let wiki = Scripted::start(move |asked: &Asked| {
+        let state = state.lock().unwrap();
+        let named = asked.headers.get("x-wiki-user").map(|name| name.to_str().unwrap());
+        match (asked.target.as_str(), named.or(state.everybody_is)) {
+            ("/confluence/status", _) => status(if state.is_down { "STARTING" } else { "RUNNING" }),
+            (_, Some(user)) if user == "alice" || state.believes_any => {
+                (200, vec![], json!({"type": "known", "username": user}).to_string())
+            }
+            _ => (200, vec![], r#"{"type":"anonymous"}"#.into()),
+        }
+    })
+    .await;
+    (calibration_of(&IdentitySettings::Header { name: "X-Wiki-User".parse().unwrap() }, &wiki), wiki)
+}
+
+#[derive(Default)]
+struct Believing {
+    is_down: bool,
+    believes_any: bool,
+    everybody_is: Option<&'static str>,
+}
+
+#[tokio::test]
+async fn a_header_is_trusted_from_the_first_known_user_on() {
+    let state = Arc::<Mutex<Believing>>::default();
+    let (calibration, wiki) = believing(Arc::clone(&state)).await;
+    let reason = async || {
+        calibration.calibrate().await;
+        calibration.report().reason
+    };
+    let users: [Username; 2] = ["alice".parse().unwrap(), "eve".parse().unwrap()];
+    state.lock().unwrap().is_down = true;
+    assert_eq!(reason().await, UpstreamReason::Pending);
+    assert_eq!(calibration.origin(), Err(Reason::UserCheckUnavailable.into()));
+    assert!(wiki.asked().iter().all(|asked| asked.target == "/confluence/status"));
+    state.lock().unwrap().is_down = false;
+    assert_eq!(reason().await, UpstreamReason::Unproven);
+    assert!(calibration.origin().is_ok() && !calibration.is_trusted(), "a user check has to be possible");
+    let asked = wiki.asked();
+    let named: Vec<_> = asked.iter().filter_map(|asked| asked.headers.get("x-wiki-user")).collect();
+    assert!(matches!(named[..], [name] if name.to_str().unwrap().starts_with("restward-calibration-")));
+    assert!(asked.iter().all(|asked| !asked.headers.contains_key("authorization")), "nothing is signed");
+
+    calibration.learn(&users[1], Err(Reason::UserUnknown));
+    assert_eq!(reason().await, UpstreamReason::HeaderNotBelieved);
+    calibration.learn(&users[0], Ok(()));
+    assert_eq!(reason().await, UpstreamReason::Trusted);
+    calibration.learn(&users[1], Err(Reason::UserUnknown));
+    assert_eq!(reason().await, UpstreamReason::Trusted, "one unknown user is no disproof");
+    state.lock().unwrap().is_down = true;
+    assert_eq!(reason().await, UpstreamReason::Trusted, "a restart");
+    assert!(calibration.origin().is_ok());
+}
+
+#[tokio::test]
+async fn who_takes_nobody_for_somebody_is_told_no_users() {
+    for (make, says) in [
+        ((|wiki| wiki.everybody_is = Some("alice")) as fn(&mut Believing), "calls without the header"),
+        (|wiki| wiki.believes_any = true, "a user who cannot exist"),
+    ] {
+        let state = Arc::<Mutex<Believing>>::default();
+        let (calibration, _wiki) = believing(Arc::clone(&state)).await;
+        calibration.learn(&"alice".parse().unwrap(), Ok(()));
+        calibration.calibrate().await;
+        assert!(calibration.is_trusted());
+        make(&mut state.lock().unwrap());
+        calibration.calibrate().await;
+        let report = calibration.report();
+        assert_eq!(report.reason, UpstreamReason::UnexpectedAnswer);
+        assert!(report.message.contains(says), "{report:?}");
+        assert_eq!(calibration.origin(), Err(Reason::UpstreamRejected.into()));
+    }
 }

@@ -105,10 +105,13 @@ pub fn of_bad_signature(answer: Option<&Answer>) -> Finding {
 pub fn deny(reason: UpstreamReason) -> Reason {
     match reason {
         UpstreamReason::LinkMissing | UpstreamReason::ImpersonationOff => Reason::LinkMissing,
-        UpstreamReason::Pending | UpstreamReason::Trusted => Reason::UserCheckUnavailable,
+        UpstreamReason::Pending | UpstreamReason::Trusted | UpstreamReason::Unproven => {
+            Reason::UserCheckUnavailable
+        }
         UpstreamReason::SignatureInvalid
         | UpstreamReason::ClockSkew
         | UpstreamReason::OAuthNotEvaluated
+        | UpstreamReason::HeaderNotBelieved
         | UpstreamReason::UnexpectedAnswer => Reason::UpstreamRejected,
     }
 }

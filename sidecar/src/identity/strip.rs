@@ -1,12 +1,13 @@
 //! Headers of a client that could name a user to Confluence, or make Tomcat believe another URL.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use restward_crds::text::folded_header;
 
 /// What asserted requests say of their client instead of a User-Agent that Confluence's OAuth filter skips.
 pub const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("restward-sidecar/", env!("CARGO_PKG_VERSION")));
 
-/// Names (folded, see [`folded`]) of headers in which authenticators of this world look for a user, and of Seraph's
+/// Names (folded, see [`folded_header`]) of headers in which authenticators of this world look for a user, and of Seraph's
 /// trusted applications. No client has a reason to send them to Confluence.
 const USER_HEADERS: &[&str] = &[
     "remote-user",
@@ -68,14 +69,14 @@ const ASSERTED: &[&str] = &[
 /// clients of macOS and Windows. Compared without case, so that nothing hides.
 const SKIPPED_USER_AGENTS: &[&str] = &["webdav", "microsoft data access internet publishing provider"];
 
-/// Removes what could name a user. For every request that is forwarded, asserted or not.
+/// Removes headers that name users in some installation or other.
 pub fn identity_headers(headers: &mut HeaderMap) {
     remove_if(headers, names_a_user);
 }
 
 /// Removes everything that an asserted request must not carry, and replaces a User-Agent that Confluence would skip.
 pub fn for_assertion(headers: &mut HeaderMap) {
-    remove_if(headers, |name| names_a_user(name) || ASSERTED.contains(&folded(name).as_str()));
+    remove_if(headers, |name| names_a_user(name) || ASSERTED.contains(&folded_header(name).as_str()));
     if is_skipped_by_oauth(headers) {
         headers.insert(header::USER_AGENT, USER_AGENT);
     }
@@ -87,7 +88,8 @@ pub fn is_skipped_by_oauth(headers: &HeaderMap) -> bool {
     agents.len() > 1 || agents.iter().any(|agent| is_skipped(agent))
 }
 
-fn remove_if(headers: &mut HeaderMap, is_out: impl Fn(&str) -> bool) {
+/// Removes the headers whose name, in lower case, is one of these.
+pub(super) fn remove_if(headers: &mut HeaderMap, is_out: impl Fn(&str) -> bool) {
     let out: Vec<HeaderName> = headers.keys().filter(|name| is_out(name.as_str())).cloned().collect();
     for name in out {
         headers.remove(name);
@@ -95,14 +97,9 @@ fn remove_if(headers: &mut HeaderMap, is_out: impl Fn(&str) -> bool) {
 }
 
 fn names_a_user(name: &str) -> bool {
-    let name = folded(name);
+    let name = folded_header(name);
     USER_HEADERS.contains(&name.as_str())
         || USER_HEADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// Servers that hand headers on as variables make one of `-`, `_` and `.` (CVE-2025-64484, CVE-2026-88011).
-fn folded(name: &str) -> String {
-    name.to_ascii_lowercase().replace(['_', '.'], "-")
 }
 
 fn is_skipped(agent: &HeaderValue) -> bool {

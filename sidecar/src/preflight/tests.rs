@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use futures::future::join_all;
 use http::{HeaderMap, HeaderName};
 use openssl::{pkey::PKey, rsa::Rsa};
-use restward_crds::sidecar::{PodSettings, settings::IdentitySettings};
+use restward_crds::sidecar::{PodSettings, identity::IdentitySettings};
 use serde_json::json;
 
 use super::*;

@@ -17,7 +17,7 @@ use crate::{
         headers,
         tunnel::{self, Wish},
     },
-    identity::{Outgoing, form, strip},
+    identity::{Outgoing, form},
     refusal::Deny,
     time::UnixTime,
 };
@@ -75,7 +75,7 @@ impl Exchange {
         treatment: &Treatment,
     ) -> Result<(Request<Body>, Alarm), Deny> {
         let mut headers = std::mem::take(&mut self.head.headers);
-        strip::identity_headers(&mut headers);
+        active.identity().strip(&mut headers);
         headers.remove(header::EXPECT);
         headers::append_peer(&mut headers, self.peer);
         let target = match (&self.head.target, treatment) {
@@ -118,10 +118,9 @@ impl Exchange {
         };
         // A form that nobody has read may still hold our consumer key, on whichever path.
         let is_form = form_may_hold_parameters(request.headers(), request.method());
-        let (body, alarm) = if is_form {
-            guard(body, active.settings.upstream.identity.reserved_consumer())
-        } else {
-            (body, Alarm::default())
+        let (body, alarm) = match active.settings.upstream.identity.reserved_consumer() {
+            Some(key) if is_form => guard(body, key),
+            _ => (body, Alarm::default()),
         };
         Ok((request.map(|()| body), alarm))
     }

@@ -19,6 +19,7 @@ use crate::{
     route::{self, PathClass, Route},
     time::UnixTime,
     user,
+    verify::Verifier,
 };
 
 use super::head::Head;
@@ -31,7 +32,7 @@ pub(super) enum Treatment {
     WithoutAuthorization,
     /// With `os_authType`, and perhaps with Confluence's own challenge for the client.
     Only { how: AuthType, keeps_challenge: bool },
-    /// Signed as this user.
+    /// Named to Confluence as this user's.
     AsUser { origin: Origin, user: Username },
 }
 
@@ -40,6 +41,7 @@ pub(super) struct Case<'a> {
     pub(super) active: &'a Active,
     pub(super) presented: &'a Presented,
     pub(super) head: &'a Head,
+    pub(super) verifier: &'a Verifier,
     pub(super) route: Route,
     /// Address at the other end of the connection.
     pub(super) peer: IpAddr,
@@ -106,6 +108,7 @@ impl Case<'_> {
         record.user = Some(user.as_str().to_owned());
         self.authorize(Some(Subject { user: &user, permit: &permit }))?;
         self.count(&user, &permit)?;
+        self.verifier.admits(&self.active.settings.upstream.identity)?;
         let origin = self.active.calibration().origin()?;
         self.active.user_check().confirm_user(&user).await?;
         record.outcome = Outcome::AsUser;

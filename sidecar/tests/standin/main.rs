@@ -21,7 +21,7 @@ use proptest::{
 use restward_crds::{condition::UpstreamReason, reason::Reason};
 use restward_sidecar::{
     calibrate::oauth_problem,
-    identity::{Origin, Outgoing, query},
+    identity::{Origin, Outgoing, oauth1::damage, query},
     refusal::Deny,
 };
 use serde_json::{Value, json};
@@ -308,7 +308,7 @@ async fn without_the_assertion_the_same_request_is_nobodys() {
     unsigned.headers = HeaderMap::from_iter([(header::HOST, signed.headers[header::HOST].clone())]);
     assert_eq!(echo(&wiki, unsigned).await["user"], Value::Null);
     let mut damaged = signed;
-    sidecar.identity.damage(&mut damaged).unwrap();
+    damage(&mut damaged.headers).unwrap();
     let answer = wiki.send(damaged).await;
     assert_eq!(oauth_problem(&answer.headers).as_deref(), Some("signature_invalid"));
 }

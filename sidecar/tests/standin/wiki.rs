@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, header};
 use openssl::{pkey::PKey, rsa::Rsa};
 use restward_crds::{
     names,
-    sidecar::{Config, PodSettings, Settings, settings::IdentitySettings},
+    sidecar::{Config, PodSettings, Settings, identity::IdentitySettings},
 };
 use restward_sidecar::{
     app::{self, Listeners, Options, Running},

@@ -21,6 +21,7 @@ mod credentials;
 mod dpop;
 mod explain;
 mod framing;
+mod header;
 mod hygiene;
 mod issuers;
 mod keys;

@@ -246,6 +246,11 @@ impl PodNetwork {
     pub(crate) fn hide(&self) {
         *self.0.lock().unwrap() = None;
     }
+
+    /// Can be read again, and has no listeners.
+    pub(crate) fn shows_again(&self) {
+        *self.0.lock().unwrap() = Self::default().0.lock().unwrap().take();
+    }
 }
 
 /// A directory that is replaced as the kubelet does it.

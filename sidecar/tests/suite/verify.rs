@@ -18,19 +18,19 @@ use tokio::{
 use crate::support::{OWN_ADDRESS, World, eventually, wiki::Wiki};
 
 /// Port on all addresses, as the kernel shows it.
-fn everywhere(port: u16) -> SocketAddr {
+pub(crate) fn everywhere(port: u16) -> SocketAddr {
     (Ipv4Addr::UNSPECIFIED, port).into()
 }
 
 /// A second way to Confluence, past the valve.
-async fn second_way(address: Ipv4Addr) -> Wiki {
+pub(crate) async fn second_way(address: Ipv4Addr) -> Wiki {
     let way = Wiki::start_on(address).await;
     way.behave(|wiki| wiki.has_no_valve = true);
     way
 }
 
 /// Changes nothing but the generation, after which the sidecar looks at once, and waits for the result.
-async fn look(world: &mut World, change: impl FnOnce(&mut Value), reason: &str) -> Value {
+pub(crate) async fn look(world: &mut World, change: impl FnOnce(&mut Value), reason: &str) -> Value {
     let before = looks(world).await;
     world.reconfigure(change).await;
     let world = &*world;

@@ -1,6 +1,6 @@
 //! Known vectors.
 
-use super::*;
+use super::{super::query, *};
 
 fn pairs(list: &[(&str, &str)]) -> Vec<Pair> {
     list.iter().map(|(name, value)| (String::from(*name), String::from(*value))).collect()
