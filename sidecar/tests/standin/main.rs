@@ -8,8 +8,12 @@
     reason = "a test program: its helpers are not inside #[test] functions, but fail a test all the same"
 )]
 
+#[path = "../suite/support/keys.rs"]
+#[allow(dead_code, reason = "the suite has more uses for it")]
+mod keys;
 #[path = "../suite/support/port.rs"]
 mod port;
+mod user_header;
 mod verify;
 mod wiki;
 

@@ -154,11 +154,16 @@ impl Wiki {
 
     /// A whole sidecar in front of this wiki. It sees this machine's addresses, but no listeners: other tests have some.
     pub(crate) async fn start_sidecar(&self) -> Running {
+        self.start_sidecar_with(&config()).await
+    }
+
+    /// The same with another configuration.
+    pub(crate) async fn start_sidecar_with(&self, config: &Value) -> Running {
         // As `main` does, once.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let directory = self.home.join("sidecar");
-        fs::create_dir(&directory).unwrap();
-        fs::write(directory.join(names::FILE_CONFIG), config().to_string()).unwrap();
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(names::FILE_CONFIG), config.to_string()).unwrap();
         fs::write(directory.join(names::FILE_CONSUMER_KEY), &self.key_pem).unwrap();
         fs::write(directory.join(names::FILE_STATUS_KEY), "0".repeat(64)).unwrap();
         let pod = json!({"listenPort": 1, "upstreamPort": self.client.port(), "contextPath": CONTEXT});
@@ -210,7 +215,7 @@ fn settings() -> Settings {
     serde_json::from_value::<Config>(config()).unwrap().parse().unwrap()
 }
 
-fn config() -> Value {
+pub(crate) fn config() -> Value {
     json!({
         "version": 1, "mode": "Enforce", "usernameAttribute": "preferred_username", "basicAuth": "Allow",
         "policy": {"namespace": "n", "name": "wiki", "uid": "u", "generation": 1},

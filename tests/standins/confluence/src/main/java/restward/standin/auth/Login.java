@@ -15,7 +15,8 @@ public record Login(Kind kind, User user) {
         PERSONAL_ACCESS_TOKEN("pat"),
         OAUTH1_IMPERSONATION("oauth1-2loi"),
         OAUTH1_TWO_LEGGED("oauth1-2lo"),
-        OAUTH2("oauth2");
+        OAUTH2("oauth2"),
+        HEADER("header");
 
         public final String label;
 
