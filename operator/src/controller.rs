@@ -30,7 +30,10 @@ use kube::{Client, Resource, ResourceExt, runtime::controller::Action};
 use restward_crds::{
     api::v1alpha1::{InForceStatus, RestApiAuthPolicy},
     condition::{ConditionType, ReadyReason},
-    sidecar::config::{Config, Identity, LastKnown},
+    sidecar::{
+        config::{Config, LastKnown},
+        identity::Identity,
+    },
 };
 
 use crate::{
@@ -311,15 +314,15 @@ impl Context {
     }
 }
 
-/// The consumer key in force.
+/// The consumer key in force, where users are named by an application link.
 fn consumer_key(verdict: &Result<Validated, Refused>, observed: &Observed) -> Option<String> {
     let config = match (verdict, &observed.programmed) {
         (Ok(validated), _) => Some(validated.config.clone()),
         (Err(_), Some(last_good)) => serde_json::from_str::<Config>(&last_good.config_json).ok(),
         (Err(_), None) => None,
     };
-    config.map(|config| {
-        let Identity::Oauth1(oauth1) = config.upstream.identity;
-        oauth1.consumer_key
-    })
+    match config?.upstream.identity {
+        Identity::Oauth1(oauth1) => Some(oauth1.consumer_key),
+        Identity::Header(_) => None,
+    }
 }

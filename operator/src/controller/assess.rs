@@ -2,22 +2,21 @@
 
 mod config_current;
 mod enforced;
+mod upstream;
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
 use kube::ResourceExt;
 use restward_crds::{
-    api::v1alpha1::{ApplicationLinkStatus, InForceStatus, RestApiAuthPolicy, RestApiAuthPolicyStatus},
+    api::v1alpha1::{IdentitySpec, InForceStatus, RestApiAuthPolicy, RestApiAuthPolicyStatus},
     condition::{
         AcceptedReason, ConditionType, InjectedReason, ProgrammedReason, ProviderReason, ReadyReason,
-        UpstreamReason,
     },
     sidecar::status::{Report, SidecarStatus},
 };
 
 use super::{
     census::Census,
-    link,
     validate::{Refused, Validated},
 };
 use crate::{
@@ -65,7 +64,7 @@ pub struct Outcome<'a> {
     pub provider: Option<&'a Result<(), Failure>>,
     /// Public half of the consumer's key.
     pub public_key: Option<&'a PublicKey>,
-    /// Consumer key in force.
+    /// Consumer key in force, where there is one.
     pub consumer_key: Option<String>,
     /// What pods are held to.
     pub in_force: Option<InForceStatus>,
@@ -80,7 +79,7 @@ pub fn findings(outcome: &Outcome<'_>) -> Vec<Finding> {
         config_current::config_current(outcome),
         enforced::enforced(outcome),
         identity_provider(outcome),
-        upstream_trusted(outcome),
+        upstream::trusted(outcome),
     ];
     findings.push(ready(outcome, &findings));
     findings
@@ -98,7 +97,7 @@ pub fn status(outcome: &Outcome<'_>) -> RestApiAuthPolicyStatus {
         audience: Some(if audiences.is_empty() { "ANY".into() } else { audiences.join(",") }),
         advisories: advisories(outcome),
         workloads: outcome.census.listed(&namespace),
-        application_link: application_link(outcome),
+        application_link: upstream::application_link(outcome),
         in_force: outcome.in_force.clone(),
     }
 }
@@ -217,34 +216,6 @@ fn identity_provider(outcome: &Outcome<'_>) -> Finding {
     found(ConditionType::IdentityProviderReachable, truth, report.reason.as_str(), report.message)
 }
 
-fn upstream_trusted(outcome: &Outcome<'_>) -> Finding {
-    let severity = |report: &Report<UpstreamReason>| match report.reason {
-        UpstreamReason::Trusted => 0,
-        UpstreamReason::Pending => 1,
-        _ => 2,
-    };
-    let worst = reports(outcome.acks.iter(), |status| &status.upstream).into_iter().max_by_key(severity);
-    let report = worst.unwrap_or_else(|| Report {
-        reason: UpstreamReason::Pending,
-        message: "no sidecar has reported yet".into(),
-    });
-    let truth = match report.reason {
-        UpstreamReason::Trusted => Truth::True,
-        UpstreamReason::Pending => Truth::Unknown,
-        _ => Truth::False,
-    };
-    let silent = outcome.acks.iter().filter(|ack| ack.status.is_none()).count();
-    let mut message = report.message;
-    if silent > 0 {
-        let _ = write!(message, " ({silent} of {} sidecars did not answer)", outcome.acks.len());
-    }
-    if truth == Truth::False {
-        message.truncate(message.trim_end_matches('.').len());
-        message.push_str("; status.applicationLink.instructions has the calls and clicks");
-    }
-    found(ConditionType::UpstreamTrusted, truth, report.reason.as_str(), message)
-}
-
 /// Everything, with at least one pod. An identity provider that is away while its keys are known does not count against it.
 fn ready(outcome: &Outcome<'_>, findings: &[Finding]) -> Finding {
     let usable = |finding: &Finding| {
@@ -298,6 +269,13 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
         advisories
             .push("PlainHttp: keys are fetched over http; whoever is on the way can sign tokens".into());
     }
+    if let IdentitySpec::Header(header) = &spec.upstream.identity {
+        advisories.push(format!(
+            "HeaderIsALogin: whoever reaches Confluence without the sidecar is whom the header {} names. Take the \
+             authenticator that believes it away before you delete this policy or its sidecars",
+            header.name
+        ));
+    }
     let told: BTreeSet<&String> = outcome
         .acks
         .iter()
@@ -309,18 +287,6 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
         .collect();
     advisories.extend(told.into_iter().take(MAX_TOLD).cloned());
     advisories
-}
-
-fn application_link(outcome: &Outcome<'_>) -> Option<ApplicationLinkStatus> {
-    let (key, consumer_key) = (outcome.public_key?, outcome.consumer_key.as_ref()?);
-    let trusted = upstream_trusted(outcome).truth == Truth::True;
-    let uid = outcome.policy.uid().unwrap_or_default();
-    Some(ApplicationLinkStatus {
-        consumer_key: consumer_key.clone(),
-        public_key: key.pem.clone(),
-        fingerprint: key.fingerprint.clone(),
-        instructions: if trusted { Vec::new() } else { link::instructions(consumer_key, &key.pem, &uid) },
-    })
 }
 
 #[cfg(test)]

@@ -11,9 +11,8 @@ use restward_crds::{
     condition::AcceptedReason,
     sidecar::{
         FieldError, Settings,
-        config::{
-            Config, Identity, Issuer, OAuth1Identity, OpenIdIssuer, OwnClient, PolicyRef, Upstream, VERSION,
-        },
+        config::{Config, Issuer, OpenIdIssuer, OwnClient, PolicyRef, Upstream, VERSION},
+        identity::{HeaderIdentity, Identity, OAuth1Identity},
         terms::Authorities,
         tokens::TokenRules,
     },
@@ -140,7 +139,6 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         rollout: _,
         deletion_policy: _,
     } = policy.spec.clone();
-    let IdentitySpec::Oauth1(oauth1) = upstream.identity;
     let Tokens { validation, audiences, authorized_parties, algorithms, clock_skew, required, revocation } =
         tokens;
     let token_rules = TokenRules { validation, algorithms, clock_skew, required, revocation };
@@ -150,7 +148,6 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         uid: policy.uid().unwrap_or_default(),
         generation: policy.metadata.generation.unwrap_or_default(),
     };
-    let default_consumer = || format!("restward-{}-{}", reference.namespace, reference.name);
     Config {
         version: VERSION,
         mode,
@@ -191,11 +188,19 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
             proxy_port: upstream.proxy_port,
             context_path: upstream.context_path,
             timeouts: upstream.timeouts,
-            identity: Identity::Oauth1(OAuth1Identity {
-                consumer_key: oauth1.consumer_key.unwrap_or_else(default_consumer),
-            }),
+            identity: identity(upstream.identity, &reference),
         },
         policy: reference,
+    }
+}
+
+fn identity(spec: IdentitySpec, policy: &PolicyRef) -> Identity {
+    match spec {
+        IdentitySpec::Oauth1(oauth1) => {
+            let default = || format!("restward-{}-{}", policy.namespace, policy.name);
+            Identity::Oauth1(OAuth1Identity { consumer_key: oauth1.consumer_key.unwrap_or_else(default) })
+        }
+        IdentitySpec::Header(header) => Identity::Header(HeaderIdentity { name: header.name }),
     }
 }
 

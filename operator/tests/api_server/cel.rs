@@ -67,6 +67,16 @@ fn other_fields() -> Vec<Row> {
         (json!({"upstream": {"timeouts": {"request": "30s"}}}), None),
         (json!({"upstream": {"timeouts": {"request": "30"}}}), Some("spec.upstream.timeouts.request")),
         (json!({"upstream": {"identity": {"oauth1": {"consumerKey": "a b"}}}}), Some("consumerKey")),
+        (json!({"upstream": {"identity": {"header": {"name": "X-Forwarded-User"}}}}), None),
+        (json!({"upstream": {"identity": {"header": {"name": "Cookie"}}}}), Some("a meaning of its own")),
+        (
+            json!({"upstream": {"identity": {"header": {"name": "X User"}}}}),
+            Some("spec.upstream.identity.header.name"),
+        ),
+        (
+            json!({"upstream": {"identity": {"header": {"name": "X-User"}, "oauth1": {}}}}),
+            Some("spec.upstream.identity"),
+        ),
         (
             json!({"anonymousPaths": {"paths": [{"type": "Exact", "value": "rest"}]}}),
             Some("spec.anonymousPaths.paths[0].value"),

@@ -15,7 +15,7 @@ fn refused(spec: serde_json::Value, observed: &Observed) -> Refused {
 fn the_smallest_policy_is_accepted_with_everything_filled_in() {
     let validated = validate(&policy(json!({})), &observed()).unwrap();
     assert_eq!(validated.candidate.config_map(), "restward-wiki");
-    assert_eq!(validated.settings.upstream.identity.reserved_consumer(), "restward-atlassian-wiki");
+    assert_eq!(validated.settings.upstream.identity.reserved_consumer(), Some("restward-atlassian-wiki"));
     assert_eq!(validated.config.policy.generation, 7);
     assert_eq!(validated.config.basic_auth, Switch::Allow);
     assert_eq!((validated.ca_pem, validated.conflict), (None, None));
@@ -32,6 +32,10 @@ fn what_the_sidecar_would_refuse_is_refused_with_the_field_of_the_policy() {
         (json!({"tokens": {"required": {"groups": ["/staff/"]}}}), "spec.tokens.required.groups: "),
         (json!({"usernameAttribute": "/a~2"}), "spec.usernameAttribute: "),
         (json!({"upstream": {"contextPath": "wiki"}}), "spec.upstream.contextPath: "),
+        (
+            json!({"upstream": {"identity": {"header": {"name": "Cookie"}}}}),
+            "spec.upstream.identity.header.name: ",
+        ),
         (json!({"serviceAccounts": [{"client": "*", "username": "u"}]}), "spec.serviceAccounts[0]: "),
         (json!({"deniedUsers": [" a"]}), "spec.deniedUsers[0]: "),
         (json!({"rules": [{"action": "Deny", "cidrs": ["x"]}]}), "spec.rules[0].cidrs: "),
@@ -42,6 +46,18 @@ fn what_the_sidecar_would_refuse_is_refused_with_the_field_of_the_policy() {
         let refused = refused(spec, &observed());
         assert_eq!(refused.reason, AcceptedReason::Invalid);
         assert!(refused.message.contains(field), "{field}: {}", refused.message);
+    }
+}
+
+#[test]
+fn how_users_are_named_reaches_the_sidecar() {
+    for (spec, want) in [
+        (json!({"oauth1": {"consumerKey": "own"}}), json!({"oauth1": {"consumerKey": "own"}})),
+        (json!({"header": {"name": "X-Wiki-User"}}), json!({"header": {"name": "X-Wiki-User"}})),
+    ] {
+        let policy = policy(json!({"upstream": {"identity": spec}}));
+        let config = validate(&policy, &observed()).unwrap().config;
+        assert_eq!(serde_json::to_value(config).unwrap()["upstream"]["identity"], want);
     }
 }
 

@@ -1,0 +1,57 @@
+//! Whether Confluence accepts the users that the sidecars name, by their own word, and what it takes. Pure.
+
+use std::fmt::Write as _;
+
+use kube::ResourceExt;
+use restward_crds::{
+    api::v1alpha1::ApplicationLinkStatus,
+    condition::{ConditionType, UpstreamReason},
+    sidecar::status::Report,
+};
+
+use super::{super::link, Outcome, found, reports};
+use crate::conditions::{Finding, Truth};
+
+pub(super) fn trusted(outcome: &Outcome<'_>) -> Finding {
+    // A header that one sidecar has seen believed is believed of the others, whose callers have not come yet: it is one
+    // Confluence with one authenticator.
+    let severity = |report: &Report<UpstreamReason>| match report.reason {
+        UpstreamReason::Unproven => 0,
+        UpstreamReason::Trusted => 1,
+        UpstreamReason::Pending => 2,
+        _ => 3,
+    };
+    let worst = reports(outcome.acks.iter(), |status| &status.upstream).into_iter().max_by_key(severity);
+    let report = worst.unwrap_or_else(|| Report {
+        reason: UpstreamReason::Pending,
+        message: "no sidecar has reported yet".into(),
+    });
+    let truth = match report.reason {
+        UpstreamReason::Trusted => Truth::True,
+        UpstreamReason::Pending | UpstreamReason::Unproven => Truth::Unknown,
+        _ => Truth::False,
+    };
+    let silent = outcome.acks.iter().filter(|ack| ack.status.is_none()).count();
+    let mut message = report.message;
+    if silent > 0 {
+        let _ = write!(message, " ({silent} of {} sidecars did not answer)", outcome.acks.len());
+    }
+    if truth == Truth::False && outcome.consumer_key.is_some() {
+        message.truncate(message.trim_end_matches('.').len());
+        message.push_str("; status.applicationLink.instructions has the calls and clicks");
+    }
+    found(ConditionType::UpstreamTrusted, truth, report.reason.as_str(), message)
+}
+
+/// What the administrator has to enter, where users are named by an application link.
+pub(super) fn application_link(outcome: &Outcome<'_>) -> Option<ApplicationLinkStatus> {
+    let (key, consumer_key) = (outcome.public_key?, outcome.consumer_key.as_ref()?);
+    let trusted = trusted(outcome).truth == Truth::True;
+    let uid = outcome.policy.uid().unwrap_or_default();
+    Some(ApplicationLinkStatus {
+        consumer_key: consumer_key.clone(),
+        public_key: key.pem.clone(),
+        fingerprint: key.fingerprint.clone(),
+        instructions: if trusted { Vec::new() } else { link::instructions(consumer_key, &key.pem, &uid) },
+    })
+}
