@@ -37,8 +37,31 @@ fn hosts() -> Vec<Row> {
     rows
 }
 
-fn other_fields() -> Vec<Row> {
+fn upstream() -> Vec<Row> {
     let context = |path: &str| json!({"upstream": {"contextPath": path}});
+    vec![
+        (context(""), None),
+        (context("/confluence"), None),
+        (context("confluence"), Some("contextPath must be empty or start with a slash")),
+        (context("/confluence/"), Some("contextPath must be empty or start with a slash")),
+        (json!({"upstream": {"proxyPort": 0}}), Some("spec.upstream.proxyPort")),
+        (json!({"upstream": {"timeouts": {"request": "30s"}}}), None),
+        (json!({"upstream": {"timeouts": {"request": "30"}}}), Some("spec.upstream.timeouts.request")),
+        (json!({"upstream": {"identity": {"oauth1": {"consumerKey": "a b"}}}}), Some("consumerKey")),
+        (json!({"upstream": {"identity": {"header": {"name": "X-Forwarded-User"}}}}), None),
+        (json!({"upstream": {"identity": {"header": {"name": "Cookie"}}}}), Some("a meaning of its own")),
+        (
+            json!({"upstream": {"identity": {"header": {"name": "X User"}}}}),
+            Some("spec.upstream.identity.header.name"),
+        ),
+        (
+            json!({"upstream": {"identity": {"header": {"name": "X-User"}, "oauth1": {}}}}),
+            Some("spec.upstream.identity"),
+        ),
+    ]
+}
+
+fn other_fields() -> Vec<Row> {
     let account = |client: &str| json!({"serviceAccounts": [{"client": client, "username": "u"}]});
     let many = |count: usize| -> Vec<Value> {
         (0..count).map(|i| json!({"client": format!("c{i}"), "username": "u"})).collect()
@@ -59,24 +82,6 @@ fn other_fields() -> Vec<Row> {
         ),
         (json!({"serviceAccounts": many(128)}), None),
         (json!({"serviceAccounts": many(129)}), Some("spec.serviceAccounts")),
-        (context(""), None),
-        (context("/confluence"), None),
-        (context("confluence"), Some("contextPath must be empty or start with a slash")),
-        (context("/confluence/"), Some("contextPath must be empty or start with a slash")),
-        (json!({"upstream": {"proxyPort": 0}}), Some("spec.upstream.proxyPort")),
-        (json!({"upstream": {"timeouts": {"request": "30s"}}}), None),
-        (json!({"upstream": {"timeouts": {"request": "30"}}}), Some("spec.upstream.timeouts.request")),
-        (json!({"upstream": {"identity": {"oauth1": {"consumerKey": "a b"}}}}), Some("consumerKey")),
-        (json!({"upstream": {"identity": {"header": {"name": "X-Forwarded-User"}}}}), None),
-        (json!({"upstream": {"identity": {"header": {"name": "Cookie"}}}}), Some("a meaning of its own")),
-        (
-            json!({"upstream": {"identity": {"header": {"name": "X User"}}}}),
-            Some("spec.upstream.identity.header.name"),
-        ),
-        (
-            json!({"upstream": {"identity": {"header": {"name": "X-User"}, "oauth1": {}}}}),
-            Some("spec.upstream.identity"),
-        ),
         (
             json!({"anonymousPaths": {"paths": [{"type": "Exact", "value": "rest"}]}}),
             Some("spec.anonymousPaths.paths[0].value"),
@@ -158,7 +163,7 @@ async fn the_api_server_refuses_what_makes_no_sense_and_says_why() {
     let api =
         kube::Api::<DynamicObject>::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
     let params = PatchParams::apply("restward-tests").dry_run().validation_strict();
-    for (spec, refusal) in hosts().into_iter().chain(other_fields()) {
+    for (spec, refusal) in hosts().into_iter().chain(upstream()).chain(other_fields()) {
         let object: DynamicObject = serde_json::from_value(policy("wiki", spec.clone())).unwrap();
         match (api.patch("wiki", &params, &Patch::Apply(object)).await, refusal) {
             (Ok(_), None) => {}

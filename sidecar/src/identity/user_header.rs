@@ -34,7 +34,7 @@ impl Header {
 
     /// Names `user` in the request.
     pub(super) fn assert(&self, user: &Username, request: &mut Outgoing) -> Result<(), Deny> {
-        let value = self.value(user)?;
+        let value = value(user)?;
         let name = HeaderName::from_bytes(self.name.as_str().as_bytes())
             .map_err(|_| Deny::from(Reason::UpstreamRejected))?;
         rewrite::without_users(request, None);
@@ -42,21 +42,22 @@ impl Header {
         request.headers.insert(name, value);
         Ok(())
     }
+}
 
-    /// Tomcat reads headers as Latin-1 and trims them, so that any other name would be another user's.
-    fn value(&self, user: &Username) -> Result<HeaderValue, Deny> {
-        let unusable = || {
-            let detail = "Confluence is told its users by a header, which carries names of visible ASCII characters only.";
-            Deny::with_detail(Reason::UsernameUnusable, detail)
-        };
-        let name = user.as_str();
-        if !name.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(unusable());
-        }
-        let mut value = HeaderValue::from_str(name).map_err(|_| unusable())?;
-        value.set_sensitive(true);
-        Ok(value)
+/// Tomcat reads headers as Latin-1 and trims them, so that any other name would be another user's.
+fn value(user: &Username) -> Result<HeaderValue, Deny> {
+    let unusable = || {
+        let detail =
+            "Confluence is told its users by a header, which carries names of visible ASCII characters only.";
+        Deny::with_detail(Reason::UsernameUnusable, detail)
+    };
+    let name = user.as_str();
+    if !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(unusable());
     }
+    let mut value = HeaderValue::from_str(name).map_err(|_| unusable())?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 #[cfg(test)]

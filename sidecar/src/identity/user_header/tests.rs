@@ -60,9 +60,9 @@ fn the_users_name_is_the_only_thing_that_names_anybody() {
     assert_eq!(sent.path, "/rest/api/x");
     assert_eq!(sent.query.as_deref(), Some("cql=a%20b"));
     assert_eq!(sent.form.as_deref(), Some(&b"t=%C3%BC"[..]));
-    let mut names: Vec<&str> = sent.headers.keys().map(HeaderName::as_str).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["accept", "content-length", "content-type", "host", "x-wiki-user"]);
+    let mut left: Vec<&str> = sent.headers.keys().map(HeaderName::as_str).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["accept", "content-length", "content-type", "host", "x-wiki-user"]);
     let named: Vec<_> = sent.headers.get_all(NAME).iter().collect();
     assert_eq!(named, ["alice"]);
     assert!(named[0].is_sensitive());
@@ -95,9 +95,9 @@ fn what_is_not_asserted_loses_the_header_and_nothing_else() {
         ("Cookie", "JSESSIONID=1"),
     ]);
     identity().strip(&mut map);
-    let mut names: Vec<&str> = map.keys().map(HeaderName::as_str).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["authorization", "cookie", "x-wiki-users"]);
+    let mut left: Vec<&str> = map.keys().map(HeaderName::as_str).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["authorization", "cookie", "x-wiki-users"]);
 }
 
 /// A spelling that a server may take for the header.
