@@ -44,7 +44,7 @@ use crate::{
 use header::{Proof, Ran};
 use verdict::Finding;
 
-/// Between two calibrations until Confluence trusts the sidecar: an application link that was just made works at once.
+/// Between two calibrations until users can be asserted: an application link that was just made works at once.
 const EVERY_UNTRUSTED: Duration = Duration::from_secs(15);
 /// Between two calibrations after that.
 const EVERY_TRUSTED: Duration = Duration::from_hours(1);
@@ -139,7 +139,7 @@ impl Calibration {
         }
     }
 
-    /// Calibrates until `shutdown`: every 15 s until trusted, then every hour, and when poked.
+    /// Calibrates until `shutdown`: every 15 s until users can be asserted, then every hour, and when poked.
     pub async fn run(&self, shutdown: CancellationToken) {
         shutdown.run_until_cancelled(self.calibrate_forever()).await;
     }
@@ -204,7 +204,13 @@ impl Calibration {
     async fn ask_the_witness(&self) {
         let Proof::Witness(witness) = self.proof(|proof| proof.clone()) else { return };
         let ran = self.run_as(Some(&witness)).await;
-        self.proof(|proof| *proof = header::reconsider(&witness, &ran));
+        let reconsidered = header::reconsider(&witness, &ran);
+        self.proof(|proof| {
+            // Meanwhile there may be another witness.
+            if *proof == Proof::Witness(witness) {
+                *proof = reconsidered;
+            }
+        });
     }
 
     /// As whom a call for this user runs, or one without a user.

@@ -48,7 +48,7 @@ pub enum Proof {
     None,
     /// Whoever was asked about, Confluence answered as anonymous.
     Ignored,
-    /// Confluence answered as this very user, who is asked about again at each calibration.
+    /// Confluence answered as this very user, the last of them, who is asked about again at each calibration.
     Witness(Username),
 }
 
@@ -57,12 +57,18 @@ impl Proof {
     /// was known and is not, may not be the only one.
     pub fn learn(&mut self, user: &Username, answered: Result<(), Reason>) -> bool {
         match (&*self, answered) {
-            (Self::None | Self::Ignored, Ok(())) => *self = Self::Witness(user.clone()),
-            (Self::None, Err(Reason::UserUnknown)) => *self = Self::Ignored,
-            (Self::Witness(_), Err(Reason::UserUnknown)) => {}
-            _ => return false,
+            (before, Ok(())) => {
+                let is_news = !matches!(before, Self::Witness(_));
+                *self = Self::Witness(user.clone());
+                is_news
+            }
+            (Self::None, Err(Reason::UserUnknown)) => {
+                *self = Self::Ignored;
+                true
+            }
+            (Self::Witness(_), Err(Reason::UserUnknown)) => true,
+            (_, Err(_)) => false,
         }
-        true
     }
 }
 

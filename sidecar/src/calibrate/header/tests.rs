@@ -61,7 +61,7 @@ fn the_first_known_user_is_the_proof_and_one_unknown_user_is_no_disproof() {
         (Proof::None, Err(Reason::IdentityMismatch), Proof::None, false),
         (Proof::Ignored, yes, witness.clone(), true),
         (Proof::Ignored, unknown, Proof::Ignored, false),
-        (Proof::Witness(user("bob")), yes, Proof::Witness(user("bob")), false),
+        (Proof::Witness(user("bob")), yes, witness.clone(), false),
         (witness.clone(), unknown, witness.clone(), true),
         (witness.clone(), busy, witness.clone(), false),
     ] {
