@@ -12,6 +12,7 @@ const KUBECTL: &[&str] = &[
     "auth",
     "config",
     "create",
+    "debug",
     "delete",
     "describe",
     "exec",
