@@ -160,16 +160,15 @@ fn oauth1(switches: Switches<'_>, facts: &Facts<'_>) -> Decision {
 
 fn without_authorization(switches: Switches<'_>, facts: &Facts<'_>, has_session: bool) -> Decision {
     let Facts { route, presented, .. } = facts;
+    let is_denied_session = has_session && switches.others.session.denies();
+    if presented.asks_for_challenge && !switches.basic.denies() && !is_denied_session {
+        return Action::PassForChallenge.into();
+    }
     if route.is_anonymous {
         return Action::Pass.into();
     }
     if route.is_rpc {
-        // The body may hold a login; nobody but Confluence can tell.
-        return switched(switches.basic, Reason::BasicDenied, Action::Pass);
-    }
-    let is_denied_session = has_session && switches.others.session.denies();
-    if presented.asks_for_challenge && !switches.basic.denies() && !is_denied_session {
-        return Action::PassForChallenge.into();
+        return rpc(switches, has_session);
     }
     let anonymous = switches.others.anonymous;
     if has_session {
@@ -181,6 +180,17 @@ fn without_authorization(switches: Switches<'_>, facts: &Facts<'_>, has_session:
         return Action::Pass.into();
     }
     switched(anonymous, Reason::CredentialMissing, Action::Pass)
+}
+
+/// The body may hold a login, nobody but Confluence can tell; and a session counts here as elsewhere.
+fn rpc(switches: Switches<'_>, has_session: bool) -> Decision {
+    let as_basic = switched(switches.basic, Reason::BasicDenied, Action::Pass);
+    if !has_session || as_basic.action != Action::Pass {
+        return as_basic;
+    }
+    let as_session = switched(switches.others.session, Reason::SessionDenied, Action::Pass);
+    let is_only_noted = as_session.action == Action::Pass && as_basic.audited.is_some();
+    if is_only_noted { as_basic } else { as_session }
 }
 
 #[cfg(test)]

@@ -224,8 +224,7 @@ impl Gate {
             };
         }
         headers::remove_hop_by_hop(answer.headers_mut());
-        let is_ours = record.outcome != Outcome::WouldRefuse || record.user.is_some();
-        if is_ours && active.settings.mode != Mode::Off {
+        if active.settings.mode != Mode::Off {
             self.check_assertion(active, &method, &treatment, &mut answer)?;
             hide_challenges(active, exchange, record, &treatment, &mut answer);
         }

@@ -176,6 +176,32 @@ fn remote_calls_without_authorization_count_as_basic() {
 }
 
 #[test]
+fn remote_calls_with_a_session_are_also_sessions() {
+    let session = presented(Kind::Session);
+    let base = facts(PathClass::Protected, &session);
+    let rpc = Facts { route: Route { is_rpc: true, ..base.route }, ..base };
+    let decide_with = |basic, session| {
+        let settings = settings(|s| (s.basic_auth, s.credentials.session) = (basic, session));
+        decide(&settings, &rpc)
+    };
+    let noted = |reason| Decision { action: Pass, audited: Some(reason) };
+    assert_eq!(decide_with(Switch::Allow, Switch::Deny), refuse(Reason::SessionDenied));
+    assert_eq!(decide_with(Switch::Audit, Switch::Deny), refuse(Reason::SessionDenied));
+    assert_eq!(decide_with(Switch::Deny, Switch::Allow), refuse(Reason::BasicDenied));
+    assert_eq!(decide_with(Switch::Allow, Switch::Audit), noted(Reason::SessionDenied));
+    assert_eq!(decide_with(Switch::Audit, Switch::Audit), noted(Reason::BasicDenied));
+}
+
+#[test]
+fn whoever_waits_for_the_challenge_gets_it_on_every_protected_path() {
+    let challenge = of(None, false, "os_authType=basic");
+    let base = facts(PathClass::Protected, &challenge);
+    for route in [Route { is_rpc: true, ..base.route }, Route { is_anonymous: true, ..base.route }] {
+        assert_eq!(decide(&settings(|_| {}), &Facts { route, ..base }), PassForChallenge.into());
+    }
+}
+
+#[test]
 fn a_password_in_parameters_does_not_hide_behind_another_credential() {
     let no_basic = settings(|s| s.basic_auth = Switch::Deny);
     for authorization in [

@@ -1,0 +1,59 @@
+//! The policies of the matrix: the default one, each switch of it turned once, and all of them together in each mode.
+
+use restward_crds::sidecar::{
+    config::Credentials,
+    terms::{Mode, Switch},
+};
+use serde_json::{Value, json};
+
+/// A policy, as far as credentials go.
+pub(super) struct Policy {
+    pub(super) name: String,
+    pub(super) mode: Mode,
+    pub(super) basic: Switch,
+    pub(super) others: Credentials,
+}
+
+type Turn = fn(&mut Policy, Switch);
+
+const SWITCHES: [(&str, Turn); 6] = [
+    ("basicAuth", |policy, to| policy.basic = to),
+    ("personalAccessToken", |policy, to| policy.others.personal_access_token = to),
+    ("applicationLink", |policy, to| policy.others.application_link = to),
+    ("confluenceOAuth2", |policy, to| policy.others.confluence_oauth2 = to),
+    ("session", |policy, to| policy.others.session = to),
+    ("anonymous", |policy, to| policy.others.anonymous = to),
+];
+
+impl Policy {
+    fn default(name: &str) -> Self {
+        let others = Credentials::default();
+        Self { name: name.to_owned(), mode: Mode::Enforce, basic: Switch::Allow, others }
+    }
+
+    pub(super) fn all() -> Vec<Self> {
+        let mut all = vec![Self::default("default")];
+        for (name, turn) in SWITCHES {
+            for to in [Switch::Allow, Switch::Audit, Switch::Deny] {
+                let mut policy = Self::default(&format!("{name}: {to:?}"));
+                turn(&mut policy, to);
+                all.push(policy);
+            }
+        }
+        for mode in [Mode::Enforce, Mode::Audit, Mode::Off] {
+            for to in [Switch::Allow, Switch::Audit, Switch::Deny] {
+                let mut policy = Self::default(&format!("mode: {mode:?}, everything: {to:?}"));
+                policy.mode = mode;
+                SWITCHES.iter().for_each(|(_, turn)| turn(&mut policy, to));
+                all.push(policy);
+            }
+        }
+        all
+    }
+
+    pub(super) fn write(&self, config: &mut Value) {
+        config["mode"] = json!(self.mode);
+        config["basicAuth"] = json!(self.basic);
+        config["credentials"] = json!(self.others);
+    }
+}
