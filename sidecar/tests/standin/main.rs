@@ -9,6 +9,7 @@
 )]
 
 mod matrix;
+mod paths;
 #[path = "../suite/support/port.rs"]
 mod port;
 mod support;
