@@ -110,12 +110,14 @@ fn without_query(path: &str) -> &str {
     path.split(['?', '#']).next().unwrap_or_default()
 }
 
-/// What `^/s/(.*)/_/(.*)` may forward `path` to, wherever the rule begins to match.
+/// What `^/s/(.*)/_/(.*)` may forward `path` to, wherever the rule begins to match. Two marks may share a slash.
 fn rewrite_targets(path: &str) -> impl Iterator<Item = String> + '_ {
     let start = path.find("/s/").map_or(path.len(), |at| at + 2);
-    path.match_indices("/_/")
+    path.match_indices('/')
         .filter(move |(at, _)| *at >= start)
-        .filter_map(move |(at, _)| path.get(at + 2..).map(str::to_owned))
+        .filter_map(move |(at, _)| path.get(at..)?.strip_prefix("/_"))
+        .filter(|rest| rest.starts_with('/'))
+        .map(str::to_owned)
 }
 
 /// `path` as read by somebody who cuts parameters after decoding.
