@@ -3,7 +3,11 @@
 
 use restward_crds::{
     reason::Reason,
-    sidecar::{Settings, config::Credentials, terms::Switch},
+    sidecar::{
+        Settings,
+        config::Credentials,
+        terms::{Switch, UiAuthorization},
+    },
 };
 
 use crate::{
@@ -62,7 +66,8 @@ pub struct Facts<'a> {
 
 /// Decides.
 pub fn decide(settings: &Settings, facts: &Facts<'_>) -> Decision {
-    let switches = Switches { basic: settings.basic_auth, others: &settings.credentials };
+    let switches =
+        Switches { basic: settings.basic_auth, others: &settings.credentials, ui: settings.ui_authorization };
     match facts.route.class {
         PathClass::Open => open(facts.presented.kind).into(),
         PathClass::Content => content(switches, facts.presented),
@@ -74,6 +79,7 @@ pub fn decide(settings: &Settings, facts: &Facts<'_>) -> Decision {
 struct Switches<'a> {
     basic: Switch,
     others: &'a Credentials,
+    ui: UiAuthorization,
 }
 
 /// Applies a switch: `allowed` unless it denies.
@@ -99,7 +105,11 @@ fn content(switches: Switches<'_>, presented: &Presented) -> Decision {
         return Action::Refuse(Reason::BasicDenied).into();
     }
     match presented.kind {
+        Kind::Token if switches.ui == UiAuthorization::Authenticate => Action::AsUser.into(),
         Kind::Token => Action::AsUserOrWithout.into(),
+        Kind::MalformedToken if switches.ui == UiAuthorization::Authenticate => {
+            Action::Refuse(Reason::TokenMalformed).into()
+        }
         Kind::MalformedToken => Action::PassWithout.into(),
         Kind::Basic | Kind::PasswordParameters => switched(switches.basic, Reason::BasicDenied, Action::Pass),
         Kind::PersonalAccessToken => {

@@ -7,7 +7,7 @@ use super::{
     enforcement::{AllowedListener, OnBypass},
     identity::Identity,
     limits::RateLimit,
-    terms::{AnonymousPreset, Audit, Mode, PathMatch, Scheme, ServiceAccount, Switch},
+    terms::{AnonymousPreset, Audit, Mode, PathMatch, Scheme, ServiceAccount, Switch, UiAuthorization},
     tokens::TokenRules,
     who::{CallRule, TrustedProxies, UsernameMapping},
 };
@@ -65,6 +65,9 @@ pub struct Config {
     /// Protected paths that need no credential.
     #[serde(default)]
     pub anonymous_paths: AnonymousPaths,
+    /// Tokens on pages and content.
+    #[serde(default)]
+    pub ui_authorization: UiAuthorization,
     /// The audit lines.
     #[serde(default)]
     pub audit: Audit,

@@ -7,7 +7,7 @@ use super::{
     enforcement::EnforcementSettings,
     identity::IdentitySettings,
     limits::RateLimitSettings,
-    terms::{Audit, Mode, Scheme, Switch},
+    terms::{Audit, Mode, Scheme, Switch, UiAuthorization},
     tokens::{Algorithm, Required, Validation},
     who::{MappingSettings, ProxySettings, RuleSettings},
 };
@@ -45,6 +45,8 @@ pub struct Settings {
     pub credentials: Credentials,
     /// Protected paths that need no credential.
     pub anonymous_paths: AnonymousPaths,
+    /// Tokens on pages and content.
+    pub ui_authorization: UiAuthorization,
     /// The audit lines.
     pub audit: Audit,
     /// Ways around the sidecar.

@@ -101,6 +101,18 @@ fn the_table_with_default_switches() {
     }
 }
 
+#[test]
+fn a_token_on_pages_must_give_a_user_only_where_the_policy_says_so() {
+    let authenticate = settings(|s| s.ui_authorization = UiAuthorization::Authenticate);
+    for (kind, want) in [(Kind::Token, AsUser), (Kind::MalformedToken, Refuse(Reason::TokenMalformed))] {
+        assert_eq!(decide(&authenticate, &facts(PathClass::Content, &presented(kind))), want.into());
+        assert_eq!(decide(&authenticate, &facts(PathClass::Open, &presented(kind))), PassWithout.into());
+    }
+    for kind in [Kind::None, Kind::Session, Kind::Other] {
+        assert_eq!(decide(&authenticate, &facts(PathClass::Content, &presented(kind))), Pass.into());
+    }
+}
+
 type Change = fn(&mut Settings, Switch);
 
 #[test]

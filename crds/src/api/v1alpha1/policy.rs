@@ -12,7 +12,7 @@ use super::{
 };
 use crate::sidecar::{
     config::{AnonymousPaths, Credentials, Timeouts},
-    terms::{Audit, Mode, Scheme, ServiceAccount, Switch},
+    terms::{Audit, Mode, Scheme, ServiceAccount, Switch, UiAuthorization},
     tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
 };
 use crate::sidecar::{
@@ -157,6 +157,11 @@ pub struct RestApiAuthPolicySpec {
     /// REST paths that need no credential.
     #[serde(default)]
     pub anonymous_paths: AnonymousPaths,
+
+    /// What a token on pages and content is for; one that gives a user counts in either case. Ignore removes one that
+    /// does not and leaves the page to Confluence's session. Authenticate refuses it, as on the REST API.
+    #[serde(default)]
+    pub ui_authorization: UiAuthorization,
 
     /// Which requests get a line on the sidecar's standard output, as JSON, without token, password or query.
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! What is to happen by path, credential and policy: the tables of the reference, cell by cell, and beside them what
 //! Confluence makes of what it gets.
 
-use restward_crds::sidecar::terms::{Mode, Switch};
+use restward_crds::sidecar::terms::{Mode, Switch, UiAuthorization};
 
 use super::{credential::Credential, policy::Policy};
 
@@ -286,7 +286,17 @@ fn content(policy: &Policy, credential: Credential) -> Cell {
     let others = &policy.others;
     match credential {
         C::Token | C::Dpop => Done::AsUser.into(),
-        _ if amiss(credential).is_some() => Cell { done: Done::PassWithout, noted: amiss(credential) },
+        C::TokenForged
+        | C::TokenForgedWithSession
+        | C::TokenExpired
+        | C::TokenOpaque
+        | C::DpopWithoutProof => {
+            let reason = amiss(credential);
+            match policy.ui {
+                UiAuthorization::Ignore => Cell { done: Done::PassWithout, noted: reason },
+                UiAuthorization::Authenticate => Done::Refuse(reason.unwrap()).into(),
+            }
+        }
         C::Basic
         | C::BasicOddly
         | C::BasicWrong

@@ -2,7 +2,7 @@
 
 use restward_crds::sidecar::{
     config::Credentials,
-    terms::{Mode, Switch},
+    terms::{Mode, Switch, UiAuthorization},
 };
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ pub(super) struct Policy {
     pub(super) mode: Mode,
     pub(super) basic: Switch,
     pub(super) others: Credentials,
+    pub(super) ui: UiAuthorization,
 }
 
 type Turn = fn(&mut Policy, Switch);
@@ -28,11 +29,21 @@ const SWITCHES: [(&str, Turn); 6] = [
 impl Policy {
     fn default(name: &str) -> Self {
         let others = Credentials::default();
-        Self { name: name.to_owned(), mode: Mode::Enforce, basic: Switch::Allow, others }
+        Self {
+            name: name.to_owned(),
+            mode: Mode::Enforce,
+            basic: Switch::Allow,
+            others,
+            ui: UiAuthorization::Ignore,
+        }
     }
 
     pub(super) fn all() -> Vec<Self> {
         let mut all = vec![Self::default("default")];
+        for mode in [Mode::Enforce, Mode::Audit, Mode::Off] {
+            let policy = Self::default(&format!("mode: {mode:?}, uiAuthorization: Authenticate"));
+            all.push(Self { mode, ui: UiAuthorization::Authenticate, ..policy });
+        }
         for (name, turn) in SWITCHES {
             for to in [Switch::Allow, Switch::Audit, Switch::Deny] {
                 let mut policy = Self::default(&format!("{name}: {to:?}"));
@@ -54,6 +65,7 @@ impl Policy {
     pub(super) fn write(&self, config: &mut Value) {
         config["mode"] = json!(self.mode);
         config["basicAuth"] = json!(self.basic);
+        config["uiAuthorization"] = json!(self.ui);
         config["credentials"] = json!(self.others);
     }
 }
