@@ -1,5 +1,6 @@
 //! What a request presents to prove who sends it: by shape alone, nothing is checked here. Pure.
 
+mod basic;
 pub mod oauth1;
 pub mod params;
 
@@ -110,6 +111,8 @@ pub struct Presented {
     pub scheme: TokenScheme,
     /// A password login rides along in parameters, whatever the kind is.
     pub has_password_parameters: bool,
+    /// Who logs in by that password, or by the one of [`Kind::Basic`], as far as it can be read and shown.
+    pub password_user: Option<String>,
     /// There is a cookie.
     pub has_cookie: bool,
     /// The client asks for Confluence's Basic challenge (`os_authType=basic`).
@@ -153,11 +156,19 @@ impl Presented {
             None if has_cookie => (Kind::Session, None),
             None => (Kind::None, None),
         };
+        let password_user = match headers.get(header::AUTHORIZATION) {
+            Some(value) if kind == Kind::Basic => basic::user_name(value.as_bytes()),
+            _ => parameters
+                .into_iter()
+                .find(|(name, _)| name == "os_username")
+                .and_then(|(_, value)| basic::readable(value.into_bytes())),
+        };
         Self {
             kind,
             token,
             scheme: TokenScheme::of(headers),
             has_password_parameters,
+            password_user,
             has_cookie,
             asks_for_challenge,
             oauth1_is_complete: oauth1::is_complete(&oauth),

@@ -45,6 +45,13 @@ pub struct Decision {
     pub audited: Option<Reason>,
 }
 
+impl Decision {
+    /// Whether this is, or would be, the reason of a refusal.
+    pub fn is_about(&self, reason: Reason) -> bool {
+        self.action == Action::Refuse(reason) || self.audited == Some(reason)
+    }
+}
+
 impl From<Action> for Decision {
     fn from(action: Action) -> Self {
         Self { action, audited: None }

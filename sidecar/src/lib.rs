@@ -7,6 +7,7 @@ pub mod args;
 pub mod audit;
 pub mod auth;
 pub mod authorize;
+pub mod basic_report;
 pub mod bounded;
 pub mod calibrate;
 pub mod certificate;

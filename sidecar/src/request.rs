@@ -14,6 +14,7 @@ use restward_crds::{reason::Reason, sidecar::terms::Mode};
 use crate::{
     address,
     audit::{Audit, Done, Outcome, Record},
+    basic_report::{BasicReport, Login},
     config::{Active, Store},
     cors::Grants,
     credential::Kind,
@@ -45,6 +46,8 @@ pub struct Gate {
     pub grants: Grants,
     /// The audit lines.
     pub audit: Audit,
+    /// Who logs in by password.
+    pub basic: Arc<BasicReport>,
     /// The numbers.
     pub metrics: Arc<Metrics>,
 }
@@ -90,9 +93,12 @@ impl Gate {
             respond::refusal(&deny, &asked)
         });
         self.metrics.count(&record);
+        let (status, now) = (response.status().as_u16(), UnixTime::now());
+        if let Some(login) = exchange.login.take() {
+            self.basic.note(login, &record, status, response.headers(), now);
+        }
         let lines = active.map(|active| active.settings.audit.lines).unwrap_or_default();
-        let done =
-            Done { status: response.status().as_u16(), latency: started.elapsed(), at: UnixTime::now() };
+        let done = Done { status, latency: started.elapsed(), at: now };
         self.audit.write(&record, lines, done);
         response
     }
@@ -163,6 +169,8 @@ impl Gate {
             skips_oauth1: strip::is_skipped_by_oauth(&exchange.head.headers),
         };
         let decision = decide::decide(settings, &facts);
+        exchange.login =
+            decision.is_about(Reason::BasicDenied).then(|| Login::of(&exchange.head.headers, &presented));
         let case = Case {
             active,
             presented: &presented,
