@@ -111,7 +111,7 @@ pub struct Presented {
     pub scheme: TokenScheme,
     /// A password login rides along in parameters, whatever the kind is.
     pub has_password_parameters: bool,
-    /// Who logs in by that password, or by the one of [`Kind::Basic`], as far as it can be read and shown.
+    /// Who logs in by that password, or by the one of [`Kind::Basic`], when it can be read in one way only.
     pub password_user: Option<String>,
     /// There is a cookie.
     pub has_cookie: bool,
@@ -156,12 +156,15 @@ impl Presented {
             None if has_cookie => (Kind::Session, None),
             None => (Kind::None, None),
         };
-        let password_user = match headers.get(header::AUTHORIZATION) {
-            Some(value) if kind == Kind::Basic => basic::user_name(value.as_bytes()),
-            _ => parameters
-                .into_iter()
-                .find(|(name, _)| name == "os_username")
-                .and_then(|(_, value)| basic::readable(value.into_bytes())),
+        let mut named = parameters.into_iter().filter(|(name, _)| name == "os_username");
+        let password_user = match (headers.get(header::AUTHORIZATION), named.next(), named.next()) {
+            (Some(value), None, _) if kind == Kind::Basic && !has_password_parameters => {
+                basic::user_name(value.as_bytes())
+            }
+            (_, Some((_, name)), None) if kind == Kind::PasswordParameters => {
+                basic::readable(name.into_bytes())
+            }
+            _ => None,
         };
         Self {
             kind,

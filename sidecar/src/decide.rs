@@ -67,14 +67,19 @@ pub struct Facts<'a> {
     pub presented: &'a Presented,
     /// A CORS preflight: `OPTIONS` with `Access-Control-Request-Method`.
     pub is_cors_preflight: bool,
+    /// An exception of the policy is about this password login.
+    pub is_excepted: bool,
     /// Confluence's OAuth 1 filter skips this User-Agent.
     pub skips_oauth1: bool,
 }
 
 /// Decides.
 pub fn decide(settings: &Settings, facts: &Facts<'_>) -> Decision {
-    let switches =
-        Switches { basic: settings.basic_auth, others: &settings.credentials, ui: settings.ui_authorization };
+    let switches = Switches {
+        basic: if facts.is_excepted { Switch::Allow } else { settings.basic_auth },
+        others: &settings.credentials,
+        ui: settings.ui_authorization,
+    };
     match facts.route.class {
         PathClass::Open => open(facts.presented.kind).into(),
         PathClass::Content => content(switches, facts.presented),

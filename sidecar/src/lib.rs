@@ -17,6 +17,7 @@ pub mod credential;
 pub mod current_user;
 pub mod decide;
 pub mod digest;
+pub mod exceptions;
 pub mod explain;
 pub mod flights;
 pub mod forward;

@@ -5,7 +5,11 @@ mod exchange;
 mod head;
 mod judge;
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
@@ -17,19 +21,21 @@ use crate::{
     basic_report::{BasicReport, Login},
     config::{Active, Store},
     cors::Grants,
-    credential::Kind,
+    credential::{Kind, Presented},
     decide::{self, Facts},
+    exceptions::{self, Attempt},
     forward::{self, Body, Limits, Upstream, clean, clean::Checked, form::Reader, headers, tunnel},
     identity::strip,
     metadata,
     metrics::Metrics,
     refusal::Deny,
     respond::{self, Asked},
-    route::{PathClass, Route},
+    route::{self, PathClass, Route},
     time::UnixTime,
     verify::Verifier,
 };
 use exchange::Exchange;
+use head::Head;
 use judge::{Case, Treatment};
 
 /// The data port: everything a request meets on its way.
@@ -166,6 +172,7 @@ impl Gate {
             route,
             presented: &presented,
             is_cors_preflight: exchange.head.is_cors_preflight(),
+            is_excepted: is_excepted(active, &exchange.head, &presented, record.client),
             skips_oauth1: strip::is_skipped_by_oauth(&exchange.head.headers),
         };
         let decision = decide::decide(settings, &facts);
@@ -291,6 +298,19 @@ fn hide_challenges(
         let ours = respond::challenge(active.realm(), resource.as_deref(), None);
         clean::challenge(answer.headers_mut(), ours);
     }
+}
+
+/// Whether an exception of the policy is about a password login.
+fn is_excepted(active: &Active, head: &Head, presented: &Presented, client: IpAddr) -> bool {
+    let (exceptions, Ok(target)) = (&active.settings.basic_auth_exceptions, &head.target) else {
+        return false;
+    };
+    if exceptions.is_empty() {
+        return false;
+    }
+    let paths = route::readings_below(target, &active.context_path);
+    let user = presented.password_user.as_deref();
+    exceptions::hold(exceptions, Attempt { paths: &paths, user, client })
 }
 
 fn resource(active: Option<&Active>, exchange: &Exchange) -> Option<String> {

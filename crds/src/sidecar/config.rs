@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    basic::BasicException,
     enforcement::{AllowedListener, OnBypass},
     identity::Identity,
     limits::RateLimit,
@@ -60,6 +61,9 @@ pub struct Config {
     pub service_accounts: Vec<ServiceAccount>,
     /// Password logins on protected paths.
     pub basic_auth: Switch,
+    /// Password logins that stay allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub basic_auth_exceptions: Vec<BasicException>,
     /// The other kinds of credential.
     pub credentials: Credentials,
     /// Protected paths that need no credential.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    basic::BasicExceptionSettings,
     config::{AnonymousPaths, Credentials, LastKnown, OwnClient, PolicyRef},
     enforcement::EnforcementSettings,
     identity::IdentitySettings,
@@ -41,6 +42,8 @@ pub struct Settings {
     pub trusted_proxies: ProxySettings,
     /// Password logins on protected paths.
     pub basic_auth: Switch,
+    /// Password logins that stay allowed.
+    pub basic_auth_exceptions: Vec<BasicExceptionSettings>,
     /// The other kinds of credential.
     pub credentials: Credentials,
     /// Protected paths that need no credential.

@@ -178,6 +178,7 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         trusted_proxies,
         service_accounts,
         basic_auth: basic_auth.mode,
+        basic_auth_exceptions: basic_auth.exceptions,
         credentials,
         anonymous_paths,
         ui_authorization,

@@ -62,7 +62,13 @@ fn route(class: PathClass) -> Route {
 }
 
 fn facts(class: PathClass, presented: &Presented) -> Facts<'_> {
-    Facts { route: route(class), presented, is_cors_preflight: false, skips_oauth1: false }
+    Facts {
+        route: route(class),
+        presented,
+        is_cors_preflight: false,
+        is_excepted: false,
+        skips_oauth1: false,
+    }
 }
 
 fn refuse(reason: Reason) -> Decision {
@@ -155,6 +161,22 @@ fn nothing_without_a_credential_passes_on_protected_paths_but_for_the_listed_rea
     assert_eq!(decide(&settings, &Facts { route: anonymous, ..base }), Pass.into());
     let challenge = of(None, false, "os_authType=basic");
     assert_eq!(decide(&settings, &facts(PathClass::Protected, &challenge)), PassForChallenge.into());
+}
+
+#[test]
+fn an_excepted_login_is_as_if_passwords_were_allowed() {
+    let strict = settings(|s| {
+        s.basic_auth = Switch::Deny;
+        s.credentials.session = Switch::Deny;
+    });
+    for class in [PathClass::Content, PathClass::Protected] {
+        for kind in Kind::ALL {
+            let presented = presented(kind);
+            let excepted = Facts { is_excepted: true, ..facts(class, &presented) };
+            let lenient = settings(|s| s.credentials.session = Switch::Deny);
+            assert_eq!(decide(&strict, &excepted), decide(&lenient, &facts(class, &presented)), "{kind:?}");
+        }
+    }
 }
 
 #[test]

@@ -57,3 +57,49 @@ async fn while_passwords_are_allowed_nobody_is_written_down() {
     world.get("/rest/api/content", &[("Authorization", BASIC_ALICE)]).await;
     assert_eq!(report(&world).await[0]["outcome"], "accepted");
 }
+
+#[tokio::test]
+async fn excepted_logins_pass_and_no_other_says_that_it_is_one() {
+    let world = World::with(|config| {
+        config["basicAuth"] = json!("Deny");
+        config["basicAuthExceptions"] = json!([
+            {"users": ["alice"], "paths": [{"type": "PathPrefix", "value": "/rest/api"}], "cidrs": ["127.0.0.0/8"]},
+            {"presets": ["WebDAV"]},
+        ]);
+    })
+    .await;
+    let (alice, bob) = (("Authorization", BASIC_ALICE), ("Authorization", "Basic Ym9iOndyb25n"));
+    let dav = "/plugins/servlet/confluence/default/DS";
+    for (target, credential) in [
+        ("/rest/api/content", alice),
+        ("/rest/api/content?os_username=alice&os_password=secret-of-alice", ("X-A", "b")),
+        (dav, bob),
+    ] {
+        assert_ne!(
+            world.get(target, &[credential]).await.reason(),
+            "basic_denied",
+            "{target} {credential:?}"
+        );
+    }
+    let arrived = world.wiki.arrived().len();
+    assert_eq!(arrived, 3);
+    for (target, headers) in [
+        ("/rest/api/content", vec![bob]),
+        ("/rest/other", vec![alice]),
+        ("/rpc/xmlrpc", vec![alice]),
+        ("/s/h/_/rest/other", vec![alice]),
+        // One name in front of another's password.
+        ("/rest/api/content?os_username=bob&os_password=x", vec![alice]),
+        ("/rest/api/content?os_username=alice&os_username=bob&os_password=x", vec![]),
+        ("/rest/api/content?os_password=x", vec![alice]),
+        // A token of Confluence's as password, for which the name counts for nothing.
+        ("/rest/api/content", vec![("Authorization", "Basic YWxpY2U6ZXlKaGJHY2kuZXlKcFpDSTYuYzJsbg==")]),
+    ] {
+        assert_eq!(world.get(target, &headers).await.reason(), "basic_denied", "{target} {headers:?}");
+    }
+    assert_eq!(world.wiki.arrived().len(), arrived);
+    assert!(
+        report(&world).await.iter().all(|entry| entry["outcome"] == "refused"),
+        "the excepted are not in it"
+    );
+}

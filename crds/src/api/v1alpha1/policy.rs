@@ -11,14 +11,15 @@ use super::{
     status::RestApiAuthPolicyStatus,
 };
 use crate::sidecar::{
-    config::{AnonymousPaths, Credentials, Timeouts},
-    terms::{Audit, Mode, Scheme, ServiceAccount, Switch, UiAuthorization},
-    tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
-};
-use crate::sidecar::{
+    basic::BasicException,
     enforcement::{AllowedListener, OnBypass},
     limits::RateLimit,
     who::{CallRule, TrustedProxies, UsernameMapping},
+};
+use crate::sidecar::{
+    config::{AnonymousPaths, Credentials, Timeouts},
+    terms::{Audit, Mode, Scheme, ServiceAccount, Switch, UiAuthorization},
+    tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
 };
 use crate::text::GoDuration;
 
@@ -198,12 +199,18 @@ fn default_username_attribute() -> String {
 }
 
 /// Password logins: the Basic header in any spelling, `os_username` and `os_password`, and the bodies of XML-RPC and SOAP.
-#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BasicAuth {
     /// Allow passes them on. Audit passes them on and records each. Deny answers 401.
     #[serde(default)]
     pub mode: Switch,
+    /// Logins that stay allowed, and unrecorded, while `mode` is Audit or Deny.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = ("self.all(e, has(e.users) || has(e.paths) || has(e.presets) || has(e.cidrs))",
+        "basicAuth.exceptions: an entry names users, paths, presets or cidrs; set mode to Allow if everybody is meant"))]
+    pub exceptions: Vec<BasicException>,
 }
 
 /// Which tokens of the realm are accepted.

@@ -166,7 +166,7 @@ pub(super) fn expected(policy: &Policy, place: Place, credential: Credential) ->
             return Expected::Refused { status: 401, reason: "reserved_consumer".to_owned() };
         }
         (_, Column::Open) => open(credential),
-        (_, Column::Content) => content(policy, credential),
+        (_, Column::Content) => content(policy, place, credential),
         (_, Column::Protected) => protected(policy, place, credential),
     };
     // Audit asserts the user of a good token, changes nothing else, and notes what it would have refused.
@@ -281,7 +281,7 @@ fn amiss(credential: Credential) -> Option<&'static str> {
 }
 
 /// Pages and content: Confluence decides about what carries no token.
-fn content(policy: &Policy, credential: Credential) -> Cell {
+fn content(policy: &Policy, place: Place, credential: Credential) -> Cell {
     use Credential as C;
     let others = &policy.others;
     match credential {
@@ -304,7 +304,7 @@ fn content(policy: &Policy, credential: Credential) -> Cell {
         | C::BasicWithSession
         | C::Query
         | C::QueryEscaped
-        | C::QueryWrong => switched(policy.basic, "basic_denied", Done::Pass),
+        | C::QueryWrong => switched(policy.basic_at(place), "basic_denied", Done::Pass),
         C::Pat | C::PatMadeUp => {
             switched(others.personal_access_token, "personal_access_token_denied", Done::Pass)
         }
@@ -335,7 +335,7 @@ fn protected(policy: &Policy, place: Place, credential: Credential) -> Cell {
         | C::Query
         | C::QueryEscaped
         | C::QueryWrong
-        | C::Form => switched(policy.basic, "basic_denied", Done::PassWith("basic")),
+        | C::Form => switched(policy.basic_at(place), "basic_denied", Done::PassWith("basic")),
         C::Pat => switched(others.personal_access_token, "personal_access_token_denied", Done::Pass),
         C::PatMadeUp => {
             let no = Done::Refuse("credential_not_accepted");
@@ -357,9 +357,9 @@ fn protected(policy: &Policy, place: Place, credential: Credential) -> Cell {
             switched(others.application_link, "application_link_denied", Done::Pass)
         }
         C::Jwt | C::JwtInQuery | C::Negotiate => Done::Refuse("scheme_unsupported").into(),
-        C::ChallengeWanted if policy.basic != Switch::Deny => Done::Challenge.into(),
+        C::ChallengeWanted if policy.basic_at(place) != Switch::Deny => Done::Challenge.into(),
         _ if place == Place::Preset => Done::Pass.into(),
-        _ if place.is_rpc() => rpc(policy, credential),
+        _ if place.is_rpc() => rpc(policy, place, credential),
         C::Preflight => Done::Pass.into(),
         C::Session | C::SessionMadeUp => {
             // Visitors of a public wiki have sessions in which nobody is logged in.
@@ -372,8 +372,8 @@ fn protected(policy: &Policy, place: Place, credential: Credential) -> Cell {
 }
 
 /// Without Authorization the body carries the password, so it counts as Basic; a session is a session here too.
-fn rpc(policy: &Policy, credential: Credential) -> Cell {
-    let basic = switched(policy.basic, "basic_denied", Done::Pass);
+fn rpc(policy: &Policy, place: Place, credential: Credential) -> Cell {
+    let basic = switched(policy.basic_at(place), "basic_denied", Done::Pass);
     let is_session = matches!(credential, Credential::Session | Credential::SessionMadeUp);
     if !is_session || basic.done != Done::Pass {
         return basic;

@@ -6,6 +6,8 @@ use restward_crds::sidecar::{
 };
 use serde_json::{Value, json};
 
+use super::design::Place;
+
 /// A policy, as far as credentials go.
 pub(super) struct Policy {
     pub(super) name: String,
@@ -13,6 +15,8 @@ pub(super) struct Policy {
     pub(super) basic: Switch,
     pub(super) others: Credentials,
     pub(super) ui: UiAuthorization,
+    /// Where passwords stay allowed, whatever `basic` says.
+    pub(super) excepted: Vec<Place>,
 }
 
 type Turn = fn(&mut Policy, Switch);
@@ -35,6 +39,7 @@ impl Policy {
             basic: Switch::Allow,
             others,
             ui: UiAuthorization::Ignore,
+            excepted: Vec::new(),
         }
     }
 
@@ -43,6 +48,11 @@ impl Policy {
         for mode in [Mode::Enforce, Mode::Audit, Mode::Off] {
             let policy = Self::default(&format!("mode: {mode:?}, uiAuthorization: Authenticate"));
             all.push(Self { mode, ui: UiAuthorization::Authenticate, ..policy });
+        }
+        let excepted = vec![Place::Rest, Place::Rpc, Place::WebDav];
+        for basic in [Switch::Audit, Switch::Deny] {
+            let policy = Self::default(&format!("basicAuth: {basic:?}, {excepted:?} excepted"));
+            all.push(Self { basic, excepted: excepted.clone(), ..policy });
         }
         for (name, turn) in SWITCHES {
             for to in [Switch::Allow, Switch::Audit, Switch::Deny] {
@@ -62,10 +72,20 @@ impl Policy {
         all
     }
 
+    /// The switch for passwords at this place.
+    pub(super) fn basic_at(&self, place: Place) -> Switch {
+        if self.excepted.contains(&place) { Switch::Allow } else { self.basic }
+    }
+
     pub(super) fn write(&self, config: &mut Value) {
         config["mode"] = json!(self.mode);
         config["basicAuth"] = json!(self.basic);
         config["uiAuthorization"] = json!(self.ui);
+        let paths = self.excepted.iter().map(|place| json!({"type": "Exact", "value": place.path()}));
+        let paths: Vec<_> = paths.collect();
+        if !paths.is_empty() {
+            config["basicAuthExceptions"] = json!([{"paths": paths}]);
+        }
         config["credentials"] = json!(self.others);
     }
 }
