@@ -4,6 +4,7 @@
 
 mod credential;
 mod design;
+mod place;
 mod policy;
 
 use std::{
@@ -22,7 +23,8 @@ use crate::{
     wiki::{self, CONSUMER, CONTEXT, Wiki},
 };
 use credential::{Credential, Purse, Sent};
-use design::{Authorization, Challenge, Expected, Place};
+use design::{Authorization, Challenge, Expected};
+use place::Place;
 use policy::Policy;
 
 /// The request's id: in Tomcat's log, in the audit line, in the answer.

@@ -12,7 +12,7 @@ use restward_sidecar::{
 };
 use serde_json::{Value, json};
 
-use super::design::Place;
+use super::place::Place;
 use crate::{
     support::{idp::Idp, keys},
     wiki::{CONSUMER, CONTEXT, Wiki},

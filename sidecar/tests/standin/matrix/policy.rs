@@ -6,7 +6,7 @@ use restward_crds::sidecar::{
 };
 use serde_json::{Value, json};
 
-use super::design::Place;
+use super::place::Place;
 
 /// A policy, as far as credentials go.
 pub(super) struct Policy {
