@@ -10,8 +10,10 @@
 //! - [`enforcement`]: what happens about ways around the sidecar
 //! - [`tokens`]: what a token has to be
 //! - [`who`]: who the caller is, and what that caller may do
+//! - [`basic`]: which password logins stay allowed
 //! - [`limits`]: how often
 
+pub mod basic;
 pub mod config;
 pub mod enforcement;
 pub mod identity;

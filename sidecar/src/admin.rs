@@ -1,4 +1,4 @@
-//! The admin port: probes of the sidecar, probes of the pod, metrics, status, explanations. It is no way to Confluence.
+//! The admin port: probes of the sidecar, probes of the pod, metrics, status, explanations, the report on passwords. It is no way to Confluence.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -6,8 +6,10 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use restward_crds::{names, sidecar::status::is_nonce};
+use serde::Serialize;
 
 use crate::{
+    basic_report::BasicReport,
     config::Store,
     explain,
     forward::{Body, full},
@@ -22,6 +24,8 @@ pub struct Admin {
     pub store: Arc<Store>,
     /// Whether there is a way around the sidecar.
     pub verifier: Arc<Verifier>,
+    /// Who logs in by password.
+    pub basic: Arc<BasicReport>,
     /// The numbers.
     pub metrics: Arc<Metrics>,
     /// Port of Tomcat on loopback.
@@ -41,6 +45,7 @@ impl Admin {
             "/livez" => self.started("alive"),
             "/readyz" => self.ready(),
             "/metrics" => self.metrics(),
+            "/basic-report" => self.basic_report(peer),
             "/status" => self.status(request.uri().query().unwrap_or_default()),
             path => match path.strip_prefix(names::PROBES_PATH) {
                 Some(name) => self.probe(name).await,
@@ -110,9 +115,16 @@ impl Admin {
         response
     }
 
+    fn basic_report(&self, peer: SocketAddr) -> Response<Body> {
+        if !from_pod_itself(peer) {
+            return only_for_the_pod();
+        }
+        private(&self.basic.entries())
+    }
+
     async fn explain(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         if !from_pod_itself(peer) {
-            return text(StatusCode::FORBIDDEN, "only for the pod itself; kubectl port-forward is\n");
+            return only_for_the_pod();
         }
         let Some(active) = self.store.active() else {
             return text(StatusCode::SERVICE_UNAVAILABLE, "not started\n");
@@ -121,12 +133,7 @@ impl Admin {
         let Ok(body) = Limited::new(request.into_body(), explain::MAX_BODY).collect().await else {
             return text(StatusCode::PAYLOAD_TOO_LARGE, "send the token alone\n");
         };
-        let explained = explain::explain(&active, &self.verifier, &body.to_bytes(), &query).await;
-        let mut response = text(StatusCode::OK, serde_json::to_vec(&explained).unwrap_or_default());
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+        private(&explain::explain(&active, &self.verifier, &body.to_bytes(), &query).await)
     }
 
     async fn probe(&self, name: &str) -> Response<Body> {
@@ -143,6 +150,19 @@ impl Admin {
 /// Whether a peer is in the pod: every other address is somebody else's.
 pub fn from_pod_itself(peer: SocketAddr) -> bool {
     peer.ip().to_canonical().is_loopback()
+}
+
+fn only_for_the_pod() -> Response<Body> {
+    text(StatusCode::FORBIDDEN, "only for the pod itself; kubectl port-forward is\n")
+}
+
+/// JSON that is for the asking person only.
+fn private(content: &impl Serialize) -> Response<Body> {
+    let mut response = text(StatusCode::OK, serde_json::to_vec(content).unwrap_or_default());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn text(status: StatusCode, content: impl Into<bytes::Bytes>) -> Response<Body> {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::Admin,
     audit::Audit,
+    basic_report::BasicReport,
     config::Store,
     cors::Grants,
     forward::{Upstream, form::Reader},
@@ -79,6 +80,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
     let store = Arc::new(Store::new(config_dir, pod, Arc::clone(&metrics)));
     let verifier = Verifier::new(Arc::clone(&store), Arc::clone(&metrics), network);
     let verifier = Arc::new(verifier.map_err(io::Error::other)?);
+    let basic = Arc::new(BasicReport::default());
     let gate = Arc::new(Gate {
         store: Arc::clone(&store),
         upstream: Upstream::new(upstream_port),
@@ -86,10 +88,12 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         verifier: Arc::clone(&verifier),
         grants: Grants::default(),
         audit,
+        basic: Arc::clone(&basic),
         metrics: Arc::clone(&metrics),
     });
     let admin = Arc::new(Admin {
         store: Arc::clone(&store),
+        basic,
         verifier: Arc::clone(&verifier),
         metrics,
         upstream_port,

@@ -41,6 +41,11 @@ impl<K: Hash + Eq, V: Clone> Bounded<K, V> {
         self.old.remove(key);
     }
 
+    /// All entries, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.young.iter().chain(&self.old)
+    }
+
     /// Number of entries.
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()

@@ -1,5 +1,6 @@
 //! What a request presents to prove who sends it: by shape alone, nothing is checked here. Pure.
 
+mod basic;
 pub mod oauth1;
 pub mod params;
 
@@ -110,6 +111,8 @@ pub struct Presented {
     pub scheme: TokenScheme,
     /// A password login rides along in parameters, whatever the kind is.
     pub has_password_parameters: bool,
+    /// Who logs in by that password, or by the one of [`Kind::Basic`], when it can be read in one way only.
+    pub password_user: Option<String>,
     /// There is a cookie.
     pub has_cookie: bool,
     /// The client asks for Confluence's Basic challenge (`os_authType=basic`).
@@ -153,11 +156,22 @@ impl Presented {
             None if has_cookie => (Kind::Session, None),
             None => (Kind::None, None),
         };
+        let mut named = parameters.into_iter().filter(|(name, _)| name == "os_username");
+        let password_user = match (headers.get(header::AUTHORIZATION), named.next(), named.next()) {
+            (Some(value), None, _) if kind == Kind::Basic && !has_password_parameters => {
+                basic::user_name(value.as_bytes())
+            }
+            (_, Some((_, name)), None) if kind == Kind::PasswordParameters => {
+                basic::readable(name.into_bytes())
+            }
+            _ => None,
+        };
         Self {
             kind,
             token,
             scheme: TokenScheme::of(headers),
             has_password_parameters,
+            password_user,
             has_cookie,
             asks_for_challenge,
             oauth1_is_complete: oauth1::is_complete(&oauth),

@@ -3,7 +3,11 @@
 
 use restward_crds::{
     reason::Reason,
-    sidecar::{Settings, config::Credentials, terms::Switch},
+    sidecar::{
+        Settings,
+        config::Credentials,
+        terms::{Switch, UiAuthorization},
+    },
 };
 
 use crate::{
@@ -41,6 +45,13 @@ pub struct Decision {
     pub audited: Option<Reason>,
 }
 
+impl Decision {
+    /// Whether this is, or would be, the reason of a refusal.
+    pub fn is_about(&self, reason: Reason) -> bool {
+        self.action == Action::Refuse(reason) || self.audited == Some(reason)
+    }
+}
+
 impl From<Action> for Decision {
     fn from(action: Action) -> Self {
         Self { action, audited: None }
@@ -56,13 +67,19 @@ pub struct Facts<'a> {
     pub presented: &'a Presented,
     /// A CORS preflight: `OPTIONS` with `Access-Control-Request-Method`.
     pub is_cors_preflight: bool,
+    /// An exception of the policy is about this password login.
+    pub is_excepted: bool,
     /// Confluence's OAuth 1 filter skips this User-Agent.
     pub skips_oauth1: bool,
 }
 
 /// Decides.
 pub fn decide(settings: &Settings, facts: &Facts<'_>) -> Decision {
-    let switches = Switches { basic: settings.basic_auth, others: &settings.credentials };
+    let switches = Switches {
+        basic: if facts.is_excepted { Switch::Allow } else { settings.basic_auth },
+        others: &settings.credentials,
+        ui: settings.ui_authorization,
+    };
     match facts.route.class {
         PathClass::Open => open(facts.presented.kind).into(),
         PathClass::Content => content(switches, facts.presented),
@@ -74,6 +91,7 @@ pub fn decide(settings: &Settings, facts: &Facts<'_>) -> Decision {
 struct Switches<'a> {
     basic: Switch,
     others: &'a Credentials,
+    ui: UiAuthorization,
 }
 
 /// Applies a switch: `allowed` unless it denies.
@@ -99,7 +117,11 @@ fn content(switches: Switches<'_>, presented: &Presented) -> Decision {
         return Action::Refuse(Reason::BasicDenied).into();
     }
     match presented.kind {
+        Kind::Token if switches.ui == UiAuthorization::Authenticate => Action::AsUser.into(),
         Kind::Token => Action::AsUserOrWithout.into(),
+        Kind::MalformedToken if switches.ui == UiAuthorization::Authenticate => {
+            Action::Refuse(Reason::TokenMalformed).into()
+        }
         Kind::MalformedToken => Action::PassWithout.into(),
         Kind::Basic | Kind::PasswordParameters => switched(switches.basic, Reason::BasicDenied, Action::Pass),
         Kind::PersonalAccessToken => {
@@ -160,16 +182,15 @@ fn oauth1(switches: Switches<'_>, facts: &Facts<'_>) -> Decision {
 
 fn without_authorization(switches: Switches<'_>, facts: &Facts<'_>, has_session: bool) -> Decision {
     let Facts { route, presented, .. } = facts;
+    let is_denied_session = has_session && switches.others.session.denies();
+    if presented.asks_for_challenge && !switches.basic.denies() && !is_denied_session {
+        return Action::PassForChallenge.into();
+    }
     if route.is_anonymous {
         return Action::Pass.into();
     }
     if route.is_rpc {
-        // The body may hold a login; nobody but Confluence can tell.
-        return switched(switches.basic, Reason::BasicDenied, Action::Pass);
-    }
-    let is_denied_session = has_session && switches.others.session.denies();
-    if presented.asks_for_challenge && !switches.basic.denies() && !is_denied_session {
-        return Action::PassForChallenge.into();
+        return rpc(switches, has_session);
     }
     let anonymous = switches.others.anonymous;
     if has_session {
@@ -181,6 +202,17 @@ fn without_authorization(switches: Switches<'_>, facts: &Facts<'_>, has_session:
         return Action::Pass.into();
     }
     switched(anonymous, Reason::CredentialMissing, Action::Pass)
+}
+
+/// The body may hold a login, nobody but Confluence can tell; and a session counts here as elsewhere.
+fn rpc(switches: Switches<'_>, has_session: bool) -> Decision {
+    let as_basic = switched(switches.basic, Reason::BasicDenied, Action::Pass);
+    if !has_session || as_basic.action != Action::Pass {
+        return as_basic;
+    }
+    let as_session = switched(switches.others.session, Reason::SessionDenied, Action::Pass);
+    let is_only_noted = as_session.action == Action::Pass && as_basic.audited.is_some();
+    if is_only_noted { as_basic } else { as_session }
 }
 
 #[cfg(test)]

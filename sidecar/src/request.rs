@@ -5,7 +5,11 @@ mod exchange;
 mod head;
 mod judge;
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
@@ -14,21 +18,24 @@ use restward_crds::{reason::Reason, sidecar::terms::Mode};
 use crate::{
     address,
     audit::{Audit, Done, Outcome, Record},
+    basic_report::{BasicReport, Login},
     config::{Active, Store},
     cors::Grants,
-    credential::Kind,
+    credential::{Kind, Presented},
     decide::{self, Facts},
+    exceptions::{self, Attempt},
     forward::{self, Body, Limits, Upstream, clean, clean::Checked, form::Reader, headers, tunnel},
     identity::strip,
     metadata,
     metrics::Metrics,
     refusal::Deny,
     respond::{self, Asked},
-    route::{PathClass, Route},
+    route::{self, PathClass, Route},
     time::UnixTime,
     verify::Verifier,
 };
 use exchange::Exchange;
+use head::Head;
 use judge::{Case, Treatment};
 
 /// The data port: everything a request meets on its way.
@@ -45,6 +52,8 @@ pub struct Gate {
     pub grants: Grants,
     /// The audit lines.
     pub audit: Audit,
+    /// Who logs in by password.
+    pub basic: Arc<BasicReport>,
     /// The numbers.
     pub metrics: Arc<Metrics>,
 }
@@ -90,9 +99,12 @@ impl Gate {
             respond::refusal(&deny, &asked)
         });
         self.metrics.count(&record);
+        let (status, now) = (response.status().as_u16(), UnixTime::now());
+        if let Some(login) = exchange.login.take() {
+            self.basic.note(login, &record, status, response.headers(), now);
+        }
         let lines = active.map(|active| active.settings.audit.lines).unwrap_or_default();
-        let done =
-            Done { status: response.status().as_u16(), latency: started.elapsed(), at: UnixTime::now() };
+        let done = Done { status, latency: started.elapsed(), at: now };
         self.audit.write(&record, lines, done);
         response
     }
@@ -160,9 +172,12 @@ impl Gate {
             route,
             presented: &presented,
             is_cors_preflight: exchange.head.is_cors_preflight(),
+            is_excepted: is_excepted(active, &exchange.head, &presented, record.client),
             skips_oauth1: strip::is_skipped_by_oauth(&exchange.head.headers),
         };
         let decision = decide::decide(settings, &facts);
+        exchange.login =
+            decision.is_about(Reason::BasicDenied).then(|| Login::of(&exchange.head.headers, &presented));
         let case = Case {
             active,
             presented: &presented,
@@ -224,8 +239,7 @@ impl Gate {
             };
         }
         headers::remove_hop_by_hop(answer.headers_mut());
-        let is_ours = record.outcome != Outcome::WouldRefuse || record.user.is_some();
-        if is_ours && active.settings.mode != Mode::Off {
+        if active.settings.mode != Mode::Off {
             self.check_assertion(active, &method, &treatment, &mut answer)?;
             hide_challenges(active, exchange, record, &treatment, &mut answer);
         }
@@ -284,6 +298,19 @@ fn hide_challenges(
         let ours = respond::challenge(active.realm(), resource.as_deref(), None);
         clean::challenge(answer.headers_mut(), ours);
     }
+}
+
+/// Whether an exception of the policy is about a password login.
+fn is_excepted(active: &Active, head: &Head, presented: &Presented, client: IpAddr) -> bool {
+    let (exceptions, Ok(target)) = (&active.settings.basic_auth_exceptions, &head.target) else {
+        return false;
+    };
+    if exceptions.is_empty() {
+        return false;
+    }
+    let paths = route::readings_below(target, &active.context_path);
+    let user = presented.password_user.as_deref();
+    exceptions::hold(exceptions, Attempt { paths: &paths, user, client })
 }
 
 fn resource(active: Option<&Active>, exchange: &Exchange) -> Option<String> {

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    basic::BasicException,
     enforcement::{AllowedListener, OnBypass},
     identity::Identity,
     limits::RateLimit,
-    terms::{AnonymousPreset, Audit, Mode, PathMatch, Scheme, ServiceAccount, Switch},
+    terms::{AnonymousPreset, Audit, Mode, PathMatch, Scheme, ServiceAccount, Switch, UiAuthorization},
     tokens::TokenRules,
     who::{CallRule, TrustedProxies, UsernameMapping},
 };
@@ -60,11 +61,17 @@ pub struct Config {
     pub service_accounts: Vec<ServiceAccount>,
     /// Password logins on protected paths.
     pub basic_auth: Switch,
+    /// Password logins that stay allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub basic_auth_exceptions: Vec<BasicException>,
     /// The other kinds of credential.
     pub credentials: Credentials,
     /// Protected paths that need no credential.
     #[serde(default)]
     pub anonymous_paths: AnonymousPaths,
+    /// Tokens on pages and content.
+    #[serde(default)]
+    pub ui_authorization: UiAuthorization,
     /// The audit lines.
     #[serde(default)]
     pub audit: Audit,

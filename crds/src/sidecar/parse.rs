@@ -4,6 +4,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use super::{
+    basic::BasicExceptionSettings,
     config::{Config, Upstream, VERSION},
     enforcement::EnforcementSettings,
     identity::IdentitySettings,
@@ -51,6 +52,11 @@ impl Errors {
     pub(super) fn text<T: FromStr<Err = TextError>>(&mut self, field: String, text: &str) -> Option<T> {
         text.parse().map_err(|error: TextError| self.add(field, error.to_string())).ok()
     }
+
+    fn texts<T: FromStr<Err = TextError>>(&mut self, field: &str, texts: &[String]) -> Vec<T> {
+        let each = texts.iter().enumerate();
+        each.filter_map(|(i, text)| self.text(format!("{field}[{i}]"), text)).collect()
+    }
 }
 
 /// Reads a configuration file.
@@ -87,8 +93,10 @@ impl Config {
             rate_limits,
             trusted_proxies,
             basic_auth,
+            basic_auth_exceptions,
             credentials,
             anonymous_paths,
+            ui_authorization,
             audit,
             on_bypass,
             allowed_listeners,
@@ -119,19 +127,11 @@ impl Config {
             issuers.extend(issuers::open_id(i, issuer, &issuers, &mut errors));
         }
         let tokens = parse_tokens(tokens, &mut errors);
-        let external_urls = external_urls
-            .iter()
-            .enumerate()
-            .filter_map(|(i, url)| errors.text(format!("externalURLs[{i}]"), url))
-            .collect();
+        let external_urls = errors.texts("externalURLs", &external_urls);
         let username = parse_username_attribute("usernameAttribute", username_attribute, &mut errors);
         check_anonymous_paths(&anonymous_paths.paths, &mut errors);
         let username_mapping = MappingSettings::parse(username_mapping, &mut errors);
-        let denied_users = denied_users
-            .iter()
-            .enumerate()
-            .filter_map(|(i, user)| errors.text(format!("deniedUsers[{i}]"), user))
-            .collect();
+        let denied_users = errors.texts("deniedUsers", &denied_users);
         let rules = rules
             .into_iter()
             .enumerate()
@@ -141,6 +141,11 @@ impl Config {
             .into_iter()
             .enumerate()
             .map(|(i, limit)| RateLimitSettings::parse(i, limit, &mut errors))
+            .collect();
+        let basic_auth_exceptions = basic_auth_exceptions
+            .into_iter()
+            .enumerate()
+            .map(|(i, exception)| BasicExceptionSettings::parse(i, exception, &mut errors))
             .collect();
         let trusted_proxies = ProxySettings::parse(&trusted_proxies, &mut errors);
         let enforcement = EnforcementSettings::parse(on_bypass, &allowed_listeners, &mut errors);
@@ -159,8 +164,10 @@ impl Config {
                 rate_limits,
                 trusted_proxies,
                 basic_auth,
+                basic_auth_exceptions,
                 credentials,
                 anonymous_paths,
+                ui_authorization,
                 audit,
                 enforcement,
                 upstream,

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{
+    basic::BasicExceptionSettings,
     config::{AnonymousPaths, Credentials, LastKnown, OwnClient, PolicyRef},
     enforcement::EnforcementSettings,
     identity::IdentitySettings,
     limits::RateLimitSettings,
-    terms::{Audit, Mode, Scheme, Switch},
+    terms::{Audit, Mode, Scheme, Switch, UiAuthorization},
     tokens::{Algorithm, Required, Validation},
     who::{MappingSettings, ProxySettings, RuleSettings},
 };
@@ -41,10 +42,14 @@ pub struct Settings {
     pub trusted_proxies: ProxySettings,
     /// Password logins on protected paths.
     pub basic_auth: Switch,
+    /// Password logins that stay allowed.
+    pub basic_auth_exceptions: Vec<BasicExceptionSettings>,
     /// The other kinds of credential.
     pub credentials: Credentials,
     /// Protected paths that need no credential.
     pub anonymous_paths: AnonymousPaths,
+    /// Tokens on pages and content.
+    pub ui_authorization: UiAuthorization,
     /// The audit lines.
     pub audit: Audit,
     /// Ways around the sidecar.

@@ -35,6 +35,18 @@ impl Switch {
     }
 }
 
+/// What a token on pages and content is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+pub enum UiAuthorization {
+    /// A token that gives no user is removed, and Confluence's session decides: whatever another proxy puts into the
+    /// header does no harm.
+    #[default]
+    Ignore,
+    /// A token that gives no user is refused, as on the REST API.
+    Authenticate,
+}
+
 /// Which requests get an audit line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]

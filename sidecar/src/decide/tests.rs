@@ -62,7 +62,13 @@ fn route(class: PathClass) -> Route {
 }
 
 fn facts(class: PathClass, presented: &Presented) -> Facts<'_> {
-    Facts { route: route(class), presented, is_cors_preflight: false, skips_oauth1: false }
+    Facts {
+        route: route(class),
+        presented,
+        is_cors_preflight: false,
+        is_excepted: false,
+        skips_oauth1: false,
+    }
 }
 
 fn refuse(reason: Reason) -> Decision {
@@ -98,6 +104,18 @@ fn the_table_with_default_switches() {
         ] {
             assert_eq!(decide(&settings, &facts(class, &presented)), want.into(), "{kind:?} {class:?}");
         }
+    }
+}
+
+#[test]
+fn a_token_on_pages_must_give_a_user_only_where_the_policy_says_so() {
+    let authenticate = settings(|s| s.ui_authorization = UiAuthorization::Authenticate);
+    for (kind, want) in [(Kind::Token, AsUser), (Kind::MalformedToken, Refuse(Reason::TokenMalformed))] {
+        assert_eq!(decide(&authenticate, &facts(PathClass::Content, &presented(kind))), want.into());
+        assert_eq!(decide(&authenticate, &facts(PathClass::Open, &presented(kind))), PassWithout.into());
+    }
+    for kind in [Kind::None, Kind::Session, Kind::Other] {
+        assert_eq!(decide(&authenticate, &facts(PathClass::Content, &presented(kind))), Pass.into());
     }
 }
 
@@ -146,6 +164,22 @@ fn nothing_without_a_credential_passes_on_protected_paths_but_for_the_listed_rea
 }
 
 #[test]
+fn an_excepted_login_is_as_if_passwords_were_allowed() {
+    let strict = settings(|s| {
+        s.basic_auth = Switch::Deny;
+        s.credentials.session = Switch::Deny;
+    });
+    for class in [PathClass::Content, PathClass::Protected] {
+        for kind in Kind::ALL {
+            let presented = presented(kind);
+            let excepted = Facts { is_excepted: true, ..facts(class, &presented) };
+            let lenient = settings(|s| s.credentials.session = Switch::Deny);
+            assert_eq!(decide(&strict, &excepted), decide(&lenient, &facts(class, &presented)), "{kind:?}");
+        }
+    }
+}
+
+#[test]
 fn the_login_page_keeps_its_stale_cookie() {
     let session = presented(Kind::Session);
     let base = facts(PathClass::Protected, &session);
@@ -172,6 +206,32 @@ fn remote_calls_without_authorization_count_as_basic() {
         let rpc = Facts { route: Route { is_rpc: true, ..base.route }, ..base };
         assert_eq!(decide(&settings(|_| {}), &rpc), Pass.into());
         assert_eq!(decide(&settings(|s| s.basic_auth = Switch::Deny), &rpc), refuse(Reason::BasicDenied));
+    }
+}
+
+#[test]
+fn remote_calls_with_a_session_are_also_sessions() {
+    let session = presented(Kind::Session);
+    let base = facts(PathClass::Protected, &session);
+    let rpc = Facts { route: Route { is_rpc: true, ..base.route }, ..base };
+    let decide_with = |basic, session| {
+        let settings = settings(|s| (s.basic_auth, s.credentials.session) = (basic, session));
+        decide(&settings, &rpc)
+    };
+    let noted = |reason| Decision { action: Pass, audited: Some(reason) };
+    assert_eq!(decide_with(Switch::Allow, Switch::Deny), refuse(Reason::SessionDenied));
+    assert_eq!(decide_with(Switch::Audit, Switch::Deny), refuse(Reason::SessionDenied));
+    assert_eq!(decide_with(Switch::Deny, Switch::Allow), refuse(Reason::BasicDenied));
+    assert_eq!(decide_with(Switch::Allow, Switch::Audit), noted(Reason::SessionDenied));
+    assert_eq!(decide_with(Switch::Audit, Switch::Audit), noted(Reason::BasicDenied));
+}
+
+#[test]
+fn whoever_waits_for_the_challenge_gets_it_on_every_protected_path() {
+    let challenge = of(None, false, "os_authType=basic");
+    let base = facts(PathClass::Protected, &challenge);
+    for route in [Route { is_rpc: true, ..base.route }, Route { is_anonymous: true, ..base.route }] {
+        assert_eq!(decide(&settings(|_| {}), &Facts { route, ..base }), PassForChallenge.into());
     }
 }
 

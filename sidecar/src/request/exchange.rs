@@ -8,6 +8,7 @@ use restward_crds::reason::Reason;
 
 use super::{head::Head, judge::Treatment};
 use crate::{
+    basic_report::Login,
     config::Active,
     cors,
     credential::Presented,
@@ -34,6 +35,8 @@ pub(super) struct Exchange {
     pub(super) host: Option<HeaderValue>,
     /// The origin of the page that sent it.
     pub(super) origin: Option<HeaderValue>,
+    /// A password login that the policy audits or denies.
+    pub(super) login: Option<Login>,
 }
 
 impl Exchange {
@@ -45,7 +48,7 @@ impl Exchange {
         let request_id = headers::request_id(&mut head.headers);
         let (host, origin) = (head.host().cloned(), cors::origin(&head.headers));
         let body = forward::streamed(body, limits.idle);
-        (Self { head, body, form: None, wish, peer, host, origin }, request_id)
+        (Self { head, body, form: None, wish, peer, host, origin, login: None }, request_id)
     }
 
     /// Reads the body if it is parameters. A form that is too large is an error, but not lost.

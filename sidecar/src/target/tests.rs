@@ -81,6 +81,14 @@ fn the_static_rewrite_counts_as_what_it_leads_to() {
         "/s/a/_/_/rest/api/../../_/rest/api",
         "/confluence/s/a/_/rest/api",
         "/s/a/_/rest%253bx/api",
+        "/s/a/_/x%252f..%252frest/api",
+        "/s/a/_/x/%252e%252e/rest/api",
+        "/s/a/_/x/.%252E/rest/api",
+        "/s/a/_/x%255c..%255crest/api",
+        "/s/a/_/_/rest/api",
+        "/s/a//_/_/_/rest/api",
+        "/s/a/_/rest/api%3fx",
+        "/s/a/_/rest/api%23x",
     ] {
         assert!(
             parse(raw).unwrap().readings().iter().any(|path| path == "/rest/api"),

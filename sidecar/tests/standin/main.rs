@@ -8,11 +8,11 @@
     reason = "a test program: its helpers are not inside #[test] functions, but fail a test all the same"
 )]
 
-#[path = "../suite/support/keys.rs"]
-#[allow(dead_code, reason = "the suite has more uses for it")]
-mod keys;
+mod matrix;
+mod paths;
 #[path = "../suite/support/port.rs"]
 mod port;
+mod support;
 mod user_header;
 mod verify;
 mod wiki;

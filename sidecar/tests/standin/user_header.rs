@@ -1,11 +1,11 @@
 //! Users named by a header, to a real Tomcat whose application believes it.
 
 use http::{HeaderName, HeaderValue, Method, header};
-use restward_sidecar::{app::Running, loopback::Answer};
+use restward_sidecar::{app::Running, audit::Audit, loopback::Answer};
 use serde_json::{Value, json};
 
 use crate::{
-    keys,
+    support::keys,
     wiki::{WITHOUT_VALVE, Wiki, config},
 };
 
@@ -27,7 +27,7 @@ async fn sidecar(wiki: &Wiki, change: impl FnOnce(&mut Value)) -> Running {
         "jwks": {"keys": [keys::jwk(keys::realm(), "k1")]},
     });
     change(&mut config);
-    wiki.start_sidecar_with(&config).await
+    wiki.start_sidecar_with(&config, Audit::to(std::io::sink())).await
 }
 
 fn token(user: &str) -> String {

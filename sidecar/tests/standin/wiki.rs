@@ -28,9 +28,9 @@ use restward_sidecar::{
 };
 use serde_json::{Value, json};
 
-const CONTEXT: &str = "/confluence";
+pub(crate) const CONTEXT: &str = "/confluence";
 const ADMIN_PAT: &str = "Bearer MDAwMDAwMDAwMDAxOnJlc3R3YXJkLXN0YW5kaW4tcGF0";
-const CONSUMER: &str = "restward";
+pub(crate) const CONSUMER: &str = "restward";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The valve, as the operator mounts it.
 const VALVE: &str = r#"<Context><Valve className="org.apache.catalina.valves.RemoteAddrValve" usePeerAddress="true"
@@ -103,6 +103,11 @@ impl Wiki {
 
     /// The first two of the three calls that make the application link. Gives its id.
     pub(crate) async fn make_link(&self) -> String {
+        self.make_link_of(CONSUMER).await
+    }
+
+    /// The same for another consumer that has the same key.
+    pub(crate) async fn make_link_of(&self, consumer_key: &str) -> String {
         let url = "https://restward.invalid";
         let link =
             json!({"id": null, "name": "restward", "rpcUrl": url, "displayUrl": url, "typeId": "generic"});
@@ -111,7 +116,8 @@ impl Wiki {
         let href = made["resources-created"][0]["href"].as_str().unwrap();
         let id = href.rsplit('/').next().unwrap().to_owned();
         let consumer = json!({
-            "key": CONSUMER, "name": "restward", "description": null, "sharedSecret": null, "publicKey": self.public_pem,
+            "key": consumer_key, "name": consumer_key, "description": null, "sharedSecret": null,
+            "publicKey": self.public_pem,
             "outgoing": false, "twoLOAllowed": true, "executingTwoLOUser": null, "twoLOImpersonationAllowed": true,
         });
         let path = format!("/rest/applinks-oauth/1.0/applicationlink/{id}/authentication/consumer");
@@ -154,22 +160,22 @@ impl Wiki {
 
     /// A whole sidecar in front of this wiki. It sees this machine's addresses, but no listeners: other tests have some.
     pub(crate) async fn start_sidecar(&self) -> Running {
-        self.start_sidecar_with(&config()).await
+        self.start_sidecar_with(&config(), Audit::to(std::io::sink())).await
     }
 
-    /// The same with another configuration.
-    pub(crate) async fn start_sidecar_with(&self, config: &Value) -> Running {
+    /// The same with another configuration and place for audit lines.
+    pub(crate) async fn start_sidecar_with(&self, config: &Value, audit: Audit) -> Running {
         // As `main` does, once.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let directory = self.home.join("sidecar");
-        fs::create_dir_all(&directory).unwrap();
+        let directory = self.home.join(format!("sidecar-{}", random::hex_128().unwrap()));
+        fs::create_dir(&directory).unwrap();
         fs::write(directory.join(names::FILE_CONFIG), config.to_string()).unwrap();
         fs::write(directory.join(names::FILE_CONSUMER_KEY), &self.key_pem).unwrap();
         fs::write(directory.join(names::FILE_STATUS_KEY), "0".repeat(64)).unwrap();
         let pod = json!({"listenPort": 1, "upstreamPort": self.client.port(), "contextPath": CONTEXT});
         let pod = PodSettings::from_json(&pod.to_string()).unwrap();
         let network = Arc::new(|| Ok(Network { listeners: [].into(), ..machine()? }));
-        let options = Options { pod, config_dir: directory, network, audit: Audit::to(std::io::sink()) };
+        let options = Options { pod, config_dir: directory, network, audit };
         app::start(options, Listeners::on_loopback().await.unwrap()).unwrap()
     }
 
@@ -215,6 +221,7 @@ fn settings() -> Settings {
     serde_json::from_value::<Config>(config()).unwrap().parse().unwrap()
 }
 
+/// The smallest configuration.
 pub(crate) fn config() -> Value {
     json!({
         "version": 1, "mode": "Enforce", "usernameAttribute": "preferred_username", "basicAuth": "Allow",

@@ -14,6 +14,7 @@
 mod support;
 
 mod admin;
+mod basic_report;
 mod bearer;
 mod config;
 mod cors;

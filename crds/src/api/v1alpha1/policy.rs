@@ -11,14 +11,15 @@ use super::{
     status::RestApiAuthPolicyStatus,
 };
 use crate::sidecar::{
-    config::{AnonymousPaths, Credentials, Timeouts},
-    terms::{Audit, Mode, Scheme, ServiceAccount, Switch},
-    tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
-};
-use crate::sidecar::{
+    basic::BasicException,
     enforcement::{AllowedListener, OnBypass},
     limits::RateLimit,
     who::{CallRule, TrustedProxies, UsernameMapping},
+};
+use crate::sidecar::{
+    config::{AnonymousPaths, Credentials, Timeouts},
+    terms::{Audit, Mode, Scheme, ServiceAccount, Switch, UiAuthorization},
+    tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
 };
 use crate::text::GoDuration;
 
@@ -158,6 +159,11 @@ pub struct RestApiAuthPolicySpec {
     #[serde(default)]
     pub anonymous_paths: AnonymousPaths,
 
+    /// What a token on pages and content is for; one that gives a user counts in either case. Ignore removes one that
+    /// does not and leaves the page to Confluence's session. Authenticate refuses it, as on the REST API.
+    #[serde(default)]
+    pub ui_authorization: UiAuthorization,
+
     /// Which requests get a line on the sidecar's standard output, as JSON, without token, password or query.
     #[serde(default)]
     pub audit: Audit,
@@ -193,12 +199,18 @@ fn default_username_attribute() -> String {
 }
 
 /// Password logins: the Basic header in any spelling, `os_username` and `os_password`, and the bodies of XML-RPC and SOAP.
-#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BasicAuth {
     /// Allow passes them on. Audit passes them on and records each. Deny answers 401.
     #[serde(default)]
     pub mode: Switch,
+    /// Logins that stay allowed, and unrecorded, while `mode` is Audit or Deny.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = ("self.all(e, has(e.users) || has(e.paths) || has(e.presets) || has(e.cidrs))",
+        "basicAuth.exceptions: an entry names users, paths, presets or cidrs; set mode to Allow if everybody is meant"))]
+    pub exceptions: Vec<BasicException>,
 }
 
 /// Which tokens of the realm are accepted.

@@ -100,6 +100,20 @@ fn every_bad_optional_member_is_named() {
     let table = [
         ("issuers/0", "backchannelURL", json!("https://kc.svc/auth"), "issuers[0].backchannelURL"),
         ("issuers/0", "audiences", json!([""]), "issuers[0].audiences"),
+        ("", "basicAuthExceptions", json!([{}]), "basicAuth.exceptions[0]"),
+        (
+            "",
+            "basicAuthExceptions",
+            json!([{"users": ["a"]}, {"cidrs": ["x"]}]),
+            "basicAuth.exceptions[1].cidrs",
+        ),
+        ("", "basicAuthExceptions", json!([{"users": ["\n"]}]), "basicAuth.exceptions[0].users"),
+        (
+            "",
+            "basicAuthExceptions",
+            json!([{"paths": [{"type": "Exact", "value": "/a;b"}]}]),
+            "basicAuth.exceptions[0].paths.value",
+        ),
         ("", "tokens", json!({"algorithms": []}), "tokens.algorithms"),
         ("", "tokens", json!({"algorithms": ["HS256"]}), "config"),
         ("", "tokens", json!({"algorithms": ["none"]}), "config"),

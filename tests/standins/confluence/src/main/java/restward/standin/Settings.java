@@ -8,6 +8,7 @@ import java.util.Map;
 public record Settings(
         boolean anonymousAccess,
         boolean passwordParametersAnywhere,
+        boolean rewritesAsSent,
         int captchaAfter,
         String adminPat,
         String oauth2Key,
@@ -22,6 +23,7 @@ public record Settings(
         return new Settings(
                 Boolean.parseBoolean(env.getOrDefault("STANDIN_ANONYMOUS", "false")),
                 passwordParametersAnywhere(env.getOrDefault("STANDIN_PARAMETER_LOGIN", "any")),
+                env.getOrDefault("STANDIN_REWRITE", "mapped").equals("sent"),
                 Integer.parseInt(env.getOrDefault("STANDIN_CAPTCHA_AFTER", "0")),
                 env.get("STANDIN_ADMIN_PAT"),
                 env.getOrDefault("STANDIN_OAUTH2_KEY", "only-a-test-key-of-the-stand-in!"),

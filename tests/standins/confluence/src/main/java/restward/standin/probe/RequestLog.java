@@ -3,6 +3,7 @@ package restward.standin.probe;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.Map;
 
 /** The last requests that reached the application, so that a test can show that something did not. */
 public final class RequestLog {
@@ -10,15 +11,16 @@ public final class RequestLog {
 
     public record Entry(
             long number, String method, String uri, String query, List<List<String>> headers,
-            String authentication, String user, int status) {}
+            Map<String, String[]> parameters, String authentication, String user, int status) {}
 
     private final Deque<Entry> entries = new ArrayDeque<>();
     private long count;
 
     synchronized void add(
-            String method, String uri, String query, List<List<String>> headers, String authentication, String user, int status) {
+            String method, String uri, String query, List<List<String>> headers, Map<String, String[]> parameters,
+            String authentication, String user, int status) {
         count++;
-        entries.addLast(new Entry(count, method, uri, query, headers, authentication, user, status));
+        entries.addLast(new Entry(count, method, uri, query, headers, parameters, authentication, user, status));
         if (entries.size() > KEPT) {
             entries.removeFirst();
         }

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import javax.servlet.FilterChain;
 import javax.servlet.ServletException;
 import javax.servlet.http.HttpServletRequest;
@@ -27,7 +28,7 @@ public final class RequestLogFilter extends WikiFilter {
             Login login = Login.of(request);
             wiki.requestLog().add(
                     request.getMethod(), request.getRequestURI(), request.getQueryString(), headers(request),
-                    login.kind().label, login.isUser() ? login.user().name() : null, response.getStatus());
+                    Map.copyOf(request.getParameterMap()), login.kind().label, login.isUser() ? login.user().name() : null, response.getStatus());
         }
     }
 

@@ -8,12 +8,16 @@ import restward.standin.Wiki;
 
 /** A servlet that knows the wiki and answers any method in one place. */
 public abstract class WikiServlet extends HttpServlet {
+    /** Test only: under which mapping Tomcat found the servlet, also behind a forward. */
+    private static final String SERVED = "X-Standin-Served";
+
     protected abstract void answer(Wiki wiki, HttpServletRequest request, HttpServletResponse response)
             throws IOException, javax.servlet.ServletException;
 
     @Override
     protected final void service(HttpServletRequest request, HttpServletResponse response)
             throws IOException, javax.servlet.ServletException {
+        response.setHeader(SERVED, request.getServletPath());
         answer(Wiki.of(getServletContext()), request, response);
     }
 

@@ -9,7 +9,9 @@ import restward.standin.auth.Login;
 import restward.standin.rest.WikiServlet;
 
 /** Where plugins hang their own pages; also setup and maintenance pages, which answer without a login. */
-@WebServlet({"/plugins/servlet/*", "/setup/*", "/bootstrap/*", "/johnson/*", "/jcaptcha/*"})
+@WebServlet({
+    "/plugins/servlet/*", "/plugins/servlet/confluence/default/*", "/setup/*", "/bootstrap/*", "/johnson/*", "/jcaptcha/*"
+})
 public final class PluginServlet extends WikiServlet {
     @Override
     protected void answer(Wiki wiki, HttpServletRequest request, HttpServletResponse response) throws IOException {

@@ -1,0 +1,202 @@
+//! `GET /basic-report` on the admin port: who still logs in by password although the policy audits or denies it, so that
+//! an administrator knows whom to tell before a ban. It names people, so only the pod itself is answered, and nothing of
+//! it is in metrics. Kept in memory, bounded.
+
+use std::{
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use http::{HeaderMap, header};
+use serde::Serialize;
+
+use crate::{
+    audit::{Outcome, Record},
+    bounded::Bounded,
+    credential::Presented,
+    time::UnixTime,
+};
+
+/// Half of the number of entries of each table.
+const HALF: usize = 512;
+const MAX_USER_AGENT: usize = 200;
+/// Seraph's word about a login, for which 200 as nobody is no login.
+const LOGIN_REASON: &str = "x-seraph-loginreason";
+
+/// A password login on its way.
+#[derive(Debug, Clone)]
+pub struct Login {
+    user: Option<String>,
+    user_agent: String,
+}
+
+impl Login {
+    /// What is known of it from the request.
+    pub fn of(headers: &HeaderMap, presented: &Presented) -> Self {
+        let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let user_agent = agent.unwrap_or_default().chars().take(MAX_USER_AGENT).collect();
+        Self { user: presented.password_user.clone(), user_agent }
+    }
+}
+
+/// What became of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Fate {
+    /// Confluence let it in.
+    Accepted,
+    /// Confluence did not.
+    Rejected,
+    /// The sidecar refused it.
+    Refused,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+struct Who {
+    user: Option<String>,
+    user_agent: String,
+    address: IpAddr,
+    path_class: &'static str,
+    outcome: Fate,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Seen {
+    first: i64,
+    last: i64,
+    count: u64,
+}
+
+/// One line of the report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    #[serde(flatten)]
+    who: Who,
+    #[serde(flatten)]
+    seen: Seen,
+}
+
+struct Tables {
+    accepted: Bounded<Who, Seen>,
+    /// Apart, so that nobody who is not let in can push out of the report who is.
+    others: Bounded<Who, Seen>,
+}
+
+/// Who logs in by password.
+pub struct BasicReport(Mutex<Tables>);
+
+impl Default for BasicReport {
+    fn default() -> Self {
+        Self(Mutex::new(Tables { accepted: Bounded::new(HALF), others: Bounded::new(HALF) }))
+    }
+}
+
+impl BasicReport {
+    /// Notes a login and how it was answered.
+    pub fn note(&self, login: Login, record: &Record, status: u16, answer: &HeaderMap, now: UnixTime) {
+        let outcome = match record.outcome {
+            Outcome::Refused => Fate::Refused,
+            _ if was_accepted(status, answer) => Fate::Accepted,
+            _ => Fate::Rejected,
+        };
+        let Login { user, user_agent } = login;
+        let who = Who { user, user_agent, address: record.client, path_class: record.class_word(), outcome };
+        let mut tables = self.lock();
+        let table = if outcome == Fate::Accepted { &mut tables.accepted } else { &mut tables.others };
+        let now = now.secs();
+        let seen = table.get(&who).unwrap_or(Seen { first: now, last: now, count: 0 });
+        table.insert(who, Seen { last: now, count: seen.count.saturating_add(1), ..seen });
+    }
+
+    /// The report, latest first.
+    pub fn entries(&self) -> Vec<Entry> {
+        let tables = self.lock();
+        let all = tables.accepted.iter().chain(tables.others.iter());
+        let mut entries: Vec<_> = all.map(|(who, seen)| Entry { who: who.clone(), seen: *seen }).collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.seen.last));
+        entries
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wrong password in parameters goes on as nobody, which only Seraph's own header tells from a login.
+fn was_accepted(status: u16, answer: &HeaderMap) -> bool {
+    match answer.get(LOGIN_REASON) {
+        Some(word) => word == "OK",
+        None => !matches!(status, 401 | 403),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Method};
+
+    use super::*;
+    use crate::{credential::Kind, route::PathClass};
+
+    fn record(outcome: Outcome) -> Record {
+        Record {
+            request_id: "id".into(),
+            client: "192.0.2.1".parse().unwrap(),
+            method: Method::GET,
+            class: Some(PathClass::Protected),
+            credential: Kind::Basic,
+            outcome,
+            reason: None,
+            user: None,
+            token: None,
+        }
+    }
+
+    fn note(
+        report: &BasicReport,
+        user: &str,
+        outcome: Outcome,
+        status: u16,
+        word: Option<&'static str>,
+        at: i64,
+    ) {
+        let login = Login { user: Some(user.to_owned()), user_agent: "curl/8".to_owned() };
+        let answer =
+            word.map(|word| (http::HeaderName::from_static(LOGIN_REASON), HeaderValue::from_static(word)));
+        let answer = HeaderMap::from_iter(answer);
+        report.note(login, &record(outcome), status, &answer, UnixTime::from_secs(at));
+    }
+
+    #[test]
+    fn the_same_caller_is_one_line_for_each_outcome() {
+        let report = BasicReport::default();
+        for (outcome, status, word, at) in [
+            (Outcome::WouldRefuse, 200, Some("OK"), 10),
+            (Outcome::WouldRefuse, 404, None, 20),
+            (Outcome::WouldRefuse, 403, Some("OK"), 30),
+            (Outcome::WouldRefuse, 401, None, 40),
+            (Outcome::WouldRefuse, 200, Some("AUTHENTICATED_FAILED"), 50),
+            (Outcome::Refused, 401, None, 60),
+        ] {
+            note(&report, "alice", outcome, status, word, at);
+        }
+        let lines: Vec<_> = report
+            .entries()
+            .iter()
+            .map(|entry| (entry.who.outcome, entry.seen.first, entry.seen.last, entry.seen.count))
+            .collect();
+        let want = [(Fate::Refused, 60, 60, 1), (Fate::Rejected, 40, 50, 2), (Fate::Accepted, 10, 30, 3)];
+        assert_eq!(lines, want);
+    }
+
+    #[test]
+    fn it_is_bounded_and_strangers_push_nobody_out() {
+        let report = BasicReport::default();
+        note(&report, "alice", Outcome::WouldRefuse, 200, None, 1);
+        for stranger in 0..10_000 {
+            note(&report, &format!("x{stranger}"), Outcome::WouldRefuse, 401, None, 2);
+        }
+        let entries = report.entries();
+        assert!(entries.len() <= 2 * HALF + 1, "{}", entries.len());
+        assert!(entries.iter().any(|entry| entry.who.user.as_deref() == Some("alice")));
+    }
+}

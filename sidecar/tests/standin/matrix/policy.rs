@@ -1,0 +1,91 @@
+//! The policies of the matrix: the default one, each switch of it turned once, and all of them together in each mode.
+
+use restward_crds::sidecar::{
+    config::Credentials,
+    terms::{Mode, Switch, UiAuthorization},
+};
+use serde_json::{Value, json};
+
+use super::place::Place;
+
+/// A policy, as far as credentials go.
+pub(super) struct Policy {
+    pub(super) name: String,
+    pub(super) mode: Mode,
+    pub(super) basic: Switch,
+    pub(super) others: Credentials,
+    pub(super) ui: UiAuthorization,
+    /// Where passwords stay allowed, whatever `basic` says.
+    pub(super) excepted: Vec<Place>,
+}
+
+type Turn = fn(&mut Policy, Switch);
+
+const SWITCHES: [(&str, Turn); 6] = [
+    ("basicAuth", |policy, to| policy.basic = to),
+    ("personalAccessToken", |policy, to| policy.others.personal_access_token = to),
+    ("applicationLink", |policy, to| policy.others.application_link = to),
+    ("confluenceOAuth2", |policy, to| policy.others.confluence_oauth2 = to),
+    ("session", |policy, to| policy.others.session = to),
+    ("anonymous", |policy, to| policy.others.anonymous = to),
+];
+
+impl Policy {
+    fn default(name: &str) -> Self {
+        let others = Credentials::default();
+        Self {
+            name: name.to_owned(),
+            mode: Mode::Enforce,
+            basic: Switch::Allow,
+            others,
+            ui: UiAuthorization::Ignore,
+            excepted: Vec::new(),
+        }
+    }
+
+    pub(super) fn all() -> Vec<Self> {
+        let mut all = vec![Self::default("default")];
+        for mode in [Mode::Enforce, Mode::Audit, Mode::Off] {
+            let policy = Self::default(&format!("mode: {mode:?}, uiAuthorization: Authenticate"));
+            all.push(Self { mode, ui: UiAuthorization::Authenticate, ..policy });
+        }
+        let excepted = vec![Place::Rest, Place::Rpc, Place::WebDav];
+        for basic in [Switch::Audit, Switch::Deny] {
+            let policy = Self::default(&format!("basicAuth: {basic:?}, {excepted:?} excepted"));
+            all.push(Self { basic, excepted: excepted.clone(), ..policy });
+        }
+        for (name, turn) in SWITCHES {
+            for to in [Switch::Allow, Switch::Audit, Switch::Deny] {
+                let mut policy = Self::default(&format!("{name}: {to:?}"));
+                turn(&mut policy, to);
+                all.push(policy);
+            }
+        }
+        for mode in [Mode::Enforce, Mode::Audit, Mode::Off] {
+            for to in [Switch::Allow, Switch::Audit, Switch::Deny] {
+                let mut policy = Self::default(&format!("mode: {mode:?}, everything: {to:?}"));
+                policy.mode = mode;
+                SWITCHES.iter().for_each(|(_, turn)| turn(&mut policy, to));
+                all.push(policy);
+            }
+        }
+        all
+    }
+
+    /// The switch for passwords at this place.
+    pub(super) fn basic_at(&self, place: Place) -> Switch {
+        if self.excepted.contains(&place) { Switch::Allow } else { self.basic }
+    }
+
+    pub(super) fn write(&self, config: &mut Value) {
+        config["mode"] = json!(self.mode);
+        config["basicAuth"] = json!(self.basic);
+        config["uiAuthorization"] = json!(self.ui);
+        let paths = self.excepted.iter().map(|place| json!({"type": "Exact", "value": place.path()}));
+        let paths: Vec<_> = paths.collect();
+        if !paths.is_empty() {
+            config["basicAuthExceptions"] = json!([{"paths": paths}]);
+        }
+        config["credentials"] = json!(self.others);
+    }
+}
