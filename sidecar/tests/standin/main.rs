@@ -4,7 +4,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
     clippy::panic,
+    clippy::similar_names,
     reason = "a test program: its helpers are not inside #[test] functions, but fail a test all the same"
 )]
 

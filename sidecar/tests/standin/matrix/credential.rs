@@ -5,7 +5,7 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 use http::{Method, header};
-use restward_crds::sidecar::settings::IdentitySettings;
+use restward_crds::sidecar::identity::IdentitySettings;
 use restward_sidecar::{
     identity::{Identity, Origin},
     time::UnixTime,
@@ -24,6 +24,8 @@ pub(super) const URL: &str = "https://wiki.example.com";
 pub(super) const PARTNER: &str = "partner";
 const FORM: &str = "application/x-www-form-urlencoded";
 const LOGIN: &str = "os_username=alice&os_password=alice-password";
+const RPC_LOGIN: &str = "<methodCall><methodName>confluence2.login</methodName><params><param><value>alice</value>\
+    </param><param><value>alice-password</value></param></params></methodCall>";
 
 /// One way to say who one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,14 +189,12 @@ impl Purse {
             Credential::Form => {
                 sent.method = Method::POST;
                 sent.headers.push(("content-type", FORM.to_owned()));
-                sent.body = LOGIN.to_owned();
+                LOGIN.clone_into(&mut sent.body);
             }
             Credential::RpcLogin => {
                 sent.method = Method::POST;
                 sent.headers.push(("content-type", "text/xml".to_owned()));
-                sent.body = "<methodCall><methodName>confluence2.login</methodName><params><param><value>alice\
-                             </value></param><param><value>alice-password</value></param></params></methodCall>"
-                    .to_owned();
+                RPC_LOGIN.clone_into(&mut sent.body);
             }
             Credential::Session => sent.headers.push(cookie(&self.session)),
             Credential::SessionMadeUp => sent.headers.push(cookie("0123456789ABCDEF0123456789ABCDEF")),

@@ -110,11 +110,9 @@ pub(super) fn expected(policy: &Policy, place: Place, credential: Credential) ->
     let (authorization, auth_type) = match cell.done {
         Done::Refuse(reason) => return Expected::Refused { status: 401, reason: reason.to_owned() },
         Done::AsUser => (Authorization::Signed, None),
-        Done::Pass => (Authorization::AsSent, None),
-        Done::PassWithout if !has_authorization(credential) => (Authorization::AsSent, None),
+        // For its challenge a client has sent `os_authType` itself.
+        Done::Pass | Done::Challenge => (Authorization::AsSent, None),
         Done::PassWithout => (Authorization::Removed, None),
-        // The client has sent it itself.
-        Done::Challenge => (Authorization::AsSent, None),
         Done::PassWith(how) => (Authorization::AsSent, Some(how)),
     };
     let user = who(credential, authorization);
@@ -148,14 +146,6 @@ pub(super) fn expected(policy: &Policy, place: Place, credential: Credential) ->
     }
 }
 
-const fn has_authorization(credential: Credential) -> bool {
-    use Credential as C;
-    !matches!(
-        credential,
-        C::Nothing | C::Preflight | C::ChallengeWanted | C::Query | C::QueryEscaped | C::QueryWrong | C::Form
-    )
-}
-
 /// Whom Confluence takes for the caller.
 fn who(credential: Credential, authorization: Authorization) -> Option<&'static str> {
     use Credential as C;
@@ -164,8 +154,12 @@ fn who(credential: Credential, authorization: Authorization) -> Option<&'static 
     }
     let is_removed = authorization == Authorization::Removed;
     match credential {
-        C::Session | C::TokenForgedWithSession | C::BasicWithSession => Some(USER),
-        C::Query | C::QueryEscaped | C::Form => Some(USER),
+        C::Session
+        | C::TokenForgedWithSession
+        | C::BasicWithSession
+        | C::Query
+        | C::QueryEscaped
+        | C::Form => Some(USER),
         _ if is_removed => None,
         C::Basic | C::BasicOddly | C::BasicOfOAuth2 | C::OAuth2 => Some(USER),
         C::Pat => Some("admin"),

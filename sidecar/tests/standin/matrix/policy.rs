@@ -65,7 +65,9 @@ impl Policy {
             for to in [Switch::Allow, Switch::Audit, Switch::Deny] {
                 let mut policy = Self::default(&format!("mode: {mode:?}, everything: {to:?}"));
                 policy.mode = mode;
-                SWITCHES.iter().for_each(|(_, turn)| turn(&mut policy, to));
+                for (_, turn) in SWITCHES {
+                    turn(&mut policy, to);
+                }
                 all.push(policy);
             }
         }
