@@ -71,6 +71,7 @@ fn rules_accept_what_makes_sense() {
                "keycloak": {"host": "h", "realm": "r", "clientSecretRef": {"name": "gate"}}}),
         json!({"tokens": {"validation": "Introspection"},
                "keycloak": {"host": "h", "realm": "r", "clientAssertion": {"clientID": "gate"}}}),
+        json!({"basicAuth": {"mode": "Deny", "exceptions": [{"users": ["svc"]}, {"presets": ["Feeds"]}]}}),
         json!({"trustedProxies": {"cidrs": ["10.0.0.0/8"], "clientCertificateHeader": "Client-Cert"}}),
         json!({"issuers": [{"issuer": "https://login.example.com/realms/partners", "audiences": ["wiki"]}]}),
         json!({"externalURLs": ["https://wiki.example.com", "http://wiki.example.com:8080/"]}),
@@ -94,6 +95,7 @@ fn rules_refuse_the_rest_and_say_why() {
             json!({"keycloak": {"host": "h", "realm": "r", "clientAssertion": {"clientID": "gate"}, "clientSecretRef": {"name": "gate"}}}),
             "clientSecretRef or clientAssertion, not both",
         ),
+        (json!({"basicAuth": {"exceptions": [{"users": []}]}}), "an entry names users, paths"),
         (
             json!({"trustedProxies": {"hops": 1, "clientCertificateHeader": "Client-Cert"}}),
             "set trustedProxies.cidrs",

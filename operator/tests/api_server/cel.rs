@@ -124,6 +124,15 @@ fn other_fields() -> Vec<Row> {
         (json!({"rules": [{"action": "ReadOnly", "methods": ["GET"], "cidrs": ["10.0.0.0/8"]}]}), None),
         (json!({"rules": [{"action": "Block"}]}), Some("Unsupported value")),
         (json!({"rules": [{"action": "Deny", "methods": ["get"]}]}), Some("spec.rules[0].methods[0]")),
+        (
+            json!({"basicAuth": {"mode": "Deny", "exceptions": [{"users": ["svc"]}, {"presets": ["Feeds"]}]}}),
+            None,
+        ),
+        (json!({"basicAuth": {"exceptions": [{"users": ["svc"]}, {}]}}), Some("an entry names users, paths")),
+        (
+            json!({"basicAuth": {"exceptions": [{"users": [], "cidrs": []}]}}),
+            Some("an entry names users, paths"),
+        ),
         (json!({"trustedProxies": {"hops": 1}}), None),
         (
             json!({"trustedProxies": {"cidrs": ["10.0.0.0/8"], "clientCertificateHeader": "Client-Cert"}}),

@@ -70,6 +70,19 @@ pub(crate) async fn scopes_roles_and_groups(keycloak: &Keycloak) {
     assert_eq!(outcome(&world, &token("wiki-rest", "bob", "openid").await).await, is(403, "group_missing"));
 }
 
+pub(crate) async fn audiences_and_parties(keycloak: &Keycloak) {
+    let narrow = |member: &'static str, value: &'static str| {
+        keycloak.world(move |config| config["issuers"][0][member] = json!([value]))
+    };
+    let (rest, aud) = (keycloak.token("wiki-rest", "bob").await, keycloak.token("wiki-aud", "bob").await);
+    let world = narrow("audiences", "confluence").await;
+    assert_eq!(outcome(&world, &aud).await, is(200, "bob"));
+    assert_eq!(outcome(&world, &rest).await, is(401, "audience_mismatch"));
+    let world = narrow("authorizedParties", "wiki-aud").await;
+    assert_eq!(outcome(&world, &aud).await, is(200, "bob"));
+    assert_eq!(outcome(&world, &rest).await, is(401, "party_mismatch"));
+}
+
 pub(crate) async fn a_second_realm(keycloak: &Keycloak) {
     let entry = json!({"issuer": keycloak.issuer("other"), "audiences": ["account"]});
     let world = keycloak.world(|config| config["openIdIssuers"] = json!([entry])).await;

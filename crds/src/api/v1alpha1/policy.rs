@@ -208,7 +208,7 @@ pub struct BasicAuth {
     /// Logins that stay allowed, and unrecorded, while `mode` is Audit or Deny.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
-    #[x_kube(validation = ("self.all(e, has(e.users) || has(e.paths) || has(e.presets) || has(e.cidrs))",
+    #[x_kube(validation = ("self.all(e, (has(e.users) && size(e.users) > 0) || (has(e.paths) && size(e.paths) > 0) || (has(e.presets) && size(e.presets) > 0) || (has(e.cidrs) && size(e.cidrs) > 0))",
         "basicAuth.exceptions: an entry names users, paths, presets or cidrs; set mode to Allow if everybody is meant"))]
     pub exceptions: Vec<BasicException>,
 }
