@@ -36,6 +36,7 @@ async fn everything_about_tokens() {
     tokens::algorithms_can_be_narrowed(&keycloak).await;
     tokens::scopes_roles_and_groups(&keycloak).await;
     tokens::audiences_and_parties(&keycloak).await;
+    tokens::rules_about_what_tokens_grant(&keycloak).await;
     tokens::a_second_realm(&keycloak).await;
     tokens::bound_to_a_key(&keycloak).await;
     tokens::bound_to_a_certificate(&keycloak).await;

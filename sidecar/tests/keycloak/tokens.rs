@@ -70,6 +70,29 @@ pub(crate) async fn scopes_roles_and_groups(keycloak: &Keycloak) {
     assert_eq!(outcome(&world, &token("wiki-rest", "bob", "openid").await).await, is(403, "group_missing"));
 }
 
+pub(crate) async fn rules_about_what_tokens_grant(keycloak: &Keycloak) {
+    let bob = access_token(&keycloak.login("wiki-rich", "bob", "openid").await);
+    let alice = keycloak.token("wiki-rest", "alice").await;
+    let mut world = keycloak.world(|_| {}).await;
+    let about_bob = [
+        json!({"scopes": ["openid"]}),
+        json!({"realmRoles": ["wiki-user"]}),
+        json!({"clientRoles": [{"client": "wiki-gate", "role": "editor"}]}),
+        json!({"groups": ["/staff/wiki"]}),
+        json!({"clients": ["wiki-rich"]}),
+        json!({"users": ["BOB"], "cidrs": ["127.0.0.0/8"], "methods": ["GET"]}),
+    ];
+    for mut rule in about_bob {
+        rule["action"] = json!("Deny");
+        world.reconfigure(|config| config["rules"] = json!([rule])).await;
+        assert_eq!(outcome(&world, &bob).await, is(403, "rule_denied"), "{rule}");
+        assert_eq!(outcome(&world, &alice).await, is(200, "alice"), "{rule}");
+    }
+    let elsewhere = json!([{"action": "Deny", "cidrs": ["192.0.2.0/24"]}]);
+    world.reconfigure(|config| config["rules"] = elsewhere).await;
+    assert_eq!(outcome(&world, &bob).await, is(200, "bob"));
+}
+
 pub(crate) async fn audiences_and_parties(keycloak: &Keycloak) {
     let narrow = |member: &'static str, value: &'static str| {
         keycloak.world(move |config| config["issuers"][0][member] = json!([value]))
