@@ -1,4 +1,5 @@
-//! The admin port: probes of the sidecar, probes of the pod, metrics, status, explanations, the report on passwords. It is no way to Confluence.
+//! The admin port: probes of the sidecar, probes of the pod, metrics, status, explanations, the report on passwords. It is
+//! no way to Confluence.
 
 use std::{net::SocketAddr, sync::Arc};
 

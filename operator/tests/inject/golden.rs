@@ -2,7 +2,10 @@
 
 use std::{env, fs};
 
-use restward_operator::inject::{self, Decision};
+use restward_operator::{
+    inject::{self, Decision},
+    policy_source::Candidate,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -59,46 +62,37 @@ fn pods_that_are_not_confluence_are_left_alone() {
     assert!(matches!(decision, Decision::LeaveAlone(_)));
 }
 
-#[test]
-fn the_clients_secret_is_mounted_by_name_beside_the_configuration() {
-    let policy = restward_operator::policy_source::Candidate {
-        client_secret: Some("sso-client".into()),
-        ..support::policy()
-    };
+/// The last source of the configuration's volume in a pod that is injected for this policy, twice to the same effect.
+fn last_source(policy: &Candidate) -> Value {
     let mut injected = pod("default.yaml");
-    let Decision::Inject(operations) = inject::decide(&injected, &policy, &support::sidecar()) else {
+    let Decision::Inject(operations) = inject::decide(&injected, policy, &support::sidecar()) else {
         panic!("not injected");
     };
     json_patch::patch(&mut injected, &operations).unwrap();
+    let again = inject::decide(&injected, policy, &support::sidecar());
+    assert_eq!(again, Decision::Inject(Vec::new()));
     let volumes = injected["spec"]["volumes"].as_array().unwrap();
     let config = volumes.iter().find(|volume| volume["name"] == "restward-config").unwrap();
+    config["projected"]["sources"].as_array().unwrap().last().unwrap().clone()
+}
+
+#[test]
+fn the_clients_secret_is_mounted_by_name_beside_the_configuration() {
+    let policy = Candidate { client_secret: Some("sso-client".into()), ..support::policy() };
     let secret = json!({"secret": {"name": "sso-client", "optional": true, "items": [
         {"key": "client-id", "path": "client-id"}, {"key": "client-secret", "path": "client-secret"},
     ]}});
-    assert_eq!(config["projected"]["sources"].as_array().unwrap().last(), Some(&secret));
-    let again = inject::decide(&injected, &policy, &support::sidecar());
-    assert_eq!(again, Decision::Inject(Vec::new()));
+    assert_eq!(last_source(&policy), secret);
 }
 
 #[test]
 fn a_token_for_the_realm_stands_beside_the_configuration() {
-    let policy = restward_operator::policy_source::Candidate {
-        client_assertion_audience: Some("https://sso.example.com/realms/r".into()),
-        ..support::policy()
-    };
-    let mut injected = pod("default.yaml");
-    let Decision::Inject(operations) = inject::decide(&injected, &policy, &support::sidecar()) else {
-        panic!("not injected");
-    };
-    json_patch::patch(&mut injected, &operations).unwrap();
-    let volumes = injected["spec"]["volumes"].as_array().unwrap();
-    let config = volumes.iter().find(|volume| volume["name"] == "restward-config").unwrap();
+    let audience = "https://sso.example.com/realms/r";
+    let policy = Candidate { client_assertion_audience: Some(audience.into()), ..support::policy() };
     let token = json!({"serviceAccountToken": {
-        "audience": "https://sso.example.com/realms/r", "expirationSeconds": 3600, "path": "client-assertion"
+        "audience": audience, "expirationSeconds": 3600, "path": "client-assertion"
     }});
-    assert_eq!(config["projected"]["sources"].as_array().unwrap().last(), Some(&token));
-    let again = inject::decide(&injected, &policy, &support::sidecar());
-    assert_eq!(again, Decision::Inject(Vec::new()));
+    assert_eq!(last_source(&policy), token);
 }
 
 /// A variation of `default.yaml`.
@@ -118,8 +112,7 @@ fn what_cannot_be_protected_is_refused_with_what_to_change() {
     for case in cases {
         let mut pod = pod("default.yaml");
         json_patch::patch(&mut pod, &case.patch).unwrap_or_else(|error| panic!("{}: {error}", case.name));
-        let policy =
-            restward_operator::policy_source::Candidate { container: case.container, ..support::policy() };
+        let policy = Candidate { container: case.container, ..support::policy() };
         let decision = inject::decide(&pod, &policy, &support::sidecar());
         if let Decision::Inject(operations) = &decision {
             json_patch::patch(&mut pod, operations).unwrap();
