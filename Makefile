@@ -32,6 +32,10 @@ check: ## fmt, clippy, unit and in-process suites (no root, no network)
 test: ## Everything, on a real cluster on this machine (root)
 	@tests/all
 
+.PHONY: fuzz
+fuzz: ## Fuzz the sidecar's parsers, SECONDS_EACH=60 for each
+	@sidecar/fuzz/run --seconds $${SECONDS_EACH:-60}
+
 .PHONY: gen
 gen: ## Write the generated files: CRDs, schemas, reference pages, golden charts
 	@tests/gen

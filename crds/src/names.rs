@@ -60,6 +60,32 @@ pub const ENV_POD: &str = "RESTWARD_POD";
 pub const ENV_CONFIG_DIR: &str = "RESTWARD_CONFIG_DIR";
 /// Environment variable with the log filter (`tracing` directives).
 pub const ENV_LOG: &str = "RESTWARD_LOG";
+/// Environment variable of OpenTelemetry with the base URL of an OTLP/HTTP collector.
+pub const ENV_OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// Environment variable of OpenTelemetry with the URL to which traces are sent.
+pub const ENV_OTLP_TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+/// Environment variable of OpenTelemetry with the name of the service.
+pub const ENV_OTEL_SERVICE: &str = "OTEL_SERVICE_NAME";
+/// Environment variable of OpenTelemetry that switches everything off (`true`).
+pub const ENV_OTEL_DISABLED: &str = "OTEL_SDK_DISABLED";
+/// The variables of OpenTelemetry that the sidecar heeds and injection passes on. Not those with headers for the collector
+/// (`OTEL_EXPORTER_OTLP_HEADERS`): they hold a secret, which would stand in every pod for all to read.
+pub const OTEL_VARIABLES: [&str; 14] = [
+    ENV_OTLP_ENDPOINT,
+    ENV_OTLP_TRACES_ENDPOINT,
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    ENV_OTEL_SERVICE,
+    "OTEL_RESOURCE_ATTRIBUTES",
+    ENV_OTEL_DISABLED,
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_EVENT_COUNT_LIMIT",
+];
 
 /// Port of the sidecar's admin server: probes, metrics, status.
 pub const ADMIN_PORT: u16 = 19090;

@@ -1,8 +1,9 @@
 //! The command line. The chart sets every flag; the defaults are for runs from a shell.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use restward_crds::names;
 use serde_json::Value;
 
 /// The operator of Restward.
@@ -46,7 +47,7 @@ pub struct RunArgs {
     #[arg(long, default_value = "restward-require-sidecar")]
     pub backstop: String,
     /// Address of the webhook server.
-    #[arg(long, default_value_t = SocketAddr::from(([0, 0, 0, 0], restward_crds::names::WEBHOOK_PORT)))]
+    #[arg(long, default_value_t = SocketAddr::from(([0, 0, 0, 0], names::WEBHOOK_PORT)))]
     pub webhook_listen: SocketAddr,
     /// Address of the admin server: liveness, readiness, metrics.
     #[arg(long, default_value = "0.0.0.0:8080")]
@@ -74,6 +75,9 @@ pub struct Sidecar {
     /// Log filter of the sidecar (`tracing` directives).
     #[arg(long = "sidecar-log", default_value = "info")]
     pub log: String,
+    /// OpenTelemetry's variables for the sidecar, as a JSON object of texts.
+    #[arg(long = "sidecar-open-telemetry", value_parser = parse_open_telemetry, default_value = "{}")]
+    pub open_telemetry: OpenTelemetry,
 }
 
 /// Requests and limits for everything, so that quotas and LimitRanges of the namespace neither refuse nor change the pod.
@@ -99,6 +103,19 @@ impl PullPolicy {
             Self::IfNotPresent => "IfNotPresent",
             Self::Never => "Never",
         }
+    }
+}
+
+/// OpenTelemetry's variables, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenTelemetry(pub BTreeMap<String, String>);
+
+fn parse_open_telemetry(text: &str) -> Result<OpenTelemetry, String> {
+    let variables: BTreeMap<String, String> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    match variables.keys().find(|name| !names::OTEL_VARIABLES.contains(&name.as_str())) {
+        Some(name) => Err(format!("{name} is none of {}", names::OTEL_VARIABLES.join(", "))),
+        None => Ok(OpenTelemetry(variables)),
     }
 }
 
@@ -134,7 +151,20 @@ mod tests {
         let cli = Cli::try_parse_from(REQUIRED).unwrap();
         let Command::Run(run) = cli.command else { panic!("not run") };
         assert_eq!(run.sidecar.pull_policy, PullPolicy::IfNotPresent);
-        assert_eq!(run.webhook_listen.port(), restward_crds::names::WEBHOOK_PORT);
+        assert_eq!(run.webhook_listen.port(), names::WEBHOOK_PORT);
+    }
+
+    #[test]
+    fn only_variables_of_open_telemetry_that_hold_no_secret_are_passed_on() {
+        let parse = |json: &str| {
+            let arguments = REQUIRED.into_iter().chain(["--sidecar-open-telemetry", json]);
+            Cli::try_parse_from(arguments).map_err(|error| error.to_string())
+        };
+        assert!(parse(r#"{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}"#).is_ok());
+        for name in ["OTEL_EXPORTER_OTLP_HEADERS", "RESTWARD_POD", "LD_PRELOAD"] {
+            let refused = parse(&format!(r#"{{"{name}": "x"}}"#)).unwrap_err();
+            assert!(refused.contains(&format!("{name} is none of OTEL_")), "{refused}");
+        }
     }
 
     #[test]

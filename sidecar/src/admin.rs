@@ -83,7 +83,9 @@ impl Admin {
             config_is_current: active.is_some() && self.store.rejected().is_none(),
             provider_is_reachable: provider == Some(restward_crds::condition::ProviderReason::Reachable),
             keys_are_usable: active.as_ref().is_some_and(|active| active.keys.snapshot().has_keys(0)),
-            upstream_is_trusted: active.is_some_and(|active| active.calibration().is_trusted()),
+            upstream_is_trusted: active.as_ref().is_some_and(|active| active.calibration().is_trusted()),
+            keys_ages: active.as_ref().map(|active| active.keys.ages()).unwrap_or_default(),
+            memories: active.as_ref().map(|active| active.memories()).unwrap_or_default(),
         };
         let mut response = text(StatusCode::OK, self.metrics.encode(state));
         response.headers_mut().insert(

@@ -16,6 +16,7 @@ use crate::{
     metrics::Metrics,
     request::Gate,
     server,
+    trace::Traces,
     verify::{NetworkSource, Verifier},
 };
 
@@ -32,6 +33,8 @@ pub struct Options {
     pub network: NetworkSource,
     /// Where audit lines go.
     pub audit: Audit,
+    /// Where traces go, if anywhere.
+    pub traces: Option<Traces>,
 }
 
 /// The bound ports.
@@ -74,7 +77,7 @@ pub struct Running {
 /// # Errors
 /// A listener has no address, or no HTTP client could be made.
 pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
-    let Options { pod, config_dir, network, audit } = options;
+    let Options { pod, config_dir, network, audit, traces } = options;
     let metrics = Arc::new(Metrics::default());
     let upstream_port = pod.upstream_port;
     let store = Arc::new(Store::new(config_dir, pod, Arc::clone(&metrics)));
@@ -90,6 +93,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         audit,
         basic: Arc::clone(&basic),
         metrics: Arc::clone(&metrics),
+        traces,
     });
     let admin = Arc::new(Admin {
         store: Arc::clone(&store),

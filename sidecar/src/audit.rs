@@ -64,8 +64,10 @@ pub struct Record {
     pub reason: Option<Reason>,
     /// Confluence user that was asserted.
     pub user: Option<String>,
-    /// Client and id of the token.
+    /// Client, actor and id of the token.
     pub token: Option<TokenRef>,
+    /// Id of the trace, when it is recorded.
+    pub trace_id: Option<String>,
 }
 
 /// Names a token without being one.
@@ -74,6 +76,8 @@ pub struct TokenRef {
     issuer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
 }
@@ -84,6 +88,7 @@ impl From<&Permit> for TokenRef {
         Self {
             issuer: bounded(permit.issuer()),
             client: permit.client().map(bounded),
+            actor: permit.actor().map(bounded),
             id: permit.token_id().map(bounded),
         }
     }
@@ -107,6 +112,8 @@ struct Line<'a> {
     user: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a TokenRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
 }
 
 impl Record {
@@ -172,6 +179,7 @@ impl Audit {
             latency_ms: u64::try_from(done.latency.as_millis()).unwrap_or(u64::MAX),
             user: record.user.as_deref(),
             token: record.token.as_ref(),
+            trace_id: record.trace_id.as_deref(),
         };
         let Ok(mut line) = serde_json::to_vec(&line) else { return };
         line.push(b'\n');
@@ -214,6 +222,7 @@ mod tests {
             reason: None,
             user: user.map(str::to_owned),
             token: None,
+            trace_id: None,
         };
         let done = Done { status: 200, latency: Duration::from_millis(3), at: UnixTime::from_secs(1) };
         Audit::to(buffer.clone()).write(&record, lines, done);

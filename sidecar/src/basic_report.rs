@@ -148,6 +148,7 @@ mod tests {
             reason: None,
             user: None,
             token: None,
+            trace_id: None,
         }
     }
 

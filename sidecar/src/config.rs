@@ -93,7 +93,7 @@ impl Store {
     fn take(&self, read: &Result<Files, String>) {
         let previous = self.active.load_full();
         let built = match read {
-            Ok(files) => Active::build(files, &self.pod, previous.as_deref()),
+            Ok(files) => Active::build(files, &self.pod, &self.metrics, previous.as_deref()),
             Err(message) => Err(message.clone()),
         };
         self.metrics.config_read(built.is_ok());

@@ -40,5 +40,6 @@ pub mod status;
 pub mod target;
 pub mod telemetry;
 pub mod time;
+pub mod trace;
 pub mod user;
 pub mod verify;

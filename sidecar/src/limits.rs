@@ -43,6 +43,14 @@ impl Limiter {
         Self { started, limits: limits.iter().map(empty).collect() }
     }
 
+    /// Number of callers that are remembered.
+    pub fn remembered(&self) -> usize {
+        let len = |(_, buckets): &(_, Mutex<Bounded<_, _>>)| {
+            buckets.lock().unwrap_or_else(PoisonError::into_inner).len()
+        };
+        self.limits.iter().map(len).sum()
+    }
+
     /// Counts a call of whoever `name` says against every limit of this key; asked for the name only when there is one.
     ///
     /// # Errors

@@ -2,13 +2,14 @@
 
 use std::{path::Path, process::ExitCode, sync::Arc};
 
+use anyhow::Context as _;
 use clap::Parser as _;
 use restward_crds::sidecar::PodSettings;
 use restward_sidecar::{
     app::{self, Listeners, Options},
     args::Args,
     audit::Audit,
-    telemetry,
+    telemetry, trace,
     verify::network::Network,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,11 +36,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listeners =
         Listeners::bind(&pod).await.map_err(|error| anyhow::anyhow!("a port cannot be bound: {error}"))?;
+    let traces = trace::collector::from_env().context("traces cannot be sent")?;
     let options = Options {
         pod,
         config_dir: args.config_dir,
         network: Arc::new(|| Network::read(Path::new("/proc"))),
         audit: Audit::stdout(),
+        traces: traces.clone(),
     };
     let mut running = app::start(options, listeners)?;
     tracing::info!(data = %running.data, admin = %running.admin, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -51,6 +54,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
     tracing::info!("draining");
     if !running.drain(app::DRAIN).await {
         tracing::warn!("requests were still in flight at the deadline");
+    }
+    if let Some(traces) = traces {
+        tokio::task::spawn_blocking(move || traces.finish()).await?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Numbers for Prometheus. All labels are words from closed sets.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -24,8 +24,30 @@ struct ResultLabel {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IssuerLabel {
+    issuer: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MemoryLabel {
+    memory: &'static str,
+}
+
+/// Counts requests for the keys of identity providers. Clones share the numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Fetches(Family<ResultLabel, Counter>);
+
+impl Fetches {
+    /// Counts one.
+    pub fn count(&self, is_ok: bool) {
+        let result = if is_ok { "ok" } else { "failed" };
+        self.0.get_or_create(&ResultLabel { result }).inc();
+    }
+}
+
 /// What the gauges show at the moment of a scrape.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "one gauge each")]
 pub struct State {
     /// The newest configuration file is in force.
@@ -36,6 +58,10 @@ pub struct State {
     pub keys_are_usable: bool,
     /// Confluence accepts assertions.
     pub upstream_is_trusted: bool,
+    /// By issuer of the policy: how long ago its keys were fetched.
+    pub keys_ages: Vec<(String, Duration)>,
+    /// By memory: how many entries it holds.
+    pub memories: Vec<(&'static str, usize)>,
 }
 
 /// All metrics of the sidecar.
@@ -44,8 +70,12 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     auth_duration: Histogram,
+    upstream_duration: Histogram,
     config_reloads: Family<ResultLabel, Counter>,
     rejected_assertions: Counter,
+    fetches: Fetches,
+    keys_age: Family<IssuerLabel, Gauge<f64, AtomicU64>>,
+    memories: Family<MemoryLabel, Gauge>,
     verifications: Family<ResultLabel, Counter>,
     bypass_ports: Gauge,
     config_is_current: Gauge,
@@ -63,8 +93,15 @@ impl Default for Metrics {
             auth_duration: Histogram::new([
                 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0,
             ]),
+            // Small pages take a millisecond, exports and searches of large spaces minutes.
+            upstream_duration: Histogram::new([
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0,
+            ]),
             config_reloads: Family::default(),
             rejected_assertions: Counter::default(),
+            fetches: Fetches::default(),
+            keys_age: Family::default(),
+            memories: Family::default(),
             verifications: Family::default(),
             bypass_ports: Gauge::default(),
             config_is_current: Gauge::default(),
@@ -82,6 +119,11 @@ impl Default for Metrics {
             "auth_duration_seconds",
             "From the request's head to the decision",
             this.auth_duration.clone(),
+        );
+        registry.register(
+            "upstream_duration_seconds",
+            "From sending a request to Confluence to the head of its answer",
+            this.upstream_duration.clone(),
         );
         registry.register("config_reload", "Configurations read, by result", this.config_reloads.clone());
         registry.register(
@@ -109,6 +151,17 @@ impl Default for Metrics {
             "1: the identity provider answered when last asked",
             this.provider_is_reachable.clone(),
         );
+        registry.register(
+            "key_fetches",
+            "Requests for the keys of an identity provider, by result",
+            this.fetches.0.clone(),
+        );
+        registry.register(
+            "keys_age_seconds",
+            "Since the issuer's keys were fetched; absent until they were",
+            this.keys_age.clone(),
+        );
+        registry.register("memory_entries", "Entries of each bounded memory", this.memories.clone());
         registry.register("keys_usable", "1: tokens can be checked", this.keys_are_usable.clone());
         registry.register(
             "upstream_trusted",
@@ -136,6 +189,11 @@ impl Metrics {
         self.auth_duration.observe(duration.as_secs_f64());
     }
 
+    /// Notes how long Confluence took to answer, or not to.
+    pub fn answered_in(&self, duration: Duration) {
+        self.upstream_duration.observe(duration.as_secs_f64());
+    }
+
     /// Counts a configuration that was read.
     pub fn config_read(&self, is_accepted: bool) {
         let result = if is_accepted { "accepted" } else { "rejected" };
@@ -158,6 +216,11 @@ impl Metrics {
         self.bypass_ports.set(i64::try_from(findings.bypasses.len()).unwrap_or(i64::MAX));
     }
 
+    /// The counter of requests for keys.
+    pub fn fetches(&self) -> Fetches {
+        self.fetches.clone()
+    }
+
     /// The OpenMetrics text.
     pub fn encode(&self, state: State) -> String {
         for (gauge, value) in [
@@ -167,6 +230,15 @@ impl Metrics {
             (&self.upstream_is_trusted, state.upstream_is_trusted),
         ] {
             gauge.set(i64::from(value));
+        }
+        // Issuers come and go with the policy.
+        self.keys_age.clear();
+        for (issuer, age) in state.keys_ages {
+            self.keys_age.get_or_create(&IssuerLabel { issuer }).set(age.as_secs_f64());
+        }
+        for (memory, entries) in state.memories {
+            let entries = i64::try_from(entries).unwrap_or(i64::MAX);
+            self.memories.get_or_create(&MemoryLabel { memory }).set(entries);
         }
         let mut text = String::new();
         // Writing to a String does not fail.

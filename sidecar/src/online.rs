@@ -110,6 +110,11 @@ impl Online {
         Self { shared: Arc::new(shared), flights: Flights::default() }
     }
 
+    /// How many answers are remembered.
+    pub fn remembered(&self) -> usize {
+        self.shared.answers.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The permit of a token whose signature is good, according to the provider.
     ///
     /// # Errors

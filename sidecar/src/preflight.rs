@@ -75,6 +75,11 @@ impl UserCheck {
         Self { shared: Arc::new(shared), flights: Flights::default() }
     }
 
+    /// How many answers are remembered.
+    pub fn remembered(&self) -> usize {
+        self.shared.answers.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Confirms that an asserted request for `user` runs as that very user.
     ///
     /// # Errors

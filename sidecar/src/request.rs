@@ -8,7 +8,7 @@ mod judge;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use http::{Request, Response, StatusCode};
@@ -32,6 +32,7 @@ use crate::{
     respond::{self, Asked},
     route::{self, PathClass, Route},
     time::UnixTime,
+    trace::{Trace, Traces},
     verify::Verifier,
 };
 use exchange::Exchange;
@@ -56,6 +57,8 @@ pub struct Gate {
     pub basic: Arc<BasicReport>,
     /// The numbers.
     pub metrics: Arc<Metrics>,
+    /// The traces, if anybody collects them.
+    pub traces: Option<Traces>,
 }
 
 impl Gate {
@@ -68,6 +71,7 @@ impl Gate {
         let limits =
             active.as_ref().map(|active| Limits::from(&active.settings.upstream)).unwrap_or_default();
         let (mut exchange, request_id) = Exchange::new(request, peer, limits);
+        let trace = self.begin_trace(&exchange.head);
         let mut record = Record {
             request_id,
             client: active.as_ref().map_or(peer, |active| {
@@ -80,9 +84,10 @@ impl Gate {
             reason: None,
             user: None,
             token: None,
+            trace_id: trace.id(),
         };
         let answer = match &active {
-            Some(active) => self.answer(active, &mut exchange, &mut record, started, limits).await,
+            Some(active) => self.answer(active, &mut exchange, &mut record, &trace, limits).await,
             // Never open: without a configuration nobody knows what may pass.
             None => Err(Reason::NotConfigured.into()),
         };
@@ -106,7 +111,12 @@ impl Gate {
         let lines = active.map(|active| active.settings.audit.lines).unwrap_or_default();
         let done = Done { status, latency: started.elapsed(), at: now };
         self.audit.write(&record, lines, done);
+        trace.end(&record, status);
         response
+    }
+
+    fn begin_trace(&self, head: &Head) -> Trace {
+        self.traces.as_ref().map(|traces| traces.begin(&head.method, &head.headers)).unwrap_or_default()
     }
 
     async fn answer(
@@ -114,7 +124,7 @@ impl Gate {
         active: &Active,
         exchange: &mut Exchange,
         record: &mut Record,
-        started: Instant,
+        trace: &Trace,
         limits: Limits,
     ) -> Result<Response<Body>, Deny> {
         if exchange.head.target == Err(Reason::MethodNotAllowed) {
@@ -123,8 +133,10 @@ impl Gate {
         if let Some(document) = metadata(active, exchange, record)? {
             return Ok(document);
         }
+        let (started, began) = (Instant::now(), SystemTime::now());
         let judged = self.decide(active, exchange, record).await;
         self.metrics.decided_in(started.elapsed());
+        trace.decided(began);
         let treatment = match (judged, active.settings.mode) {
             (Ok(treatment), _) => treatment,
             (Err(deny), Mode::Enforce) => return Err(deny),
@@ -135,7 +147,7 @@ impl Gate {
                 Treatment::Untouched
             }
         };
-        self.forward(active, exchange, record, treatment, limits).await
+        self.forward(active, exchange, record, treatment, trace, limits).await
     }
 
     /// Everything up to the decision. Reads the body only where parameters in it decide.
@@ -209,6 +221,7 @@ impl Gate {
         exchange: &mut Exchange,
         record: &Record,
         treatment: Treatment,
+        trace: &Trace,
         limits: Limits,
     ) -> Result<Response<Body>, Deny> {
         let method = exchange.head.method.clone();
@@ -221,7 +234,12 @@ impl Gate {
         if wish.is_some() {
             tunnel::ask(request.headers_mut());
         }
-        let mut answer = match self.upstream.send(request, limits).await {
+        let call = trace.call(&method, request.headers_mut());
+        let started = Instant::now();
+        let sent = self.upstream.send(request, limits).await;
+        self.metrics.answered_in(started.elapsed());
+        call.end(sent.as_ref().map(Response::status).map_err(|reason| *reason));
+        let mut answer = match sent {
             Ok(answer) => answer,
             Err(_) if alarm.is_raised() => return Err(Reason::ReservedConsumer.into()),
             Err(reason) => return Err(reason.into()),

@@ -5,9 +5,9 @@ use std::{fmt, str::FromStr};
 use super::{TextError, refuse};
 
 /// What most servers and frameworks make of a header's name: case does not count, and those that hand headers on as
-/// variables make one of `-`, `_` and `.` (CVE-2025-64484, CVE-2026-88011).
+/// variables make one of `-`, `_` and `.` (CVE-2025-64484, CVE-2026-88011), CGI's successors of every sign.
 pub fn folded_header(name: &str) -> String {
-    name.to_ascii_lowercase().replace(['_', '.'], "-")
+    name.to_ascii_lowercase().replace(|sign: char| !sign.is_ascii_alphanumeric(), "-")
 }
 
 /// Headers, folded, that mean something else already: on the way, to Tomcat, to Confluence or to the sidecar.

@@ -20,10 +20,7 @@ pub(super) fn build(sidecar: &Sidecar, settings: &PodSettings) -> Value {
         "imagePullPolicy": sidecar.pull_policy.as_str(),
         // A native sidecar: runs before Confluence starts and until after it has stopped.
         "restartPolicy": "Always",
-        "env": [
-            {"name": names::ENV_POD, "value": escape(&json!(settings).to_string())},
-            {"name": names::ENV_LOG, "value": escape(&sidecar.log)}
-        ],
+        "env": variables(sidecar, settings),
         // The HTTP port stays declared by Confluence, under the name by which Services find it.
         "ports": [{"name": "restward-admin", "containerPort": settings.admin_port, "protocol": "TCP"}],
         // Started is not ready: Confluence must start for anything to be found out about it.
@@ -49,6 +46,12 @@ pub(super) fn build(sidecar: &Sidecar, settings: &PodSettings) -> Value {
             {"name": names::NO_TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true}
         ]
     })
+}
+
+fn variables(sidecar: &Sidecar, settings: &PodSettings) -> Value {
+    let own = [(names::ENV_POD, json!(settings).to_string()), (names::ENV_LOG, sidecar.log.clone())];
+    let more = sidecar.open_telemetry.0.iter().map(|(name, value)| (name.as_str(), value.clone()));
+    own.into_iter().chain(more).map(|(name, value)| json!({"name": name, "value": escape(&value)})).collect()
 }
 
 fn probe(settings: &PodSettings, path: &str, period: u32, failures: u32) -> Value {

@@ -107,6 +107,23 @@ fn the_kubelet_reads_back_a_value_that_looks_like_a_variable() {
 }
 
 #[test]
+fn variables_of_open_telemetry_reach_the_sidecar_as_they_are() {
+    let mut sidecar = support::sidecar();
+    sidecar.open_telemetry.0 =
+        [(names::ENV_OTLP_ENDPOINT.to_owned(), "http://$(HOST):4318".to_owned())].into();
+    let restward_operator::inject::Decision::Inject(operations) =
+        restward_operator::inject::decide(&pod("default.yaml"), &support::policy(), &sidecar)
+    else {
+        panic!("not injected")
+    };
+    let patch = serde_json::to_string(&operations).unwrap();
+    assert!(
+        patch.contains(r#"{"name":"OTEL_EXPORTER_OTLP_ENDPOINT","value":"http://$$(HOST):4318"}"#),
+        "{patch}"
+    );
+}
+
+#[test]
 fn only_the_sidecar_mounts_configuration_and_keys() {
     for name in ["default.yaml", "additional-containers.yaml", "istio.yaml"] {
         let pod = injected(&pod(name));

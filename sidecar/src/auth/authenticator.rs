@@ -80,6 +80,11 @@ impl Authenticator {
         Self { settings, keys, online, used_proofs, verdicts }
     }
 
+    /// How many verdicts, answers of providers and proofs are remembered.
+    pub fn memories(&self) -> [usize; 3] {
+        [self.lock().known.len(), self.online.remembered(), self.used_proofs.count()]
+    }
+
     /// The permit of a Bearer token that came from the holder of this certificate.
     ///
     /// # Errors

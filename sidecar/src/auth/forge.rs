@@ -204,7 +204,12 @@ pub(crate) fn settings(changes: Value) -> Settings {
 /// The good issuer's keys: the RSA key as `k1`.
 pub(crate) fn issuer_keys() -> IssuerKeys {
     let keys = usable_keys(&json!({"keys": [rsa_key().jwk("k1")]})).unwrap();
-    IssuerKeys { names: vec!["https://sso.example.com/realms/wiki".into()], keys, endpoints: None }
+    IssuerKeys {
+        names: vec!["https://sso.example.com/realms/wiki".into()],
+        keys,
+        endpoints: None,
+        fetched: None,
+    }
 }
 
 /// The same as a snapshot.

@@ -37,6 +37,13 @@ impl Permit {
         self.claims.party()
     }
 
+    /// Who acts for the subject, in a delegated token: `act.sub`, else `act.client_id` or `act.azp` (RFC 8693 section 4.1).
+    /// Only the outermost actor is the present one.
+    pub fn actor(&self) -> Option<&str> {
+        let actor = self.claims.member("act")?;
+        ["sub", "client_id", "azp"].into_iter().find_map(|name| actor.get(name)?.as_str())
+    }
+
     /// `jti`: names the token in the audit line without being one.
     pub fn token_id(&self) -> Option<&str> {
         self.claims.jti.as_deref()

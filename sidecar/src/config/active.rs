@@ -14,6 +14,7 @@ use crate::{
     keys::Keys,
     limits::Limiter,
     loopback, metadata,
+    metrics::Metrics,
     online::client::Client,
     preflight::UserCheck,
     status::StatusKey,
@@ -66,11 +67,16 @@ impl Active {
     ///
     /// # Errors
     /// A sentence that says what is wrong, without any secret.
-    pub fn build(files: &Files, pod: &PodSettings, previous: Option<&Self>) -> Result<Self, String> {
+    pub fn build(
+        files: &Files,
+        pod: &PodSettings,
+        metrics: &Metrics,
+        previous: Option<&Self>,
+    ) -> Result<Self, String> {
         let settings = parse::from_json(&files.config)
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let status_key = StatusKey::from_hex(&files.status_key)?;
-        let (keys, keys_task) = keys(&settings, files.ca.as_deref(), previous)?;
+        let (keys, keys_task) = keys(&settings, files.ca.as_deref(), metrics, previous)?;
         let assertion = assertion(&settings, pod, &files.consumer_key, previous)?;
         let client = client(&settings, files)?;
         let limiter = limiter(&settings, previous);
@@ -117,6 +123,18 @@ impl Active {
         }
     }
 
+    /// How many entries each memory holds, by its name.
+    pub fn memories(&self) -> Vec<(&'static str, usize)> {
+        let [tokens, answers, proofs] = self.authenticator.memories();
+        vec![
+            ("tokens", tokens),
+            ("provider_answers", answers),
+            ("dpop_proofs", proofs),
+            ("users", self.user_check().remembered()),
+            ("rate_limits", self.limiter.remembered()),
+        ]
+    }
+
     /// The names of the identity providers, as far as they were found out.
     pub fn issuer_names(&self) -> Vec<String> {
         let keys = self.keys.snapshot();
@@ -148,11 +166,16 @@ fn limiter(settings: &Settings, previous: Option<&Active>) -> Arc<Limiter> {
     }
 }
 
-fn keys(settings: &Settings, ca: Option<&[u8]>, previous: Option<&Active>) -> Result<(Keys, Task), String> {
+fn keys(
+    settings: &Settings,
+    ca: Option<&[u8]>,
+    metrics: &Metrics,
+    previous: Option<&Active>,
+) -> Result<(Keys, Task), String> {
     if let Some(previous) = previous.filter(|previous| previous.keys.fits(settings, ca)) {
         return Ok((previous.keys.clone(), Arc::clone(&previous.keys_task)));
     }
-    let keys = Keys::new(settings, ca).map_err(|error| error.to_string())?;
+    let keys = Keys::new(settings, ca, metrics.fetches()).map_err(|error| error.to_string())?;
     if let Some(previous) = previous {
         keys.inherit(&previous.keys);
     }

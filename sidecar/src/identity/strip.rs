@@ -132,6 +132,7 @@ mod tests {
             ("X-Forwarded-User", "a"),
             ("x_forwarded_user", "a"),
             ("X.Forwarded_User", "a"),
+            ("X~Forwarded%User", "a"),
             ("REMOTE_USER", "a"),
             ("X-Seraph-Trusted-App-Cert", "a"),
             ("OIDC_CLAIM_sub", "a"),

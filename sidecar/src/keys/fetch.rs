@@ -1,7 +1,10 @@
 //! Asks the identity provider: no redirects, no proxies from the environment, bounded time and size, and nothing of
 //! an answer's text in what is reported.
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderValue, header};
 use reqwest::{Certificate, Client, StatusCode, redirect::Policy};
@@ -123,7 +126,7 @@ impl Fetcher {
             return Err(Failure::new(ProviderReason::NoUsableKeys, message));
         }
         let endpoints = Some(discovery::endpoints(issuer, &asked, &document));
-        Ok(IssuerKeys { names, keys, endpoints })
+        Ok(IssuerKeys { names, keys, endpoints, fetched: Some(Instant::now()) })
     }
 
     /// Since when a realm's tokens count, in seconds since the epoch; 0: ever.

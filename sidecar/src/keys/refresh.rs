@@ -20,6 +20,7 @@ use super::{
     fetch::{ClientError, Failure, Fetcher},
     snapshot::{IssuerKeys, Snapshot, usable_keys},
 };
+use crate::metrics::Fetches;
 
 /// Between two good background refreshes.
 const REFRESH_EVERY: Duration = Duration::from_mins(5);
@@ -70,6 +71,7 @@ struct Shared {
     reports: Vec<ArcSwap<Report<ProviderReason>>>,
     /// One request at a time for each issuer, and when the last one ended with what.
     asking: Vec<tokio::sync::Mutex<Option<(Instant, Asked)>>>,
+    fetches: Fetches,
     /// How often realms are asked for their `tokens-not-before`.
     revocation_poll: Option<Duration>,
 }
@@ -79,7 +81,7 @@ impl Keys {
     ///
     /// # Errors
     /// The certificate authorities that the configuration wants are not there or unreadable.
-    pub fn new(settings: &Settings, ca_pem: Option<&[u8]>) -> Result<Self, KeysError> {
+    pub fn new(settings: &Settings, ca_pem: Option<&[u8]>, counter: Fetches) -> Result<Self, KeysError> {
         let issuers = settings.issuers.clone();
         let mut fetchers = Vec::new();
         for issuer in &issuers {
@@ -98,6 +100,7 @@ impl Keys {
                 publish: Mutex::new(()),
                 reports: issuers.iter().map(|_| ArcSwap::from_pointee(pending())).collect(),
                 asking: issuers.iter().map(|_| tokio::sync::Mutex::new(None)).collect(),
+                fetches: counter,
                 revocation_poll: settings.tokens.revocation_poll,
                 issuers,
             }),
@@ -138,6 +141,16 @@ impl Keys {
     /// The keys as of now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.snapshot.load_full()
+    }
+
+    /// For each issuer by name: how long ago its keys were fetched.
+    pub fn ages(&self) -> Vec<(String, Duration)> {
+        let snapshot = self.snapshot();
+        let age = |(index, issuer): (usize, &IssuerSettings)| {
+            let name = snapshot.names(index).first().map_or_else(|| issuer.source.name(), String::as_str);
+            Some((name.to_owned(), snapshot.fetched(index)?.elapsed()))
+        };
+        self.shared.issuers.iter().enumerate().filter_map(age).collect()
     }
 
     /// The HTTP client for an issuer.
@@ -221,6 +234,7 @@ impl Keys {
             return asked;
         }
         let outcome = fetcher.keys_of(settings).await;
+        shared.fetches.count(outcome.is_ok());
         let asked = if outcome.is_ok() { Asked::Answered } else { Asked::Failed };
         self.publish(issuer, outcome);
         *last = Some((Instant::now(), asked));
@@ -253,11 +267,17 @@ impl Keys {
 
 /// What is known of an issuer before it was asked.
 fn seed(issuer: &IssuerSettings) -> IssuerKeys {
-    let expected =
-        || IssuerKeys { names: discovery::expected_names(issuer), keys: Vec::new(), endpoints: None };
+    let expected = || IssuerKeys {
+        names: discovery::expected_names(issuer),
+        keys: Vec::new(),
+        endpoints: None,
+        fetched: None,
+    };
     let Some(known) = &issuer.last_known else { return expected() };
     match (discovery::accepted_names(issuer, &known.issuer), usable_keys(&known.jwks)) {
-        (Ok(names), Some(keys)) if !keys.is_empty() => IssuerKeys { names, keys, endpoints: None },
+        (Ok(names), Some(keys)) if !keys.is_empty() => {
+            IssuerKeys { names, keys, endpoints: None, fetched: None }
+        }
         _ => expected(),
     }
 }

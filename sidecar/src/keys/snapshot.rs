@@ -1,5 +1,7 @@
 //! All keys of all issuers at one moment. Immutable: whoever decides on a request decides with one of these.
 
+use std::time::Instant;
+
 use restward_crds::sidecar::tokens::Algorithm;
 use serde_json::Value;
 use url::Url;
@@ -18,6 +20,8 @@ pub struct IssuerKeys {
     pub keys: Vec<VerifyKey>,
     /// Where it answers questions about tokens; known once discovery was asked.
     pub endpoints: Option<Endpoints>,
+    /// When it was asked last with success; never, while the keys are those that the configuration came with.
+    pub fetched: Option<Instant>,
 }
 
 /// Where an issuer answers questions about tokens, as the sidecar reaches it.
@@ -70,6 +74,11 @@ impl Snapshot {
     /// Where an issuer answers questions about tokens.
     pub fn endpoints(&self, issuer: usize) -> Option<&Endpoints> {
         self.issuers.get(issuer)?.endpoints.as_ref()
+    }
+
+    /// When the issuer's keys were fetched.
+    pub fn fetched(&self, issuer: usize) -> Option<Instant> {
+        self.issuers.get(issuer)?.fetched
     }
 
     /// Whether tokens of this issuer can be checked at all.
@@ -144,7 +153,7 @@ mod tests {
 
     fn snapshot(jwks: &[Value]) -> Snapshot {
         let keys = usable_keys(&json!({ "keys": jwks })).unwrap();
-        Snapshot::new(vec![IssuerKeys { names: vec!["a".into()], keys, endpoints: None }])
+        Snapshot::new(vec![IssuerKeys { names: vec!["a".into()], keys, endpoints: None, fetched: None }])
     }
 
     fn word(selection: &Selection<'_>) -> &'static str {

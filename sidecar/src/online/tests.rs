@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::metrics::Fetches;
 use crate::{
     auth::{self, Possession, forge},
     digest::sha256,
@@ -45,7 +46,7 @@ impl Realm {
         let settings = forge::settings(json!({
             "issuers": [{"host": base, "realm": "wiki", "ownClient": "secret"}], "tokens": {"validation": "Introspection"},
         }));
-        let keys = Keys::new(&settings, None).unwrap();
+        let keys = Keys::new(&settings, None, Fetches::default()).unwrap();
         keys.refresh_unknown_kid(0).await;
         let settings = Arc::new(settings);
         let client = Client::by_secret(b"gate", b"secret").unwrap();

@@ -13,8 +13,6 @@
     reason = "a test that cannot go on should fail where it stands"
 )]
 
-#[path = "../suite/support/port.rs"]
-mod port;
 mod realm;
 /// The sidecar between scripted parts, as in the suite.
 #[path = "../suite"]

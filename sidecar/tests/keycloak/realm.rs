@@ -31,7 +31,7 @@ fn script() -> PathBuf {
 impl Keycloak {
     /// Starts one on a free port.
     pub(crate) fn start() -> Self {
-        let port = crate::port::free();
+        let port = crate::support::port::free();
         let home = std::env::temp_dir().join(format!("restward-keycloak-{}", random::hex_128().unwrap()));
         fs::create_dir(&home).unwrap();
         let this = Self { home, port };

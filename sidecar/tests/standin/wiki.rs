@@ -175,7 +175,7 @@ impl Wiki {
         let pod = json!({"listenPort": 1, "upstreamPort": self.client.port(), "contextPath": CONTEXT});
         let pod = PodSettings::from_json(&pod.to_string()).unwrap();
         let network = Arc::new(|| Ok(Network { listeners: [].into(), ..machine()? }));
-        let options = Options { pod, config_dir: directory, network, audit };
+        let options = Options { pod, config_dir: directory, network, audit, traces: None };
         app::start(options, Listeners::on_loopback().await.unwrap()).unwrap()
     }
 

@@ -96,6 +96,45 @@ async fn a_probe_of_a_tomcat_that_is_gone_fails() {
     }
 }
 
+/// What the page about observability says.
+const PAGE: &str = include_str!("../../../docs/observability.md");
+
+#[tokio::test]
+async fn every_metric_and_every_member_of_an_audit_line_is_documented() {
+    let world = World::new().await;
+    world.get_as("/rest/api/content", &world.idp.token("alice")).await;
+    let metrics = world.metrics().await;
+    let kinds: Vec<_> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    assert!(kinds.len() >= 14, "{kinds:?}");
+    for kind in kinds {
+        let (name, kind) = kind.split_once(' ').unwrap();
+        let name = format!("| `{name}{}` |", if kind == "counter" { "_total" } else { "" });
+        assert!(PAGE.contains(&name), "{name} is not documented");
+    }
+    let line = world.last_audit();
+    for member in line.as_object().unwrap().keys() {
+        assert!(PAGE.contains(&format!("| `{member}` |")), "{member} is not documented");
+    }
+}
+
+#[tokio::test]
+async fn the_state_of_keys_and_memories_is_a_number() {
+    let world = World::new().await;
+    world.get_as("/rest/api/content", &world.idp.token("alice")).await;
+    let metrics = world.metrics().await;
+    let value = |prefix: &str| {
+        let line =
+            metrics.lines().find(|line| line.starts_with(prefix)).unwrap_or_else(|| panic!("no {prefix}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert!(value("restward_sidecar_key_fetches_total{result=\"ok\"}") >= 1.0);
+    let issuer = format!("restward_sidecar_keys_age_seconds{{issuer=\"{}/realms/wiki\"}}", world.idp.base());
+    assert!(value(&issuer) >= 0.0);
+    assert!((value("restward_sidecar_memory_entries{memory=\"tokens\"}") - 1.0).abs() < f64::EPSILON);
+    assert!(value("restward_sidecar_memory_entries{memory=\"users\"}") >= 1.0);
+    assert!(value("restward_sidecar_upstream_duration_seconds_count") >= 1.0);
+}
+
 #[tokio::test]
 async fn before_the_first_configuration_nothing_passes_and_the_probes_say_why() {
     logs::capture();
@@ -105,6 +144,7 @@ async fn before_the_first_configuration_nothing_passes_and_the_probes_say_why() 
         config_dir: "/nonexistent/restward".into(),
         network: PodNetwork::default().source(),
         audit: Audit::to(Captured::default()),
+        traces: None,
     };
     let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
     for path in ["/readyz", "/livez"] {

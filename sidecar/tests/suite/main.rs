@@ -33,5 +33,6 @@ mod mtls;
 mod online;
 mod paths;
 mod streams;
+mod traces;
 mod verify;
 mod who;

@@ -4,13 +4,14 @@ pub(crate) mod http;
 pub(crate) mod idp;
 pub(crate) mod keys;
 pub(crate) mod logs;
+pub(crate) mod port;
 pub(crate) mod wiki;
 
 use std::{
     future::Future,
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -18,10 +19,12 @@ use std::{
     time::Duration,
 };
 
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use restward_crds::{names, sidecar::PodSettings};
 use restward_sidecar::{
     app::{self, Listeners, Options, Running},
     audit::Audit,
+    trace::Traces,
     verify::{
         NetworkSource,
         network::{Listener, Network},
@@ -103,6 +106,24 @@ impl World {
         change_pod: impl FnOnce(&mut PodSettings),
         prepare: impl FnOnce(&Idp, &Wiki),
     ) -> Self {
+        Self::start_with(change, change_pod, prepare, None).await
+    }
+
+    /// As [`Self::with`], and whatever it does is traced.
+    pub(crate) async fn traced(change: impl FnOnce(&mut Value)) -> (Self, InMemorySpanExporter) {
+        let spans = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
+        let world = Self::start_with(change, |_| {}, |_, _| {}, Some(Traces::new(provider))).await;
+        world.is_trusted().await;
+        (world, spans)
+    }
+
+    async fn start_with(
+        change: impl FnOnce(&mut Value),
+        change_pod: impl FnOnce(&mut PodSettings),
+        prepare: impl FnOnce(&Idp, &Wiki),
+        traces: Option<Traces>,
+    ) -> Self {
         logs::capture();
         let (idp, wiki) = (Idp::start().await, Wiki::start().await);
         prepare(&idp, &wiki);
@@ -130,6 +151,7 @@ impl World {
             config_dir: directory.path.clone(),
             network: network.source(),
             audit: Audit::to(audit.clone()),
+            traces,
         };
         let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
         let world = Self { idp, wiki, audit, running, network, directory, config };
@@ -167,6 +189,11 @@ impl World {
     pub(crate) async fn mount_client_assertion(&mut self, token: &str) {
         *self.directory.client_assertion.lock().unwrap() = Some(token.to_owned());
         self.reconfigure(|_| {}).await;
+    }
+
+    /// Where its configuration is.
+    pub(crate) fn config_dir(&self) -> &Path {
+        &self.directory.path
     }
 
     /// Writes another configuration file, whatever is in it.

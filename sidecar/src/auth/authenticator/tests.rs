@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     auth::forge,
     loopback::scripted::{Reply, Scripted},
+    metrics::Fetches,
 };
 
 /// An authenticator whose identity provider answers `/certs` by `jwks`.
@@ -24,7 +25,7 @@ async fn authenticator(jwks: impl Fn() -> Reply + Send + Sync + 'static) -> (Aut
     .await;
     let base = format!("http://127.0.0.1:{}", provider.port());
     let settings = forge::settings(json!({"issuers": [{"host": base, "realm": "wiki"}]}));
-    let keys = Keys::new(&settings, None).unwrap();
+    let keys = Keys::new(&settings, None, Fetches::default()).unwrap();
     (Authenticator::new(Arc::new(settings), keys, None, None), format!("{base}/realms/wiki"))
 }
 

@@ -31,6 +31,11 @@ impl Used {
         self.first_of(proof, now, MOST)
     }
 
+    /// Number of proofs that are remembered.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "the check of iat bounds it")]
     fn first_of(&self, proof: &Proof, now: UnixTime, most: usize) -> Result<(), Reason> {
         let until = proof.issued.ceil() as i64 + MEMORY.as_secs().cast_signed();

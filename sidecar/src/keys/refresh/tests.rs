@@ -7,7 +7,7 @@ use restward_crds::sidecar::tokens::Algorithm;
 use serde_json::json;
 
 use super::*;
-use crate::{auth::forge, keys::Selection, loopback::scripted::Scripted};
+use crate::{auth::forge, keys::Selection, loopback::scripted::Scripted, metrics::Fetches};
 
 /// A provider that publishes `k1` in phase 0, is down in phase 1, and publishes `k2` only in phase 2.
 struct Provider {
@@ -55,7 +55,7 @@ impl Provider {
     }
 
     fn keys(&self) -> Keys {
-        Keys::new(&self.settings(), None).unwrap()
+        Keys::new(&self.settings(), None, Fetches::default()).unwrap()
     }
 }
 
@@ -148,12 +148,12 @@ async fn a_cold_start_works_with_what_the_operator_last_saw() {
         let known = json!({"issuer": issuer, "jwksUri": format!("{base}/certs"), "jwks": jwks});
         forge::settings(json!({"issuers": [{"host": base, "realm": "wiki", "lastKnown": known}]}))
     };
-    let keys = Keys::new(&with(&format!("{base}/realms/wiki")), None).unwrap();
+    let keys = Keys::new(&with(&format!("{base}/realms/wiki")), None, Fetches::default()).unwrap();
     assert!(knows(&keys, "k1"));
     assert_eq!(keys.ask(0, Duration::ZERO).await, Asked::Failed);
     assert_eq!((knows(&keys, "k1"), keys.report().reason), (true, ProviderReason::Degraded));
     // What names another issuer is no seed.
-    let keys = Keys::new(&with("https://evil.example/realms/wiki"), None).unwrap();
+    let keys = Keys::new(&with("https://evil.example/realms/wiki"), None, Fetches::default()).unwrap();
     assert!(!keys.snapshot().has_keys(0));
 }
 
@@ -179,22 +179,22 @@ async fn what_is_known_of_an_issuer_survives_a_change_of_policy() {
 
     let mut other = provider.settings();
     other.issuers[0].audiences = vec!["x".into()];
-    let same_realm = Keys::new(&other, None).unwrap();
+    let same_realm = Keys::new(&other, None, Fetches::default()).unwrap();
     assert!(!knows(&same_realm, "k1"));
     same_realm.inherit(&keys);
     assert!(knows(&same_realm, "k1"));
     assert_eq!(same_realm.snapshot().not_before(0), 1_700_000_000);
 
     other.issuers[0].accepted_issuers = vec!["https://elsewhere".into()];
-    let other_name = Keys::new(&other, None).unwrap();
+    let other_name = Keys::new(&other, None, Fetches::default()).unwrap();
     other_name.inherit(&keys);
     let host = format!("http://127.0.0.1:{}", provider.server.port());
     let other_realm = forge::settings(json!({"issuers": [{"host": host, "realm": "partners"}]}));
-    let other_realm = Keys::new(&other_realm, None).unwrap();
+    let other_realm = Keys::new(&other_realm, None, Fetches::default()).unwrap();
     other_realm.inherit(&keys);
     other.issuers[0].accepted_issuers.clear();
     other.issuers[0].backchannel = Some("http://127.0.0.1:1".parse().unwrap());
-    let other_way = Keys::new(&other, None).unwrap();
+    let other_way = Keys::new(&other, None, Fetches::default()).unwrap();
     other_way.inherit(&keys);
     for stranger in [other_name, other_realm, other_way] {
         assert!(!knows(&stranger, "k1"));
@@ -206,5 +206,5 @@ async fn what_is_known_of_an_issuer_survives_a_change_of_policy() {
 fn own_authorities_must_be_there() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let settings = forge::settings(json!({"issuers": [{"host": "https://h", "realm": "r", "ownCa": true}]}));
-    assert!(matches!(Keys::new(&settings, None), Err(KeysError::CaMissing)));
+    assert!(matches!(Keys::new(&settings, None, Fetches::default()), Err(KeysError::CaMissing)));
 }
