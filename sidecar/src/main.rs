@@ -8,6 +8,7 @@ use restward_sidecar::{
     app::{self, Listeners, Options},
     args::Args,
     audit::Audit,
+    server::Bounds,
     telemetry,
     verify::network::Network,
 };
@@ -40,6 +41,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         config_dir: args.config_dir,
         network: Arc::new(|| Network::read(Path::new("/proc"))),
         audit: Audit::stdout(),
+        bounds: Bounds::default(),
     };
     let mut running = app::start(options, listeners)?;
     tracing::info!(data = %running.data, admin = %running.admin, version = env!("CARGO_PKG_VERSION"), "listening");

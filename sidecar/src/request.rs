@@ -8,12 +8,13 @@ mod judge;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use restward_crds::{reason::Reason, sidecar::terms::Mode};
+use tokio::sync::Semaphore;
 
 use crate::{
     address,
@@ -24,7 +25,9 @@ use crate::{
     credential::{Kind, Presented},
     decide::{self, Facts},
     exceptions::{self, Attempt},
-    forward::{self, Body, Limits, Upstream, clean, clean::Checked, form::Reader, headers, tunnel},
+    forward::{
+        self, Body, Limits, Upstream, clean, clean::Checked, form::Reader, headers, held::held, tunnel,
+    },
     identity::strip,
     metadata,
     metrics::Metrics,
@@ -46,6 +49,10 @@ pub struct Gate {
     pub upstream: Upstream,
     /// Reads forms.
     pub forms: Reader,
+    /// How many requests there may be at once.
+    pub slots: Arc<Semaphore>,
+    /// In which a client must send something of its body.
+    pub body_time: Duration,
     /// Whether there is a way around the sidecar.
     pub verifier: Arc<Verifier>,
     /// What Confluence granted to pages of other origins.
@@ -67,7 +74,8 @@ impl Gate {
         let active = self.store.active();
         let limits =
             active.as_ref().map(|active| Limits::from(&active.settings.upstream)).unwrap_or_default();
-        let (mut exchange, request_id) = Exchange::new(request, peer, limits);
+        let body_time = limits.idle.unwrap_or(self.body_time);
+        let (mut exchange, request_id) = Exchange::new(request, peer, body_time);
         let mut record = Record {
             request_id,
             client: active.as_ref().map_or(peer, |active| {
@@ -81,7 +89,9 @@ impl Gate {
             user: None,
             token: None,
         };
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
         let answer = match &active {
+            _ if slot.is_err() => Err(Reason::Overloaded.into()),
             Some(active) => self.answer(active, &mut exchange, &mut record, started, limits).await,
             // Never open: without a configuration nobody knows what may pass.
             None => Err(Reason::NotConfigured.into()),
@@ -106,7 +116,7 @@ impl Gate {
         let lines = active.map(|active| active.settings.audit.lines).unwrap_or_default();
         let done = Done { status, latency: started.elapsed(), at: now };
         self.audit.write(&record, lines, done);
-        response
+        response.map(|body| held(body, slot))
     }
 
     async fn answer(
@@ -212,8 +222,8 @@ impl Gate {
         limits: Limits,
     ) -> Result<Response<Body>, Deny> {
         let method = exchange.head.method.clone();
-        let may_upgrade =
-            record.class != Some(PathClass::Protected) && !matches!(treatment, Treatment::AsUser { .. });
+        let is_open = record.class.is_some_and(|class| class != PathClass::Protected);
+        let may_upgrade = is_open && !matches!(treatment, Treatment::AsUser { .. });
         let wish = exchange.wish.take().filter(|_| may_upgrade);
         let is_api_preflight =
             record.class == Some(PathClass::Protected) && exchange.head.is_cors_preflight();

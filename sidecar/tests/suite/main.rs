@@ -11,11 +11,14 @@
     reason = "a test that cannot go on should fail where it stands"
 )]
 
+#[path = "support/port.rs"]
+mod port;
 mod support;
 
 mod admin;
 mod basic_report;
 mod bearer;
+mod bounds;
 mod config;
 mod cors;
 mod credentials;
@@ -27,11 +30,13 @@ mod hygiene;
 mod issuers;
 mod keys;
 mod leaks;
+mod lies;
 mod metadata;
 mod modes;
 mod mtls;
 mod online;
 mod paths;
+mod process;
 mod streams;
 mod verify;
 mod who;

@@ -10,7 +10,7 @@ use std::{
     future::Future,
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -22,6 +22,7 @@ use restward_crds::{names, sidecar::PodSettings};
 use restward_sidecar::{
     app::{self, Listeners, Options, Running},
     audit::Audit,
+    server::Bounds,
     verify::{
         NetworkSource,
         network::{Listener, Network},
@@ -41,7 +42,7 @@ pub(crate) const STATUS_KEY: &str = "000102030405060708090a0b0c0d0e0f10111213141
 pub(crate) const CLIENT_ID: &str = "wiki-gate";
 pub(crate) const CLIENT_SECRET: &str = "wiki-gate-secret";
 /// Longest that anything awaited may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks until `is_so`; fails when it is not in reasonable time.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
@@ -97,8 +98,24 @@ impl World {
         world
     }
 
+    /// With other bounds and another policy, ready and trusted.
+    pub(crate) async fn bounded(bounds: Bounds, change: impl FnOnce(&mut Value)) -> Self {
+        let world = Self::start_within(bounds, change, |_| {}, |_, _| {}).await;
+        world.is_trusted().await;
+        world
+    }
+
     /// With another policy, pod, identity provider or Confluence; ready, perhaps not trusted.
     pub(crate) async fn start(
+        change: impl FnOnce(&mut Value),
+        change_pod: impl FnOnce(&mut PodSettings),
+        prepare: impl FnOnce(&Idp, &Wiki),
+    ) -> Self {
+        Self::start_within(Bounds::default(), change, change_pod, prepare).await
+    }
+
+    async fn start_within(
+        bounds: Bounds,
         change: impl FnOnce(&mut Value),
         change_pod: impl FnOnce(&mut PodSettings),
         prepare: impl FnOnce(&Idp, &Wiki),
@@ -130,6 +147,7 @@ impl World {
             config_dir: directory.path.clone(),
             network: network.source(),
             audit: Audit::to(audit.clone()),
+            bounds,
         };
         let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
         let world = Self { idp, wiki, audit, running, network, directory, config };
@@ -167,6 +185,11 @@ impl World {
     pub(crate) async fn mount_client_assertion(&mut self, token: &str) {
         *self.directory.client_assertion.lock().unwrap() = Some(token.to_owned());
         self.reconfigure(|_| {}).await;
+    }
+
+    /// Where the configuration is.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory.path
     }
 
     /// Writes another configuration file, whatever is in it.
