@@ -77,13 +77,21 @@ mod tests {
 
     /// The body of an answer that arrives as these bytes, and then nothing more, without an end.
     async fn arriving(bytes: &'static [u8]) -> Incoming {
+        arriving_slowly(vec![bytes], Duration::ZERO).await
+    }
+
+    /// The same with a pause behind each part.
+    async fn arriving_slowly(parts: Vec<&'static [u8]>, pause: Duration) -> Incoming {
         let (ours, mut theirs) = tokio::io::duplex(4096);
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.unwrap();
         tokio::spawn(connection);
         tokio::spawn(async move {
             let _ = theirs.read(&mut [0; 1024]).await;
-            theirs.write_all(bytes).await.unwrap();
+            for part in parts {
+                theirs.write_all(part).await.unwrap();
+                sleep(pause).await;
+            }
             std::future::pending::<()>().await;
         });
         let request = http::Request::get("/").header("host", "wiki").body(Empty::<Bytes>::new()).unwrap();
@@ -108,6 +116,14 @@ mod tests {
         let stops = arriving(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").await;
         let error = limited(stops, Some(Duration::from_millis(50))).collect().await.unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&Broken::Stopped));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_and_steady_arrives() {
+        let limit = Duration::from_secs(60);
+        let head: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n";
+        let slow = arriving_slowly(vec![head, b"ab", b"cd", b"ef"], limit * 2 / 3).await;
+        assert_eq!(limited(slow, Some(limit)).collect().await.unwrap().to_bytes(), "abcdef");
     }
 
     #[tokio::test(start_paused = true)]
