@@ -27,7 +27,8 @@ pub(crate) enum Proxy {
     /// Envoy with `jwt_authn` and its cache of tokens.
     Envoy,
     /// oauth2-proxy that takes bearer tokens.
-    Oauth2Proxy,
+    #[value(name = "oauth2-proxy")]
+    OauthTwo,
     /// Apache with mod_auth_openidc as a resource server.
     Apache,
 }
@@ -39,7 +40,7 @@ impl fmt::Display for Proxy {
             Self::Nginx => "nginx without a check",
             Self::Haproxy => "HAProxy",
             Self::Envoy => "Envoy",
-            Self::Oauth2Proxy => "oauth2-proxy",
+            Self::OauthTwo => "oauth2-proxy",
             Self::Apache => "Apache mod_auth_openidc",
         })
     }
@@ -55,7 +56,7 @@ pub(crate) struct Running {
 impl Proxy {
     /// All of them.
     pub(crate) const ALL: [Self; 6] =
-        [Self::Sidecar, Self::Nginx, Self::Haproxy, Self::Envoy, Self::Oauth2Proxy, Self::Apache];
+        [Self::Sidecar, Self::Nginx, Self::Haproxy, Self::Envoy, Self::OauthTwo, Self::Apache];
 
     /// Whether a case says something about this proxy.
     pub(crate) const fn takes(self, case: Case) -> bool {
@@ -79,7 +80,7 @@ impl Proxy {
             Self::Nginx => nginx(&mut command, &directory, upstream)?,
             Self::Haproxy => haproxy(&mut command, &directory, issuer, upstream)?,
             Self::Envoy => envoy(&mut command, &args.envoy, &directory, issuer, upstream)?,
-            Self::Oauth2Proxy => oauth2_proxy(&mut command, &args.oauth2_proxy, issuer, upstream),
+            Self::OauthTwo => oauth2_proxy(&mut command, &args.oauth2_proxy, issuer, upstream),
             Self::Apache => apache(&mut command, &directory, issuer, upstream)?,
         }
         let log = fs::File::create(directory.join("log"))?;
@@ -117,7 +118,7 @@ impl Running {
     pub(crate) const fn refusal(&self) -> u16 {
         match self.proxy {
             // Asks for a login where it knows no token.
-            Proxy::Oauth2Proxy => 403,
+            Proxy::OauthTwo => 403,
             _ => 401,
         }
     }
@@ -247,9 +248,10 @@ fn envoy(
     issuer: &Issuer,
     upstream: SocketAddr,
 ) -> anyhow::Result<()> {
-    let typed = |name: &str, mut value: Value| {
-        value["@type"] = format!("type.googleapis.com/envoy.extensions.{name}").into();
-        value
+    let typed = |name: &str, value: Value| {
+        let kind = json!(format!("type.googleapis.com/envoy.extensions.{name}"));
+        let members = value.as_object().cloned().unwrap_or_default();
+        Value::Object(members.into_iter().chain([("@type".to_owned(), kind)]).collect())
     };
     let address =
         |at: SocketAddr| json!({"socket_address": {"address": at.ip().to_string(), "port_value": at.port()}});

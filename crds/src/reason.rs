@@ -49,11 +49,13 @@ reasons! {
     AmbiguousTarget = 400 "ambiguous_target" None,
         "The request target can be read in more than one way. Send the path in its plain form, without encoded slashes, dots or control characters.";
     MalformedRequest = 400 "malformed_request" None,
-        "The request is not valid HTTP/1.1: it needs exactly one valid Host header and at most one Content-Type.";
+        "The request is not valid HTTP/1.1: it needs exactly one valid Host header, at most one Content-Type, no transfer coding but chunked, and a body as long as its head says.";
     MultipleAuthorization = 400 "multiple_authorization" REQUEST,
         "The request carries more than one Authorization header. Send exactly one.";
     MethodNotAllowed = 405 "method_not_allowed" None,
         "CONNECT and TRACE are not served.";
+    RequestTimeout = 408 "request_timeout" None,
+        "The request's body did not arrive in time. Send it again, without long pauses.";
     FormTooLarge = 413 "form_too_large" None,
         "Form bodies of token requests are limited to 2 MiB. Send large content as JSON or multipart.";
     FormCharset = 415 "form_charset" None,
@@ -154,6 +156,8 @@ reasons! {
         "Too many calls. Wait as long as the Retry-After header says.";
 
     // Our side.
+    Overloaded = 503 "overloaded" None,
+        "Too many requests at once. Try again in a moment.";
     UpstreamRejected = 502 "upstream_rejected_assertion" None,
         "Confluence did not accept how the user was asserted. The administrator finds the cause in the policy's status.";
     IdentityMismatch = 502 "identity_mismatch" None,

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use restward_crds::sidecar::PodSettings;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     forward::{Upstream, form::Reader},
     metrics::Metrics,
     request::Gate,
-    server,
+    server::{self, Bounds},
     trace::Traces,
     verify::{NetworkSource, Verifier},
 };
@@ -35,6 +35,8 @@ pub struct Options {
     pub audit: Audit,
     /// Where traces go, if anywhere.
     pub traces: Option<Traces>,
+    /// What clients may take up.
+    pub bounds: Bounds,
 }
 
 /// The bound ports.
@@ -77,7 +79,7 @@ pub struct Running {
 /// # Errors
 /// A listener has no address, or no HTTP client could be made.
 pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
-    let Options { pod, config_dir, network, audit, traces } = options;
+    let Options { pod, config_dir, network, audit, bounds, traces } = options;
     let metrics = Arc::new(Metrics::default());
     let upstream_port = pod.upstream_port;
     let store = Arc::new(Store::new(config_dir, pod, Arc::clone(&metrics)));
@@ -88,6 +90,8 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         store: Arc::clone(&store),
         upstream: Upstream::new(upstream_port),
         forms: Reader::default(),
+        slots: Arc::new(Semaphore::new(bounds.in_flight)),
+        body_time: bounds.idle_time,
         verifier: Arc::clone(&verifier),
         grants: Grants::default(),
         audit,
@@ -110,11 +114,11 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
     tasks.spawn(async move { store.watch(token).await });
     let token = shutdown.clone();
     tasks.spawn(async move { verifier.run(token).await });
-    tasks.spawn(server::serve(listeners.data, shutdown.clone(), move |request, peer| {
+    tasks.spawn(server::serve(listeners.data, bounds, shutdown.clone(), move |request, peer| {
         let gate = Arc::clone(&gate);
         async move { gate.handle(request, peer).await }
     }));
-    tasks.spawn(server::serve(listeners.admin, shutdown.clone(), move |request, peer| {
+    tasks.spawn(server::serve(listeners.admin, Bounds::default(), shutdown.clone(), move |request, peer| {
         let admin = Arc::clone(&admin);
         async move { admin.handle(request, peer).await }
     }));

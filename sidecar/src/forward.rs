@@ -3,16 +3,18 @@
 //! - [`headers`]: what belongs to one connection only, and what the sidecar adds
 //! - [`form`]: bodies that are parameters
 //! - [`idle`]: the time limit between two bytes
+//! - [`held`]: what lasts as long as a body
 //! - [`tunnel`]: connections that become something else
 //! - [`clean`]: what of an answer the client may see
 
 pub mod clean;
 pub mod form;
 pub mod headers;
+pub mod held;
 pub mod idle;
 pub mod tunnel;
 
-use std::time::Duration;
+use std::{error::Error, iter, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
@@ -24,6 +26,8 @@ use hyper_util::{
 };
 use restward_crds::{reason::Reason, sidecar::settings::UpstreamSettings};
 
+use idle::Broken;
+
 /// Why a body ended early.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// Any body.
@@ -32,6 +36,15 @@ pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 /// A body that is there already.
 pub fn full(content: impl Into<Bytes>) -> Body {
     Full::new(content.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// The reason for which a client's body did not arrive, when that is behind `error`.
+pub fn broken(error: &(dyn Error + 'static)) -> Option<Reason> {
+    let broken = iter::successors(Some(error), |&error| error.source()).find_map(<dyn Error>::downcast_ref);
+    broken.map(|broken| match broken {
+        Broken::Stopped => Reason::RequestTimeout,
+        Broken::Damaged => Reason::MalformedRequest,
+    })
 }
 
 /// A body that arrives. Trailers are dropped: they could name what the head may not (RFC 9110 section 6.5.1).
@@ -102,10 +115,13 @@ impl Upstream {
             Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|_| Reason::UpstreamTimeout)?,
             None => answer.await,
         };
+        // The connection of a body that broke is closed: Confluence never takes what came of it for the whole.
         answer.map_err(|error| {
-            // The error names the address at most; what the client sent is not in it.
-            tracing::debug!(error = %error, "no answer from upstream");
-            Reason::UpstreamUnreachable
+            broken(&error).unwrap_or_else(|| {
+                // The error names the address at most; what the client sent is not in it.
+                tracing::debug!(error = %error, "no answer from upstream");
+                Reason::UpstreamUnreachable
+            })
         })
     }
 }

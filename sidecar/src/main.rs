@@ -9,6 +9,7 @@ use restward_sidecar::{
     app::{self, Listeners, Options},
     args::Args,
     audit::Audit,
+    server::Bounds,
     telemetry, trace,
     verify::network::Network,
 };
@@ -43,6 +44,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         network: Arc::new(|| Network::read(Path::new("/proc"))),
         audit: Audit::stdout(),
         traces: traces.clone(),
+        bounds: Bounds::default(),
     };
     let mut running = app::start(options, listeners)?;
     tracing::info!(data = %running.data, admin = %running.admin, version = env!("CARGO_PKG_VERSION"), "listening");

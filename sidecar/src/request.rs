@@ -8,12 +8,13 @@ mod judge;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use restward_crds::{reason::Reason, sidecar::terms::Mode};
+use tokio::sync::Semaphore;
 
 use crate::{
     address,
@@ -24,7 +25,9 @@ use crate::{
     credential::{Kind, Presented},
     decide::{self, Facts},
     exceptions::{self, Attempt},
-    forward::{self, Body, Limits, Upstream, clean, clean::Checked, form::Reader, headers, tunnel},
+    forward::{
+        self, Body, Limits, Upstream, clean, clean::Checked, form::Reader, headers, held::held, tunnel,
+    },
     identity::strip,
     metadata,
     metrics::Metrics,
@@ -47,6 +50,10 @@ pub struct Gate {
     pub upstream: Upstream,
     /// Reads forms.
     pub forms: Reader,
+    /// How many requests there may be at once.
+    pub slots: Arc<Semaphore>,
+    /// In which a client must send something of its body.
+    pub body_time: Duration,
     /// Whether there is a way around the sidecar.
     pub verifier: Arc<Verifier>,
     /// What Confluence granted to pages of other origins.
@@ -70,7 +77,8 @@ impl Gate {
         let active = self.store.active();
         let limits =
             active.as_ref().map(|active| Limits::from(&active.settings.upstream)).unwrap_or_default();
-        let (mut exchange, request_id) = Exchange::new(request, peer, limits);
+        let body_time = limits.idle.unwrap_or(self.body_time);
+        let (mut exchange, request_id) = Exchange::new(request, peer, body_time);
         let trace = self.begin_trace(&exchange.head);
         let mut record = Record {
             request_id,
@@ -86,7 +94,9 @@ impl Gate {
             token: None,
             trace_id: trace.id(),
         };
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
         let answer = match &active {
+            _ if slot.is_err() => Err(Reason::Overloaded.into()),
             Some(active) => self.answer(active, &mut exchange, &mut record, &trace, limits).await,
             // Never open: without a configuration nobody knows what may pass.
             None => Err(Reason::NotConfigured.into()),
@@ -112,7 +122,7 @@ impl Gate {
         let done = Done { status, latency: started.elapsed(), at: now };
         self.audit.write(&record, lines, done);
         trace.end(&record, status);
-        response
+        response.map(|body| held(body, slot))
     }
 
     fn begin_trace(&self, head: &Head) -> Trace {
@@ -225,8 +235,8 @@ impl Gate {
         limits: Limits,
     ) -> Result<Response<Body>, Deny> {
         let method = exchange.head.method.clone();
-        let may_upgrade =
-            record.class != Some(PathClass::Protected) && !matches!(treatment, Treatment::AsUser { .. });
+        let is_open = record.class.is_some_and(|class| class != PathClass::Protected);
+        let may_upgrade = is_open && !matches!(treatment, Treatment::AsUser { .. });
         let wish = exchange.wish.take().filter(|_| may_upgrade);
         let is_api_preflight =
             record.class == Some(PathClass::Protected) && exchange.head.is_cors_preflight();

@@ -1,4 +1,10 @@
 //! Listens, limits and drains. HTTP/1.1 only, like Tomcat's own connector; an HTTP/2 preface closes the connection.
+//!
+//! - [`bounds`]: what clients may take up
+//! - [`patience`]: a client that takes nothing of its answer
+
+pub mod bounds;
+pub mod patience;
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -7,20 +13,21 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::forward::Body;
 
-/// Large tokens (many roles) must get in, although Tomcat itself takes 8 KiB: they are replaced before it.
-const MAX_HEAD: usize = 64 * 1024;
-/// For a whole head, so that nobody holds a connection by dripping.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// As many as Tomcat's own connector accepts by default.
-const MAX_CONNECTIONS: usize = 8192;
+pub use bounds::Bounds;
+use patience::Patient;
+
 /// When `accept` fails for want of file descriptors it fails at once, again and again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection's share of the bound. Each of its requests carries it, so that a tunnel can keep it.
+#[derive(Debug, Clone)]
+pub struct Slot(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
 
 /// Binds the port on all addresses of both families, or of IPv4 alone where there is no IPv6.
 ///
@@ -34,30 +41,33 @@ pub async fn bind(port: u16) -> io::Result<TcpListener> {
 }
 
 /// Serves until `shutdown`, then finishes what is in flight. Returns when the last connection has ended.
-pub async fn serve<S, F>(listener: TcpListener, shutdown: CancellationToken, service: S)
+pub async fn serve<S, F>(listener: TcpListener, bounds: Bounds, shutdown: CancellationToken, service: S)
 where
     S: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(bounds.connections));
     let connections = TaskTracker::new();
     loop {
-        // The slot first: whoever finds none waits in the kernel's queue.
+        // The slot first: whoever finds none waits in the kernel's queue. Nobody closes the semaphore.
         let next = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (slot, listener.accept().await)
+            match Arc::clone(&slots).acquire_owned().await {
+                Ok(slot) => listener.accept().await.map(|accepted| (Slot(Arc::new(slot)), accepted)),
+                Err(closed) => Err(io::Error::other(closed)),
+            }
         };
-        let (slot, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            next = next => next,
+            accepted = next => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((slot, (stream, peer))) => {
                 let (service, shutdown) = (service.clone(), shutdown.clone());
-                connections.spawn(async move {
-                    serve_connection(stream, peer, shutdown, service).await;
-                    drop(slot);
-                });
+                let service = move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(slot.clone());
+                    service(request, peer)
+                };
+                connections.spawn(serve_connection(stream, bounds, shutdown, service));
             }
             Err(error) => {
                 tracing::warn!(error = %error, "a connection could not be accepted");
@@ -70,20 +80,22 @@ where
     connections.wait().await;
 }
 
-async fn serve_connection<S, F>(stream: TcpStream, peer: SocketAddr, shutdown: CancellationToken, service: S)
+async fn serve_connection<S, F>(stream: TcpStream, bounds: Bounds, shutdown: CancellationToken, service: S)
 where
-    S: Fn(Request<Incoming>, SocketAddr) -> F,
+    S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<Body>>,
 {
     let _ = stream.set_nodelay(true);
+    let stream = Patient::new(stream, bounds.idle_time);
     let service = service_fn(|request| {
-        let answer = service(request, peer);
+        let answer = service(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_header_size(MAX_HEAD)
+        .header_read_timeout(bounds.head_time)
+        .max_header_size(bounds.head_bytes)
+        .max_headers(bounds.headers)
         .half_close(false)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

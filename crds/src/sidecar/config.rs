@@ -266,7 +266,7 @@ pub struct Timeouts {
     /// From the request to the answer's headers. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<GoDuration>,
-    /// Between two bytes of a body. Default: none.
+    /// Between two bytes of a body. Default: none for answers; a minute for what clients send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<GoDuration>,
 }

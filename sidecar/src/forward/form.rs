@@ -46,14 +46,15 @@ impl Reader {
     /// # Errors
     /// The body broke off or did not arrive in time.
     pub async fn read(&self, body: Body) -> Result<Form, Reason> {
-        tokio::time::timeout(DEADLINE, self.read_all(body)).await.unwrap_or(Err(Reason::MalformedRequest))
+        tokio::time::timeout(DEADLINE, self.read_all(body)).await.unwrap_or(Err(Reason::RequestTimeout))
     }
 
     async fn read_all(&self, mut body: Body) -> Result<Form, Reason> {
         let mut content = BytesMut::new();
         let mut held = Vec::new();
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| Reason::MalformedRequest)?;
+            let frame =
+                frame.map_err(|error| super::broken(error.as_ref()).unwrap_or(Reason::MalformedRequest))?;
             if let Ok(data) = frame.into_data() {
                 let size = u32::try_from(data.len()).map_err(|_| Reason::FormTooLarge)?;
                 let share = Arc::clone(&self.budget).acquire_many_owned(size).await;
@@ -271,6 +272,7 @@ mod tests {
     async fn a_form_that_does_not_arrive_is_given_up() {
         let never =
             http_body_util::StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, BodyError>>());
-        assert!(Reader::default().read(never.boxed_unsync()).await.is_err());
+        let read = Reader::default().read(never.boxed_unsync()).await;
+        assert_eq!(read.err(), Some(Reason::RequestTimeout));
     }
 }

@@ -1,4 +1,4 @@
-//! A body without its trailers, and with a time limit between two of its frames.
+//! A body without its trailers, and with a time limit for each of its frames.
 
 use std::{
     future::Future,
@@ -9,24 +9,32 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Sleep, sleep};
 
 use super::BodyError;
 
-/// Nothing came for too long.
-#[derive(Debug, thiserror::Error)]
-#[error("the body stopped")]
-pub struct IdleTooLong;
+/// Why a body did not arrive whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// Nothing came for too long.
+    #[error("the body stopped")]
+    Stopped,
+    /// Its chunks cannot be read, or it is shorter than its head says.
+    #[error("the body is damaged")]
+    Damaged,
+}
 
 /// See [`limited`].
 pub struct Limited {
     body: Incoming,
-    limit: Option<(Duration, Pin<Box<Sleep>>)>,
+    limit: Option<Duration>,
+    /// Since the next frame was asked for. Who asks late, because others do not take what is there, has waited for nobody.
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
-/// `body` with a limit between two frames.
+/// `body` with a limit for the time in which a frame must come once it is asked for.
 pub fn limited(body: Incoming, limit: Option<Duration>) -> Limited {
-    Limited { body, limit: limit.map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))) }
+    Limited { body, limit, waiting: None }
 }
 
 impl Body for Limited {
@@ -38,16 +46,14 @@ impl Body for Limited {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(next) = Pin::new(&mut self.body).poll_frame(cx) else {
-            let Some((_, sleep)) = &mut self.limit else { return Poll::Pending };
-            ready!(sleep.as_mut().poll(cx));
-            return Poll::Ready(Some(Err(IdleTooLong.into())));
+            let Some(limit) = self.limit else { return Poll::Pending };
+            ready!(self.waiting.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx));
+            return Poll::Ready(Some(Err(Broken::Stopped.into())));
         };
-        if let Some((limit, sleep)) = &mut self.limit {
-            sleep.as_mut().reset(Instant::now() + *limit);
-        }
+        self.waiting = None;
         Poll::Ready(match next {
             Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),
-            Some(Err(error)) => Some(Err(error.into())),
+            Some(Err(_)) => Some(Err(Broken::Damaged.into())),
             Some(Ok(_)) | None => None,
         })
     }
@@ -71,13 +77,21 @@ mod tests {
 
     /// The body of an answer that arrives as these bytes, and then nothing more, without an end.
     async fn arriving(bytes: &'static [u8]) -> Incoming {
+        arriving_slowly(vec![bytes], Duration::ZERO).await
+    }
+
+    /// The same with a pause behind each part.
+    async fn arriving_slowly(parts: Vec<&'static [u8]>, pause: Duration) -> Incoming {
         let (ours, mut theirs) = tokio::io::duplex(4096);
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.unwrap();
         tokio::spawn(connection);
         tokio::spawn(async move {
             let _ = theirs.read(&mut [0; 1024]).await;
-            theirs.write_all(bytes).await.unwrap();
+            for part in parts {
+                theirs.write_all(part).await.unwrap();
+                sleep(pause).await;
+            }
             std::future::pending::<()>().await;
         });
         let request = http::Request::get("/").header("host", "wiki").body(Empty::<Bytes>::new()).unwrap();
@@ -101,6 +115,26 @@ mod tests {
     async fn a_body_that_stops_is_an_error() {
         let stops = arriving(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").await;
         let error = limited(stops, Some(Duration::from_millis(50))).collect().await.unwrap_err();
-        assert!(error.is::<IdleTooLong>(), "{error}");
+        assert_eq!(error.downcast_ref(), Some(&Broken::Stopped));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_and_steady_arrives() {
+        let limit = Duration::from_mins(1);
+        let head: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n";
+        let slow = arriving_slowly(vec![head, b"ab", b"cd", b"ef"], limit * 2 / 3).await;
+        assert_eq!(limited(slow, Some(limit)).collect().await.unwrap().to_bytes(), "abcdef");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_late_has_waited_for_nobody() {
+        let limit = Duration::from_mins(1);
+        let stops = arriving(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").await;
+        let mut body = limited(stops, Some(limit));
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "abc");
+        sleep(limit * 2).await;
+        assert!(tokio::time::timeout(limit / 2, body.frame()).await.is_err(), "given up too early");
+        let error = body.frame().await.unwrap().unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Broken::Stopped));
     }
 }

@@ -4,9 +4,13 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 
+use crate::server::Slot;
+
 /// A client's wish to upgrade, taken off the request.
 pub struct Wish {
     client: OnUpgrade,
+    /// The connection counts for as long as the tunnel lasts.
+    slot: Option<Slot>,
 }
 
 /// Takes the wish, if it is a WebSocket handshake; any other upgrade (h2c) is no business of this hop.
@@ -17,7 +21,8 @@ pub fn wish(request: &mut Request<Incoming>) -> Option<Wish> {
             .headers()
             .get(header::UPGRADE)
             .is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    asks.then(|| Wish { client: hyper::upgrade::on(request) })
+    let slot = request.extensions().get().cloned();
+    asks.then(|| Wish { client: hyper::upgrade::on(request), slot })
 }
 
 /// Writes the wish onto a request without hop-by-hop headers.
@@ -33,6 +38,7 @@ impl Wish {
         debug_assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
         let upstream = hyper::upgrade::on(answer);
         tokio::spawn(async move {
+            let _held = self.slot;
             if let Ok((client, upstream)) = tokio::try_join!(self.client, upstream) {
                 let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
                 // Either side may end it at any time; there is nobody left to tell.

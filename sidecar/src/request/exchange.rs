@@ -1,6 +1,6 @@
 //! A request while it is worked on: taken apart at the beginning, put together for Confluence at the end.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
@@ -13,7 +13,7 @@ use crate::{
     cors,
     credential::Presented,
     forward::{
-        self, Body, Limits,
+        self, Body,
         form::{Alarm, Form, Reader, guard},
         headers,
         tunnel::{self, Wish},
@@ -40,14 +40,14 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Takes a request apart. Gives its id beside.
-    pub(super) fn new(mut request: Request<Incoming>, peer: IpAddr, limits: Limits) -> (Self, String) {
+    /// Takes a request apart, whose body must not stop for longer than `body_time`. Gives its id beside.
+    pub(super) fn new(mut request: Request<Incoming>, peer: IpAddr, body_time: Duration) -> (Self, String) {
         let wish = tunnel::wish(&mut request);
         let (parts, body) = request.into_parts();
         let mut head = Head::new(parts);
         let request_id = headers::request_id(&mut head.headers);
         let (host, origin) = (head.host().cloned(), cors::origin(&head.headers));
-        let body = forward::streamed(body, limits.idle);
+        let body = forward::streamed(body, Some(body_time));
         (Self { head, body, form: None, wish, peer, host, origin, login: None }, request_id)
     }
 

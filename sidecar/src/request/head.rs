@@ -12,12 +12,15 @@ pub(super) struct Head {
     /// As sent, for requests that are forwarded although their target cannot be read.
     pub(super) as_sent: String,
     pub(super) target: Result<Target, Reason>,
+    /// The body is coded in a way that is taken off with the transfer, unseen.
+    is_coded: bool,
 }
 
 impl Head {
     /// Takes the head of a request.
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { method, uri, version, mut headers, .. } = parts;
+        let is_coded = has_transfer_coding(&headers);
         headers::remove_hop_by_hop(&mut headers);
         // Load balancers that probe with HTTP/1.0 name no host; Confluence is always asked with HTTP/1.1.
         if version == Version::HTTP_10 && !headers.contains_key(header::HOST) {
@@ -25,7 +28,7 @@ impl Head {
         }
         let target = Target::parse(&method, &uri);
         let as_sent = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-        Self { method, headers, as_sent, target }
+        Self { method, headers, as_sent, target, is_coded }
     }
 
     /// The one valid Host header.
@@ -38,7 +41,7 @@ impl Head {
     /// What a second parser could understand differently is refused.
     pub(super) fn check(&self) -> Result<(), Reason> {
         self.host().ok_or(Reason::MalformedRequest)?;
-        if self.headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
+        if self.is_coded || self.headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
             return Err(Reason::MalformedRequest);
         }
         let mut expectations = self.headers.get_all(header::EXPECT).iter();
@@ -63,6 +66,13 @@ impl Head {
             && self.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
             && METHOD_OVERRIDES.iter().all(|name| !self.headers.contains_key(*name))
     }
+}
+
+/// Whether there is any transfer coding but `chunked`, once (RFC 9112 section 6.1): the bytes would be forwarded without it.
+fn has_transfer_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_some_and(|first| !is_chunked(first) || codings.next().is_some())
 }
 
 /// `uri-host [":" port]` (RFC 9110 section 7.2), without user information.
@@ -132,12 +142,20 @@ mod tests {
         for (list, want) in [
             (vec![("authorization", "a"), ("authorization", "b")], Reason::MultipleAuthorization),
             (vec![("content-type", "a"), ("content-type", "b")], Reason::MalformedRequest),
+            (vec![("transfer-encoding", "gzip, chunked")], Reason::MalformedRequest),
+            (vec![("transfer-encoding", ",chunked")], Reason::MalformedRequest),
+            (
+                vec![("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+                Reason::MalformedRequest,
+            ),
             (vec![("expect", "something")], Reason::ExpectationFailed),
         ] {
             let list: Vec<_> = [("host", "wiki")].into_iter().chain(list).collect();
             assert_eq!(head(&list).check(), Err(want), "{list:?}");
         }
-        assert_eq!(head(&[("host", "wiki"), ("expect", "100-Continue")]).check(), Ok(()));
+        for plain in [("expect", "100-Continue"), ("transfer-encoding", "Chunked")] {
+            assert_eq!(head(&[("host", "wiki"), plain]).check(), Ok(()), "{plain:?}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod paths;
 #[path = "../suite/support/port.rs"]
 mod port;
 mod support;
+mod tunnel;
 mod user_header;
 mod verify;
 mod wiki;

@@ -23,6 +23,7 @@ use restward_sidecar::{
     loopback::{Answer, Client},
     preflight::UserCheck,
     random,
+    server::Bounds,
     time::UnixTime,
     verify::network::Network,
 };
@@ -31,7 +32,7 @@ use serde_json::{Value, json};
 pub(crate) const CONTEXT: &str = "/confluence";
 const ADMIN_PAT: &str = "Bearer MDAwMDAwMDAwMDAxOnJlc3R3YXJkLXN0YW5kaW4tcGF0";
 pub(crate) const CONSUMER: &str = "restward";
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The valve, as the operator mounts it.
 const VALVE: &str = r#"<Context><Valve className="org.apache.catalina.valves.RemoteAddrValve" usePeerAddress="true"
     allow="127\.0\.0\.1|::1|0:0:0:0:0:0:0:1"/></Context>"#;
@@ -175,7 +176,8 @@ impl Wiki {
         let pod = json!({"listenPort": 1, "upstreamPort": self.client.port(), "contextPath": CONTEXT});
         let pod = PodSettings::from_json(&pod.to_string()).unwrap();
         let network = Arc::new(|| Ok(Network { listeners: [].into(), ..machine()? }));
-        let options = Options { pod, config_dir: directory, network, audit, traces: None };
+        let bounds = Bounds::default();
+        let options = Options { pod, config_dir: directory, network, audit, bounds, traces: None };
         app::start(options, Listeners::on_loopback().await.unwrap()).unwrap()
     }
 

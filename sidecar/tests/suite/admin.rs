@@ -5,6 +5,7 @@ use restward_crds::sidecar::pod::{AppProbe, ProbeAction};
 use restward_sidecar::{
     app::{self, Listeners, Options},
     audit::Audit,
+    server::Bounds,
 };
 
 use crate::support::{Captured, PodNetwork, STATUS_KEY, World, exchange, logs, request};
@@ -145,6 +146,7 @@ async fn before_the_first_configuration_nothing_passes_and_the_probes_say_why() 
         network: PodNetwork::default().source(),
         audit: Audit::to(Captured::default()),
         traces: None,
+        bounds: Bounds::default(),
     };
     let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
     for path in ["/readyz", "/livez"] {

@@ -1,6 +1,6 @@
 //! Heads that must not be read in two ways, and headers that must not arrive.
 
-use crate::support::{World, exchange, request};
+use crate::support::World;
 
 #[tokio::test]
 async fn heads_that_say_two_things_are_refused() {
@@ -75,17 +75,4 @@ async fn the_peer_and_a_request_id_are_added() {
     }
     world.get("/display/DS/Home", &[]).await;
     assert_eq!(world.wiki.last().header("x-request-id").unwrap().len(), 32);
-}
-
-#[tokio::test]
-async fn large_heads_are_served_up_to_a_limit() {
-    let world = World::new().await;
-    let padded = world.idp.token_with(serde_json::json!({"roles": "r".repeat(20_000)}));
-    assert_eq!(world.get_as("/rest/api/content", &padded).await.status, 200);
-    let huge = "x".repeat(70 * 1024);
-    let reply = exchange(world.running.data, &request("GET", "/display/x", &[("X-Pad", &huge)], "")).await;
-    assert_eq!(reply.status, 431);
-    let many: String = (0..200).map(|i| format!("X-{i}: y\r\n")).collect();
-    let text = format!("GET /display/x HTTP/1.1\r\nHost: wiki\r\nConnection: close\r\n{many}\r\n");
-    assert_eq!(exchange(world.running.data, text.as_bytes()).await.status, 431);
 }

@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::support::{
     World, eventually,
-    http::{exchange, parse, request},
+    http::{exchange, parse, raw, read_head, request},
 };
 
 #[tokio::test]
@@ -38,6 +38,23 @@ async fn a_refusal_does_not_wait_for_the_body() {
 }
 
 #[tokio::test]
+async fn a_body_is_asked_for_after_the_credential_was_checked() {
+    let world = World::new().await;
+    let token = world.idp.token("alice");
+    let mut stream = TcpStream::connect(world.running.data).await.unwrap();
+    let head = format!(
+        "PUT /rest/api/content/1 HTTP/1.1\r\nHost: wiki\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+         Expect: 100-Continue\r\nContent-Length: 3\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(read_head(&mut stream).await, "HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"abc").await.unwrap();
+    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 200"));
+    let arrived = world.wiki.last();
+    assert_eq!((arrived.body.as_slice(), arrived.header("expect")), (&b"abc"[..], None));
+}
+
+#[tokio::test]
 async fn a_head_has_the_length_and_no_body() {
     let world = World::new().await;
     let token = format!("Bearer {}", world.idp.token("alice"));
@@ -46,14 +63,6 @@ async fn a_head_has_the_length_and_no_body() {
 }
 
 const HANDSHAKE: &str = "GET /synchrony-proxy/v1 HTTP/1.1\r\nHost: wiki\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n";
-
-async fn read_head(stream: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    String::from_utf8(head).unwrap()
-}
 
 #[tokio::test]
 async fn websockets_become_tunnels() {
@@ -85,6 +94,27 @@ async fn nothing_else_becomes_a_tunnel() {
         let arrived = world.wiki.last();
         assert_eq!((arrived.header("upgrade"), arrived.header("http2-settings")), (None, None));
     }
+}
+
+/// What a client sends before it knows whether there is a tunnel is no request, and reaches nobody but the tunnel's end.
+#[tokio::test]
+async fn bytes_before_a_101_reach_nobody_else() {
+    let world = World::new().await;
+    let smuggled = "GET /rest/api/smuggled HTTP/1.1\r\nHost: wiki\r\nConnection: close\r\n\r\n";
+    // Confluence declines: both are requests, and the second is judged as one.
+    let declined = HANDSHAKE.replace("/synchrony-proxy/v1", "/synchrony-proxy/declined");
+    let answer = raw(world.running.data, format!("{declined}\r\n{smuggled}").as_bytes()).await;
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("HTTP/1.1 401"), "{answer}");
+    assert_eq!(world.wiki.last().header("upgrade"), Some("websocket"));
+    // Confluence accepts: they are the first bytes of the tunnel, behind the 101.
+    let mut stream = TcpStream::connect(world.running.data).await.unwrap();
+    stream.write_all(format!("{HANDSHAKE}\r\n{smuggled}").as_bytes()).await.unwrap();
+    assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 101"));
+    let mut echoed = vec![0; smuggled.len()];
+    stream.read_exact(&mut echoed).await.unwrap();
+    assert_eq!(echoed, smuggled.as_bytes());
+    assert_eq!(world.wiki.arrived().len(), 2);
 }
 
 #[tokio::test]
@@ -135,4 +165,19 @@ async fn draining_finishes_what_is_in_flight_and_takes_nothing_new() {
     assert_eq!(in_flight.await.unwrap().status, 200);
     assert!(drained.await.unwrap());
     drop(idp);
+}
+
+#[tokio::test]
+async fn nobody_who_sends_nothing_holds_up_the_end() {
+    let world = World::new().await;
+    let connect = || TcpStream::connect(world.running.data);
+    let silent = connect().await.unwrap();
+    let mut idle = connect().await.unwrap();
+    idle.write_all(b"GET /display/x HTTP/1.1\r\nHost: wiki\r\n\r\n").await.unwrap();
+    read_head(&mut idle).await;
+    let mut tunnel = connect().await.unwrap();
+    tunnel.write_all(format!("{HANDSHAKE}\r\n").as_bytes()).await.unwrap();
+    read_head(&mut tunnel).await;
+    assert!(world.running.drain(Duration::from_secs(10)).await, "something was in flight");
+    drop((silent, idle, tunnel));
 }

@@ -24,6 +24,7 @@ use restward_crds::{names, sidecar::PodSettings};
 use restward_sidecar::{
     app::{self, Listeners, Options, Running},
     audit::Audit,
+    server::Bounds,
     trace::Traces,
     verify::{
         NetworkSource,
@@ -44,7 +45,7 @@ pub(crate) const STATUS_KEY: &str = "000102030405060708090a0b0c0d0e0f10111213141
 pub(crate) const CLIENT_ID: &str = "wiki-gate";
 pub(crate) const CLIENT_SECRET: &str = "wiki-gate-secret";
 /// Longest that anything awaited may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks until `is_so`; fails when it is not in reasonable time.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
@@ -100,29 +101,38 @@ impl World {
         world
     }
 
+    /// With other bounds and another policy, ready and trusted.
+    pub(crate) async fn bounded(bounds: Bounds, change: impl FnOnce(&mut Value)) -> Self {
+        let world = Self::start_with(bounds, None, change, |_| {}, |_, _| {}).await;
+        world.is_trusted().await;
+        world
+    }
+
     /// With another policy, pod, identity provider or Confluence; ready, perhaps not trusted.
     pub(crate) async fn start(
         change: impl FnOnce(&mut Value),
         change_pod: impl FnOnce(&mut PodSettings),
         prepare: impl FnOnce(&Idp, &Wiki),
     ) -> Self {
-        Self::start_with(change, change_pod, prepare, None).await
+        Self::start_with(Bounds::default(), None, change, change_pod, prepare).await
     }
 
     /// As [`Self::with`], and whatever it does is traced.
     pub(crate) async fn traced(change: impl FnOnce(&mut Value)) -> (Self, InMemorySpanExporter) {
         let spans = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
-        let world = Self::start_with(change, |_| {}, |_, _| {}, Some(Traces::new(provider))).await;
+        let traces = Some(Traces::new(provider));
+        let world = Self::start_with(Bounds::default(), traces, change, |_| {}, |_, _| {}).await;
         world.is_trusted().await;
         (world, spans)
     }
 
     async fn start_with(
+        bounds: Bounds,
+        traces: Option<Traces>,
         change: impl FnOnce(&mut Value),
         change_pod: impl FnOnce(&mut PodSettings),
         prepare: impl FnOnce(&Idp, &Wiki),
-        traces: Option<Traces>,
     ) -> Self {
         logs::capture();
         let (idp, wiki) = (Idp::start().await, Wiki::start().await);
@@ -151,6 +161,7 @@ impl World {
             config_dir: directory.path.clone(),
             network: network.source(),
             audit: Audit::to(audit.clone()),
+            bounds,
             traces,
         };
         let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
@@ -191,8 +202,8 @@ impl World {
         self.reconfigure(|_| {}).await;
     }
 
-    /// Where its configuration is.
-    pub(crate) fn config_dir(&self) -> &Path {
+    /// Where the configuration is.
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory.path
     }
 

@@ -11,10 +11,12 @@ use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
-    process::Command,
 };
 
-use crate::support::{World, exchange, port, request};
+use crate::{
+    process::Program,
+    support::{World, exchange, request},
+};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -190,45 +192,31 @@ async fn collector() -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<(Strin
 async fn the_program_delivers_to_the_collector_of_its_environment_before_it_ends() {
     let world = World::new().await;
     let (address, mut deliveries) = collector().await;
-    let (listen, admin) = (port::free(), port::free());
-    let pod = json!({"listenPort": listen, "adminPort": admin, "upstreamPort": world.wiki.port()});
-    let mut program = Command::new(env!("CARGO_BIN_EXE_restward-sidecar"))
-        .env(names::ENV_POD, pod.to_string())
-        .env(names::ENV_CONFIG_DIR, world.config_dir())
-        .env(names::ENV_OTLP_ENDPOINT, format!("http://{address}"))
-        .env("OTEL_RESOURCE_ATTRIBUTES", "k8s.namespace.name=atlassian")
+    let endpoint = format!("http://{address}");
+    let variables = [
+        (names::ENV_OTLP_ENDPOINT, endpoint.as_str()),
+        ("OTEL_RESOURCE_ATTRIBUTES", "k8s.namespace.name=atlassian"),
+        ("HOSTNAME", "wiki-confluence-0"),
         // Only the end of the program makes it deliver.
-        .env("OTEL_BSP_SCHEDULE_DELAY", "3600000")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let data = SocketAddr::from(([127, 0, 0, 1], listen));
-    crate::support::eventually("the program serves", || async {
-        tokio::net::TcpStream::connect(data).await.is_ok()
-            && exchange(data, &request("GET", "/display/x", &[("traceparent", PARENT)], "")).await.status
-                == 200
-    })
-    .await;
+        ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
+    ];
+    let mut program = Program::start_in(&world, "info", Stdio::null(), &variables).await;
+    let asked = request("GET", "/display/x", &[("traceparent", PARENT)], "");
+    assert_eq!(exchange(program.data, &asked).await.status, 200);
     assert!(deliveries.try_recv().is_err(), "not yet");
-    let pid = program.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    program.terminate();
     let delivery = tokio::time::timeout(Duration::from_secs(20), deliveries.recv()).await;
     let (head, body) = delivery.unwrap().unwrap();
-    assert!(program.wait().await.unwrap().success());
+    let ended = tokio::task::spawn_blocking(move || program.child.wait()).await.unwrap();
+    assert!(ended.unwrap().success());
 
     assert!(head.starts_with("post /v1/traces http/1.1"), "{head}");
     assert!(head.contains("content-type: application/x-protobuf"), "{head}");
     let delivered = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
     let [of] = &delivered.resource_spans[..] else { panic!("{delivered:?}") };
     let resource = format!("{:?}", of.resource);
-    for word in ["restward-sidecar", "k8s.namespace.name", "atlassian", "service.instance.id"] {
-        assert!(
-            resource.contains(word)
-                || (word == "service.instance.id" && std::env::var_os("HOSTNAME").is_none()),
-            "{word}: {resource}"
-        );
+    for word in ["restward-sidecar", "k8s.namespace.name", "atlassian", "wiki-confluence-0"] {
+        assert!(resource.contains(word), "{word}: {resource}");
     }
     let spans: Vec<_> = of.scope_spans.iter().flat_map(|scope| &scope.spans).collect();
     let in_trace = u128::from_str_radix(TRACE_ID, 16).unwrap().to_be_bytes();

@@ -7,7 +7,10 @@ mod serve;
 use std::{
     collections::HashSet,
     net::Ipv4Addr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -25,6 +28,8 @@ pub(crate) struct Arrived {
     pub(crate) body: Vec<u8>,
     /// The user that it ran as.
     pub(crate) user: Option<String>,
+    /// Which of the connections to Confluence it came over.
+    pub(crate) connection: usize,
 }
 
 impl Arrived {
@@ -50,6 +55,16 @@ impl Arrived {
     }
 }
 
+/// Bytes instead of an answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lie {
+    pub(crate) bytes: Vec<u8>,
+    /// Written again and again behind them.
+    pub(crate) endlessly: Vec<u8>,
+    /// Hangs up behind them.
+    pub(crate) hangs_up: bool,
+}
+
 /// What can be changed about it.
 #[derive(Debug, Clone, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "independent switches of a script")]
@@ -68,6 +83,8 @@ pub(crate) struct Behaviour {
     pub(crate) believes: Option<&'static str>,
     /// It lets no page of another origin call it any more.
     pub(crate) grants_no_origin: bool,
+    /// What it says to `/display/lie`.
+    pub(crate) lie: Lie,
 }
 
 #[derive(Clone)]
@@ -81,6 +98,10 @@ struct State {
     arrived: Mutex<Vec<Arrived>>,
     behaviour: Mutex<Behaviour>,
     nonces: Mutex<HashSet<String>>,
+    /// The connections that have ended.
+    ended: Mutex<HashSet<usize>>,
+    /// How many bytes of lies were taken.
+    lied: AtomicUsize,
 }
 
 /// Status, further headers, body.
@@ -124,6 +145,16 @@ impl Wiki {
     /// The last request that arrived from a client.
     pub(crate) fn last(&self) -> Arrived {
         self.arrived().pop().expect("nothing arrived")
+    }
+
+    /// Whether this connection to it has ended.
+    pub(crate) fn has_ended(&self, connection: usize) -> bool {
+        self.state.ended.lock().unwrap().contains(&connection)
+    }
+
+    /// How many bytes of its lies were taken.
+    pub(crate) fn lied(&self) -> usize {
+        self.state.lied.load(Ordering::Relaxed)
     }
 
     /// How often the sidecar has asked who this is.

@@ -1,36 +1,64 @@
 //! Reads requests from the wire and writes answers.
 
 use std::{
+    io,
     net::{Ipv4Addr, Ipv6Addr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, Interest},
     net::{TcpListener, TcpStream},
 };
 
-use super::{Answer, Arrived, State};
+use super::{Answer, Arrived, Lie, State};
 use crate::support::http::{find, unchunk};
 
 pub(crate) async fn run(listener: TcpListener, state: Arc<State>) {
-    while let Ok((stream, peer)) = listener.accept().await {
+    for number in 0.. {
+        let Ok((stream, peer)) = listener.accept().await else { return };
         // `allow="127\.0\.0\.1|::1"`.
         let is_let_in = peer.ip() == Ipv4Addr::LOCALHOST || peer.ip() == Ipv6Addr::LOCALHOST;
-        tokio::spawn(connection(stream, Arc::clone(&state), is_let_in));
+        let state = Arc::clone(&state);
+        tokio::spawn(async move {
+            connection(stream, &state, number, is_let_in).await;
+            state.ended.lock().unwrap().insert(number);
+        });
     }
 }
 
-async fn connection(mut stream: TcpStream, state: Arc<State>, is_let_in: bool) {
+async fn connection(mut stream: TcpStream, state: &State, number: usize, is_let_in: bool) {
     let mut buffer = Vec::new();
-    while let Some(mut arrived) = read(&mut stream, &mut buffer).await {
+    while let Some(mut arrived) = read_head(&mut stream, &mut buffer).await {
+        arrived.connection = number;
+        if arrived.target.starts_with("/display/unread") {
+            state.arrived.lock().unwrap().push(arrived);
+            while !stream.ready(Interest::READABLE).await.is_ok_and(tokio::io::Ready::is_read_closed) {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            return;
+        }
+        if read_body(&mut stream, &mut buffer, &mut arrived).await.is_none() {
+            return;
+        }
         if !is_let_in && !state.behaviour.lock().unwrap().has_no_valve {
             let _ = stream.write_all(b"HTTP/1.1 403 \r\nContent-Length: 0\r\n\r\n").await;
             continue;
         }
-        if arrived.header("upgrade").is_some() && arrived.target.starts_with("/synchrony-proxy") {
+        if arrived.header("upgrade").is_some() && arrived.target.starts_with("/synchrony-proxy/v1") {
             state.arrived.lock().unwrap().push(arrived);
             return echo(stream).await;
+        }
+        if arrived.target.starts_with("/display/lie") {
+            state.arrived.lock().unwrap().push(arrived);
+            let lie = state.behaviour.lock().unwrap().lie.clone();
+            if tell(&mut stream, &lie, &state.lied).await.is_err() || lie.hangs_up {
+                return;
+            }
+            continue;
         }
         while state.behaviour.lock().unwrap().is_silent && arrived.target.starts_with("/rest/slow") {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -51,6 +79,15 @@ async fn connection(mut stream: TcpStream, state: Arc<State>, is_let_in: bool) {
     }
 }
 
+async fn tell(stream: &mut TcpStream, lie: &Lie, lied: &AtomicUsize) -> io::Result<()> {
+    stream.write_all(&lie.bytes).await?;
+    while !lie.endlessly.is_empty() {
+        stream.write_all(&lie.endlessly).await?;
+        lied.fetch_add(lie.endlessly.len(), Ordering::Relaxed);
+    }
+    Ok(())
+}
+
 /// After a 101 everything comes back.
 async fn echo(mut stream: TcpStream) {
     let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -59,8 +96,8 @@ async fn echo(mut stream: TcpStream) {
     let _ = tokio::io::copy(&mut reader, &mut writer).await;
 }
 
-/// One request; what follows it stays in `buffer`.
-async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Arrived> {
+/// The head of one request; what follows it stays in `buffer`.
+async fn read_head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Arrived> {
     let end = loop {
         if let Some(end) = find(buffer, b"\r\n\r\n") {
             break end;
@@ -83,6 +120,11 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Arrived> {
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
+    Some(arrived)
+}
+
+/// Its body, whole.
+async fn read_body(stream: &mut TcpStream, buffer: &mut Vec<u8>, arrived: &mut Arrived) -> Option<()> {
     if arrived.header("transfer-encoding").is_some() {
         let end = loop {
             if let Some(end) = find(buffer, b"0\r\n\r\n") {
@@ -104,5 +146,5 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Arrived> {
         }
         arrived.body = buffer.drain(..length).collect();
     }
-    Some(arrived)
+    Some(())
 }

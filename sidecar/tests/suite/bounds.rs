@@ -1,0 +1,215 @@
+//! What clients may take up: each bound set small, and what happens beyond it.
+
+use std::time::Duration;
+
+use restward_sidecar::server::Bounds;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::support::{
+    PATIENCE, World, eventually,
+    http::{parse, raw, read_head},
+    request,
+    wiki::Lie,
+};
+
+/// Shorter than anybody's patience, and long enough for an answer on loopback.
+const SOON: Duration = Duration::from_millis(300);
+const GET: &str = "GET /display/x HTTP/1.1\r\nHost: wiki\r\n\r\n";
+
+/// A connection on which this was sent.
+async fn sent(world: &World, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(world.running.data).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+/// Everything until the sidecar closes, which it has to.
+async fn rest(stream: &mut TcpStream) -> Vec<u8> {
+    let mut rest = Vec::new();
+    // A reset is an end too.
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("the connection stays open");
+    rest
+}
+
+#[tokio::test]
+async fn heads_are_bounded_in_bytes_and_lines() {
+    let world = World::new().await;
+    let padded = world.idp.token_with(serde_json::json!({"roles": "r".repeat(20_000)}));
+    assert_eq!(world.get_as("/rest/api/content", &padded).await.status, 200);
+
+    // Everything but the padding.
+    let frame = "GET /display/x HTTP/1.1\r\nHost: wiki\r\nConnection: close\r\nX-Pad: \r\n\r\n".len();
+    for (bytes, status) in [(32 * 1024, 200), (32 * 1024 + 1, 431)] {
+        let padding = "x".repeat(bytes - frame);
+        let head =
+            format!("GET /display/x HTTP/1.1\r\nHost: wiki\r\nConnection: close\r\nX-Pad: {padding}\r\n\r\n");
+        assert_eq!(head.len(), bytes);
+        assert_eq!(parse(&raw(world.running.data, head.as_bytes()).await).status, status, "{bytes} bytes");
+    }
+    for (lines, status) in [(100, 200), (101, 431)] {
+        let more: String = (0..lines - 2).map(|i| format!("X-{i}: y\r\n")).collect();
+        let head = format!("GET /display/x HTTP/1.1\r\nHost: wiki\r\nConnection: close\r\n{more}\r\n");
+        assert_eq!(parse(&raw(world.running.data, head.as_bytes()).await).status, status, "{lines} lines");
+    }
+    assert_eq!(world.get(&format!("/display/{}", "x".repeat(8000)), &[]).await.status, 431);
+    assert_eq!(world.wiki.arrived().len(), 3);
+}
+
+#[tokio::test]
+async fn whoever_finds_no_connection_waits_until_one_ends() {
+    let bounds = Bounds { connections: 1, ..Bounds::default() };
+    let world = World::bounded(bounds, |_| {}).await;
+    let mut first = sent(&world, GET.as_bytes()).await;
+    read_head(&mut first).await;
+    let second = sent(&world, &request("GET", "/display/second", &[], "")).await;
+    // The first is served again and again meanwhile.
+    for _ in 0..10 {
+        first.write_all(GET.as_bytes()).await.unwrap();
+        eventually("it is answered", || async { first.try_read(&mut [0; 4096]).is_ok() }).await;
+    }
+    assert!(world.wiki.arrived().iter().all(|arrived| arrived.target == "/display/x"));
+    drop(first);
+    let mut second = second;
+    assert_eq!(parse(&rest(&mut second).await).status, 200);
+}
+
+#[tokio::test]
+async fn a_tunnel_is_a_connection_for_as_long_as_it_lasts() {
+    let bounds = Bounds { connections: 1, ..Bounds::default() };
+    let world = World::bounded(bounds, |_| {}).await;
+    let handshake =
+        "GET /synchrony-proxy/v1 HTTP/1.1\r\nHost: wiki\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let mut tunnel = sent(&world, handshake.as_bytes()).await;
+    assert!(read_head(&mut tunnel).await.starts_with("HTTP/1.1 101"));
+    let mut second = sent(&world, &request("GET", "/display/x", &[], "")).await;
+    for _ in 0..10 {
+        tunnel.write_all(b"ping").await.unwrap();
+        tunnel.read_exact(&mut [0; 4]).await.unwrap();
+    }
+    assert_eq!(world.wiki.last().target, "/synchrony-proxy/v1");
+    drop(tunnel);
+    assert_eq!(parse(&rest(&mut second).await).status, 200);
+}
+
+#[tokio::test]
+async fn requests_beyond_those_in_flight_are_503_and_told_when_to_come_back() {
+    let bounds = Bounds { in_flight: 1, ..Bounds::default() };
+    let world = World::bounded(bounds, |_| {}).await;
+    let token = format!("Bearer {}", world.idp.token("alice"));
+    world.wiki.behave(|wiki| wiki.is_silent = true);
+    let mut first = sent(&world, &request("GET", "/rest/slow", &[("Authorization", &token)], "")).await;
+    eventually("the user was asked for", || async { world.wiki.checks_of("alice") == 1 }).await;
+    let reply = world.get("/status", &[]).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (503, "overloaded"));
+    assert!(reply.header("retry-after").is_some());
+    assert_eq!(world.last_audit()["reason"], "overloaded");
+    world.wiki.behave(|wiki| wiki.is_silent = false);
+    assert_eq!(parse(&rest(&mut first).await).status, 200);
+    eventually("the next is served", || async { world.get("/status", &[]).await.status == 200 }).await;
+}
+
+#[tokio::test]
+async fn a_request_is_in_flight_until_its_answer_was_taken() {
+    let bounds = Bounds { in_flight: 1, ..Bounds::default() };
+    let world = World::bounded(bounds, |_| {}).await;
+    world.wiki.behave(|wiki| wiki.lie = endless());
+    let mut first = sent(&world, &request("GET", "/display/lie", &[], "")).await;
+    assert!(read_head(&mut first).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(world.get("/display/x", &[]).await.status, 503);
+    drop(first);
+    eventually("the next is served", || async { world.get("/display/x", &[]).await.status == 200 }).await;
+}
+
+/// More than anybody reads.
+fn endless() -> Lie {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1_u64 << 40);
+    Lie { bytes: head.into(), endlessly: vec![b'x'; 64 * 1024], hangs_up: true }
+}
+
+#[tokio::test]
+async fn who_drips_a_head_or_sends_none_is_hung_up_on() {
+    let bounds = Bounds { head_time: SOON, ..Bounds::default() };
+    let world = World::bounded(bounds, |_| {}).await;
+    let (mut answer, mut drip) = sent(&world, b"GET /display/x HTTP/1.1\r\nX-Slow: ").await.into_split();
+    let dripping = tokio::spawn(async move {
+        while drip.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(SOON / 10).await;
+        }
+    });
+    let mut said = Vec::new();
+    let _ = timeout(PATIENCE, answer.read_to_end(&mut said)).await.expect("the connection stays open");
+    assert!(said.is_empty(), "{said:?}");
+    dripping.await.unwrap();
+
+    // Between two requests it is the same.
+    let mut idle = sent(&world, GET.as_bytes()).await;
+    assert_eq!(parse(&rest(&mut idle).await).status, 200);
+    let mut silent = sent(&world, b"").await;
+    assert!(rest(&mut silent).await.is_empty());
+    assert_eq!(world.wiki.arrived().len(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_stops_is_408_and_never_arrives_as_a_whole_one() {
+    let bounds = Bounds { idle_time: SOON, ..Bounds::default() };
+    let world = World::bounded(bounds, |_| {}).await;
+    let token = format!("Bearer {}", world.idp.token("alice"));
+    for content_type in ["application/json", "application/x-www-form-urlencoded"] {
+        let head = format!(
+            "POST /rest/api/content HTTP/1.1\r\nHost: wiki\r\nAuthorization: {token}\r\n\
+             Content-Type: {content_type}\r\nContent-Length: 10\r\n\r\nabc"
+        );
+        let mut stream = sent(&world, head.as_bytes()).await;
+        let reply = parse(&rest(&mut stream).await);
+        assert_eq!((reply.status, reply.reason().as_str()), (408, "request_timeout"), "{content_type}");
+        assert_eq!(reply.header("connection"), Some("close"));
+    }
+    assert!(world.wiki.arrived().is_empty());
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_is_given_up_and_so_is_confluences() {
+    let bounds = Bounds { idle_time: SOON, ..Bounds::default() };
+    let world = World::bounded(bounds, |_| {}).await;
+    world.wiki.behave(|wiki| wiki.lie = endless());
+    let stream = sent(&world, &request("GET", "/display/lie", &[], "")).await;
+    eventually("it has arrived", || async { !world.wiki.arrived().is_empty() }).await;
+    let connection = world.wiki.last().connection;
+    eventually("Confluence is rid of it", || async { world.wiki.has_ended(connection) }).await;
+    drop(stream);
+}
+
+#[tokio::test]
+async fn what_nobody_takes_stays_where_it_is() {
+    /// More than the kernel keeps for the four ends of two connections.
+    const MUCH: usize = 256 * 1024 * 1024;
+    let world = World::new().await;
+    world.wiki.behave(|wiki| wiki.lie = endless());
+    let unread = sent(&world, &request("GET", "/display/lie", &[], "")).await;
+    let stalled = async {
+        let mut before = None;
+        while before != Some(world.wiki.lied()) && world.wiki.lied() < MUCH {
+            before = Some(world.wiki.lied());
+            tokio::time::sleep(SOON).await;
+        }
+        world.wiki.lied()
+    };
+    assert!(stalled.await < MUCH, "an answer that nobody reads was taken from Confluence");
+    drop(unread);
+
+    let head =
+        format!("PUT /display/unread HTTP/1.1\r\nHost: wiki\r\nContent-Length: {}\r\n\r\n", 1_u64 << 40);
+    let mut upload = sent(&world, head.as_bytes()).await;
+    let (block, mut taken) = (vec![b'x'; 64 * 1024], 0);
+    while taken < MUCH
+        && let Ok(written) = timeout(SOON, upload.write(&block)).await
+    {
+        taken += written.unwrap();
+    }
+    assert!(taken < MUCH, "a body that Confluence does not read was taken from the client");
+    assert_eq!(world.get("/display/x", &[]).await.status, 200, "others are served meanwhile");
+}
