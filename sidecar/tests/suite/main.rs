@@ -22,6 +22,7 @@ mod cors;
 mod credentials;
 mod dpop;
 mod explain;
+mod faults;
 mod framing;
 mod header;
 mod hygiene;

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
+    atomic::{AtomicI64, AtomicUsize, Ordering},
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
@@ -23,11 +23,32 @@ pub(crate) struct Idp {
 }
 
 struct State {
-    is_down: AtomicBool,
+    fault: Mutex<Option<Fault>>,
+    looks: AtomicUsize,
     fetches: AtomicUsize,
     keys: Mutex<Vec<Value>>,
     online: Mutex<Online>,
     not_before: AtomicI64,
+}
+
+/// How it can be broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// 503.
+    Down,
+    /// Takes requests and says nothing.
+    Silent,
+    /// 200 with what is no JSON.
+    Garbage,
+    /// 200 with more than anybody should read.
+    Huge,
+    /// Sends everybody to where all would be found.
+    Redirecting,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Down, Self::Silent, Self::Garbage, Self::Huge, Self::Redirecting];
 }
 
 /// How questions about tokens are answered, and which came.
@@ -46,7 +67,8 @@ impl Idp {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
-            is_down: AtomicBool::new(false),
+            fault: Mutex::default(),
+            looks: AtomicUsize::new(0),
             fetches: AtomicUsize::new(0),
             keys: Mutex::new(vec![keys::jwk(keys::realm(), "k1")]),
             online: Mutex::default(),
@@ -71,7 +93,17 @@ impl Idp {
 
     /// From now on every request fails.
     pub(crate) fn set_down(&self, is_down: bool) {
-        self.state.is_down.store(is_down, Ordering::SeqCst);
+        self.set_fault(is_down.then_some(Fault::Down));
+    }
+
+    /// From now on it answers like this.
+    pub(crate) fn set_fault(&self, fault: Option<Fault>) {
+        *self.state.fault.lock().unwrap() = fault;
+    }
+
+    /// How often somebody began to look for keys, whatever came of it.
+    pub(crate) fn looks(&self) -> usize {
+        self.state.looks.load(Ordering::SeqCst)
     }
 
     /// From now on this is the only key.
@@ -156,8 +188,16 @@ async fn serve(mut stream: TcpStream, port: u16, state: Arc<State>) {
     let body = String::from_utf8(head[end..].to_vec()).unwrap();
     let head = text;
     let issuer = format!("http://127.0.0.1:{port}/realms/wiki");
-    let (status, body) = match head.split(' ').nth(1).unwrap() {
-        _ if state.is_down.load(Ordering::SeqCst) => (503, json!({})),
+    let path = head.split(' ').nth(1).unwrap();
+    if path.ends_with("/.well-known/openid-configuration") {
+        state.looks.fetch_add(1, Ordering::SeqCst);
+    }
+    let fault = *state.fault.lock().unwrap();
+    let path = match (path.strip_prefix("/elsewhere"), fault) {
+        (None, Some(fault)) => return break_it(stream, fault, port, path).await,
+        (elsewhere, _) => elsewhere.unwrap_or(path),
+    };
+    let (status, body) = match path {
         "/realms/wiki/.well-known/openid-configuration" => {
             let at = |name: &str| format!("{issuer}/protocol/openid-connect/{name}");
             (
@@ -202,5 +242,26 @@ async fn serve(mut stream: TcpStream, port: u16, state: Arc<State>) {
         "HTTP/1.1 {status} x\r\n{challenge}Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
+    let _ = stream.write_all(answer.as_bytes()).await;
+}
+
+async fn break_it(mut stream: TcpStream, fault: Fault, port: u16, path: &str) {
+    let answer = |status: u16, header: &str, body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 {status} x\r\n{header}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    };
+    let answer = match fault {
+        Fault::Down => answer(503, "", "{}"),
+        Fault::Garbage => answer(200, "", "<html>Welcome"),
+        Fault::Huge => answer(200, "", &format!("{{\"keys\": \"{}\"}}", "x".repeat(8 * 1024 * 1024))),
+        Fault::Redirecting => {
+            answer(302, &format!("Location: http://127.0.0.1:{port}/elsewhere{path}\r\n"), "")
+        }
+        // Until the other side has had enough.
+        Fault::Silent => {
+            let _ = stream.read(&mut [0]).await;
+            return;
+        }
+    };
     let _ = stream.write_all(answer.as_bytes()).await;
 }

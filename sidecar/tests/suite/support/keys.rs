@@ -92,6 +92,11 @@ pub(crate) fn sign(key: &Key, kid: &str, claims: &Value) -> String {
     sign_with(key, &json!({"alg": "RS256", "typ": "JWT", "kid": kid}), claims)
 }
 
+/// The first part of such a token.
+pub(crate) fn header(kid: &str) -> String {
+    B64.encode(json!({"alg": "RS256", "typ": "JWT", "kid": kid}).to_string())
+}
+
 fn sign_with(key: &Key, header: &Value, claims: &Value) -> String {
     let signed = format!("{}.{}", B64.encode(header.to_string()), B64.encode(claims.to_string()));
     let mut signer = Signer::new(MessageDigest::sha256(), key).unwrap();
