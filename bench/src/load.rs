@@ -83,7 +83,7 @@ pub(crate) async fn run(
     issuer: &Issuer,
     requests: usize,
 ) -> anyhow::Result<Measured> {
-    let wanted = if !case.is_valid() && !proxy.is_open() { proxy.refusal() } else { 200 };
+    let wanted = if !case.is_valid() && !proxy.is_open() { 401 } else { 200 };
     let messages: Arc<Vec<Vec<u8>>> = Arc::new(messages(case, issuer)?);
     let requests = if matches!(case, Case::Down | Case::Up) { TRANSFERS } else { requests };
     // What is slow only once is no part of it.

@@ -114,15 +114,6 @@ impl Running {
         matches!(self.proxy, Proxy::Nginx)
     }
 
-    /// The status of its refusals.
-    pub(crate) const fn refusal(&self) -> u16 {
-        match self.proxy {
-            // Asks for a login where it knows no token.
-            Proxy::OauthTwo => 403,
-            _ => 401,
-        }
-    }
-
     /// What it has used so far.
     pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
         process::cpu_time(self.pid)
