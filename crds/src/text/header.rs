@@ -7,7 +7,22 @@ use super::{TextError, refuse};
 /// What most servers and frameworks make of a header's name: case does not count, and those that hand headers on as
 /// variables make one of `-`, `_` and `.` (CVE-2025-64484, CVE-2026-88011), CGI's successors of every sign.
 pub fn folded_header(name: &str) -> String {
-    name.to_ascii_lowercase().replace(|sign: char| !sign.is_ascii_alphanumeric(), "-")
+    name.bytes().map(|byte| char::from(folded(byte))).collect()
+}
+
+const fn folded(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
+/// Whether `name`, folded, is `wanted`. Asked for every header of every request, so it makes nothing.
+pub fn folds_to(name: &str, wanted: &str) -> bool {
+    name.len() == wanted.len() && folds_to_start(name, wanted)
+}
+
+/// Whether `name`, folded, starts with `wanted`.
+pub fn folds_to_start(name: &str, wanted: &str) -> bool {
+    name.len() >= wanted.len()
+        && name.bytes().zip(wanted.bytes()).all(|(byte, wanted)| folded(byte) == wanted)
 }
 
 /// Headers, folded, that mean something else already: on the way, to Tomcat, to Confluence or to the sidecar.
@@ -71,7 +86,8 @@ impl UserHeader {
 
     /// Whether some server could take a header of this name for it.
     pub fn is_spelled(&self, name: &str) -> bool {
-        folded_header(&self.0) == folded_header(name)
+        self.0.len() == name.len()
+            && self.0.bytes().zip(name.bytes()).all(|(own, it)| folded(own) == folded(it))
     }
 }
 

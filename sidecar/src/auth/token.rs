@@ -4,10 +4,7 @@ use std::fmt;
 
 use restward_crds::reason::Reason;
 
-use super::{
-    json::{self, JsonObject},
-    jws::decode_part,
-};
+use super::{json, jws::decode_part};
 
 /// Longest token that is looked at, in bytes: above it nothing is split or decoded (CVE-2025-30204). Tokens of
 /// Keycloak administrators with many roles exceed 8 KiB.
@@ -66,11 +63,10 @@ impl Shape {
         let parts: Vec<&str> = text.splitn(4, '.').collect();
         match *parts.as_slice() {
             [header, payload, signature] if !signature.is_empty() => {
-                match (decode_object(header), decode_object(payload)) {
-                    (Some(header), Some(payload)) if is_confluences_own(&header, &payload) => {
-                        Self::ConfluenceOAuth2
-                    }
-                    _ => Self::Jwt,
+                if is_confluences_own(header, payload) {
+                    Self::ConfluenceOAuth2
+                } else {
+                    Self::Jwt
                 }
             }
             [_] if is_personal_access_token(text) => Self::PersonalAccessToken,
@@ -79,12 +75,18 @@ impl Shape {
     }
 }
 
-fn decode_object(part: &str) -> Option<JsonObject> {
-    json::object(&decode_part(part).ok()?).ok()
-}
-
-fn is_confluences_own(header: &JsonObject, payload: &JsonObject) -> bool {
-    header.get("alg").is_some_and(|alg| alg == "HS256") && payload.len() == 1 && payload.contains_key("id")
+fn is_confluences_own(header: &str, payload: &str) -> bool {
+    let object = |part: &[u8]| json::object(part).unwrap_or_default();
+    let Ok(header) = decode_part(header) else { return false };
+    // Most tokens are decided here: without an escape the name of the algorithm stands as it is.
+    if !header.contains(&b'\\') && !header.windows(5).any(|part| part == b"HS256") {
+        return false;
+    }
+    let Ok(payload) = decode_part(payload) else { return false };
+    let payload = object(&payload);
+    object(&header).get("alg").is_some_and(|alg| alg == "HS256")
+        && payload.len() == 1
+        && payload.contains_key("id")
 }
 
 /// 33 bytes (12-digit id, colon, secret) in base64: no padding is ever needed.
@@ -127,6 +129,7 @@ mod tests {
         let table = [
             (jwt(r#"{"alg":"RS256"}"#, r#"{"iss":"x"}"#), Shape::Jwt),
             (jwt(r#"{"alg":"HS256"}"#, r#"{"id":"1"}"#), Shape::ConfluenceOAuth2),
+            (jwt(r#"{"alg":"\u0048S256"}"#, r#"{"id":"1"}"#), Shape::ConfluenceOAuth2),
             (jwt(r#"{"alg":"HS256"}"#, r#"{"id":"1","iss":"x"}"#), Shape::Jwt),
             (jwt(r#"{"alg":"RS256"}"#, r#"{"id":"1"}"#), Shape::Jwt),
             (jwt(r#"{"alg":"HS256"}"#, r#"{"id":"1","id":"2"}"#), Shape::Jwt),

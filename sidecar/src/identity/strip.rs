@@ -1,13 +1,13 @@
 //! Headers of a client that could name a user to Confluence, or make Tomcat believe another URL.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use restward_crds::text::folded_header;
+use restward_crds::text::{folds_to, folds_to_start};
 
 /// What asserted requests say of their client instead of a User-Agent that Confluence's OAuth filter skips.
 pub const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("restward-sidecar/", env!("CARGO_PKG_VERSION")));
 
-/// Names (folded, see [`folded_header`]) of headers in which authenticators of this world look for a user, and of Seraph's
+/// Names (folded, see [`folds_to`]) of headers in which authenticators of this world look for a user, and of Seraph's
 /// trusted applications. No client has a reason to send them to Confluence.
 const USER_HEADERS: &[&str] = &[
     "remote-user",
@@ -76,7 +76,7 @@ pub fn identity_headers(headers: &mut HeaderMap) {
 
 /// Removes everything that an asserted request must not carry, and replaces a User-Agent that Confluence would skip.
 pub fn for_assertion(headers: &mut HeaderMap) {
-    remove_if(headers, |name| names_a_user(name) || ASSERTED.contains(&folded_header(name).as_str()));
+    remove_if(headers, |name| names_a_user(name) || is_one_of(name, ASSERTED));
     if is_skipped_by_oauth(headers) {
         headers.insert(header::USER_AGENT, USER_AGENT);
     }
@@ -97,9 +97,11 @@ pub(super) fn remove_if(headers: &mut HeaderMap, is_out: impl Fn(&str) -> bool) 
 }
 
 fn names_a_user(name: &str) -> bool {
-    let name = folded_header(name);
-    USER_HEADERS.contains(&name.as_str())
-        || USER_HEADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    is_one_of(name, USER_HEADERS) || USER_HEADER_PREFIXES.iter().any(|prefix| folds_to_start(name, prefix))
+}
+
+fn is_one_of(name: &str, list: &[&str]) -> bool {
+    list.iter().any(|wanted| folds_to(name, wanted))
 }
 
 fn is_skipped(agent: &HeaderValue) -> bool {
