@@ -9,9 +9,11 @@
 //! - [`target`]: which container is Confluence, and on which port
 //! - [`refusal`], [`checks`]: what cannot be protected, and what to change
 //! - [`tomcat`], [`probes`], [`container`], [`volumes`], [`marks`]: one file for each thing that changes in the pod
+//! - [`advisories`]: what is left as it is, but worth a word in status
 //! - [`draft`]: the working copy that records each change as an operation
 //! - [`view`]: reading raw pod JSON
 
+mod advisories;
 mod checks;
 mod container;
 mod draft;
@@ -70,6 +72,14 @@ pub fn decide(pod: &Value, policy: &Candidate, sidecar: &Sidecar) -> Decision {
             Decision::LeaveAlone("no container has a port named http or the variable ATL_TOMCAT_PORT")
         }
         Err(refusal) => Decision::Refuse(refusal),
+    }
+}
+
+/// What injection leaves as it is in a pod of Confluence, but people should know; sentences for status.
+pub fn advisories(pod: &Value, policy: &Candidate) -> Vec<String> {
+    match target::find(pod, policy) {
+        Ok(Some(target)) => advisories::of(pod, &target),
+        Ok(None) | Err(_) => Vec::new(),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     keys::PublicKey,
 };
 
-/// Most different advisories of sidecars that are shown.
+/// Most different advisories of sidecars and pods that are shown.
 const MAX_TOLD: usize = 8;
 /// Pods that a message names before it only counts.
 const NAMED: usize = 5;
@@ -281,6 +281,7 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
         .iter()
         .filter_map(|ack| ack.status.as_ref())
         .flat_map(|status| &status.advisories)
+        .chain(&outcome.census.advisories)
         .chain(
             outcome.acks.iter().filter_map(|ack| ack.verification.as_ref()).flat_map(|said| &said.warnings),
         )

@@ -1,6 +1,6 @@
 //! Counts the pods of a policy: which have the sidecar, which need a restart, which cannot be injected. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use restward_crds::api::v1alpha1::WorkloadStatus;
 use serde_json::Value;
@@ -23,6 +23,8 @@ pub struct Census {
     pub workloads: BTreeMap<Workload, (i32, i32)>,
     /// What cannot be injected, and what to change.
     pub refusals: BTreeMap<Workload, String>,
+    /// What injection leaves as it is, but people should know.
+    pub advisories: BTreeSet<String>,
     /// Name and address of every pod with this policy's sidecar.
     pub sidecars: Vec<(String, String)>,
 }
@@ -83,6 +85,10 @@ pub fn census(candidate: &Candidate, observed: &Observed, sidecar: &Sidecar) -> 
                 .is_some_and(|winner| winner.uid == candidate.uid)
     };
     let decide = |pod: &Value| inject::decide(pod, candidate, sidecar);
+    let advisories = |workload: &Workload, pod: &Value| {
+        let Workload { kind, name } = workload.clone();
+        inject::advisories(pod, candidate).into_iter().map(move |said| format!("{said} ({kind} {name})"))
+    };
 
     for pod in &observed.pods {
         let injected = pod.is_injected_by(&candidate.uid);
@@ -98,6 +104,7 @@ pub fn census(candidate: &Candidate, observed: &Observed, sidecar: &Sidecar) -> 
                 }
             }
         }
+        census.advisories.extend(advisories(&pod.workload, &pod.raw));
         let (pods, with_sidecar) = census.workloads.entry(pod.workload.clone()).or_default();
         *pods += 1;
         *with_sidecar += i32::from(injected);
@@ -106,6 +113,7 @@ pub fn census(candidate: &Candidate, observed: &Observed, sidecar: &Sidecar) -> 
         }
     }
     for template in observed.templates.iter().filter(|template| is_ours(&template.labels)) {
+        census.advisories.extend(advisories(&template.workload, &template.raw));
         match decide(&template.raw) {
             Decision::LeaveAlone(_) => {}
             Decision::Inject(_) => {

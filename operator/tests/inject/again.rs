@@ -1,23 +1,9 @@
 //! The API server calls again after other injectors changed the pod. What then stands under our names is not believed.
 
-use restward_crds::{names, sidecar::PodSettings};
+use restward_crds::names;
 use serde_json::{Value, json};
 
-use crate::support::{self, assert_stable, injected, pod};
-
-/// The settings that a pod's sidecar is given.
-fn settings(pod: &Value) -> PodSettings {
-    let sidecar = pod["spec"]["initContainers"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|container| container["name"] == names::SIDECAR_CONTAINER)
-        .unwrap();
-    let value =
-        sidecar["env"].as_array().unwrap().iter().find(|entry| entry["name"] == names::ENV_POD).unwrap();
-    // As the kubelet does.
-    PodSettings::from_json(&value["value"].as_str().unwrap().replace("$$", "$")).unwrap()
-}
+use crate::support::{self, assert_stable, injected, pod, settings};
 
 #[test]
 fn a_mesh_proxy_that_comes_later_goes_first() {
@@ -95,6 +81,20 @@ fn probes_keep_what_they_did_over_several_passes() {
     }
     assert_eq!(later[1].timeout_seconds, 9);
     assert_stable(&twice);
+}
+
+/// Istio's agent takes the probes over (15020) and asks what they named before: the admin port.
+#[test]
+fn a_probe_that_another_injector_took_over_is_still_known_to_the_admin_port() {
+    let mut pod = injected(&pod("all-probes.yaml"));
+    let before = settings(&pod).probes;
+    let taken =
+        json!({"httpGet": {"path": "/app-health/confluence/readyz", "port": 15020}, "timeoutSeconds": 7});
+    pod["spec"]["containers"][0]["readinessProbe"] = taken.clone();
+    let pod = injected(&pod);
+    assert_eq!(pod["spec"]["containers"][0]["readinessProbe"], taken);
+    assert_eq!(settings(&pod).probes, before);
+    assert_stable(&pod);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use clap::Parser as _;
+use restward_crds::{names, sidecar::PodSettings};
 use restward_operator::{
     args::{Cli, Command, Sidecar},
     inject::{self, Decision},
@@ -57,6 +58,17 @@ pub(crate) fn injected(pod: &Value) -> Value {
         }
         other => panic!("not injected: {other:?}"),
     }
+}
+
+/// The settings that a pod's sidecar is given.
+pub(crate) fn settings(pod: &Value) -> PodSettings {
+    let named = |list: &Value, name: &str| {
+        list.as_array().unwrap().iter().find(|element| element["name"] == name).unwrap().clone()
+    };
+    let sidecar = named(&pod["spec"]["initContainers"], names::SIDECAR_CONTAINER);
+    let value = named(&sidecar["env"], names::ENV_POD);
+    // As the kubelet does.
+    PodSettings::from_json(&value["value"].as_str().unwrap().replace("$$", "$")).unwrap()
 }
 
 /// Requires that a second pass changes nothing.

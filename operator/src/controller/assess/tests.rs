@@ -150,6 +150,19 @@ fn whoever_is_limited_by_audience_or_party_is_not_every_client() {
 }
 
 #[test]
+fn a_probe_that_stays_on_the_sidecars_port_is_told_with_its_workload() {
+    let mut case = Case::all_is_well();
+    for pod in &mut case.observed.pods {
+        pod.raw["spec"]["containers"][0]["livenessProbe"] =
+            json!({"exec": {"command": ["nc", "-z", "localhost", "8090"]}});
+    }
+    let (findings, status) = case.assess();
+    assert_eq!(findings.last().unwrap().truth, Truth::True, "an advisory is no failure");
+    let told = status.advisories.iter().find(|told| told.starts_with("ExecProbe: ")).unwrap();
+    assert!(told.contains("confluence/livenessProbe") && told.ends_with("(StatefulSet wiki-0)"), "{told}");
+}
+
+#[test]
 fn what_sidecars_advise_is_shown_once() {
     let mut case = Case::all_is_well();
     case.acks.push(case.acks[0].clone());
