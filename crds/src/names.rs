@@ -30,6 +30,8 @@ pub const SIDECAR_CONTAINER: &str = "restward-proxy";
 pub const CONFIG_VOLUME: &str = "restward-config";
 /// Name of the volume that holds the Tomcat valve file.
 pub const VALVE_VOLUME: &str = "restward-valve";
+/// Name of the volume that holds the derived `server.xml`, in pods that mount the official chart's.
+pub const SERVER_XML_VOLUME: &str = "restward-server-xml";
 /// Name of the empty volume that hides the pod's ServiceAccount token from the sidecar.
 pub const NO_TOKEN_VOLUME: &str = "restward-no-token";
 

@@ -281,7 +281,7 @@ async fn program(
         }
         KeyPlan::Missing(message) => return Ok(Programmed::only(Programming::KeyMissing(message), None)),
     };
-    let (map, hash) = build::config_map(validated, &build::config(validated, fresh, observed));
+    let (map, hash) = build::config_map(validated, &build::config(validated, fresh, observed), observed);
     apply::config_map(client, &map).await?;
     let enforcement = context.enforcement(&validated.candidate, &target);
     apply::enforcement(client, policy, &enforcement).await?;

@@ -3,11 +3,13 @@
 use restward_crds::names;
 use serde_json::Value;
 
-use super::{probes, target::Target, view};
+use super::{origin, probes, target::Target, view};
+use crate::{policy_source::Candidate, server_xml::Outcome};
 
-/// A sentence for each probe and hook that is not moved but has to do with the HTTP port.
-pub(super) fn of(pod: &Value, target: &Target) -> Vec<String> {
-    let mut found = Vec::new();
+/// A sentence for each probe and hook that is not moved but has to do with the HTTP port, and for a `server.xml` that has
+/// changed since.
+pub(super) fn of(pod: &Value, target: &Target, policy: &Candidate) -> Vec<String> {
+    let mut found = Vec::from_iter(old_server_xml(pod, policy));
     for (_, container) in view::others(pod) {
         for (place, kind) in probes::HANDLERS {
             let Some(handler) = container.pointer(place) else { continue };
@@ -17,6 +19,20 @@ pub(super) fn of(pod: &Value, target: &Target) -> Vec<String> {
         }
     }
     found
+}
+
+/// The derived file has another name when its source changes; a running pod keeps the one that it was injected with.
+fn old_server_xml(pod: &Value, policy: &Candidate) -> Option<String> {
+    let file = origin::file(pod)?;
+    let is_current = policy
+        .server_xml
+        .iter()
+        .any(|known| matches!(&known.outcome, Outcome::Derived(connector) if connector.file == file));
+    (!is_current).then(|| {
+        "ServerXmlChanged: Tomcat's server.xml was changed since the pod was made, which runs on with the one it has; \
+         restart it to let the change take effect"
+            .to_owned()
+    })
 }
 
 /// A command in the pod calls the sidecar where it called Confluence. What it does with the answer is not known here.

@@ -29,7 +29,15 @@ pub(crate) fn policy() -> Candidate {
         "name": "wiki",
         "uid": "5f2f6d2e-0001-4000-8000-000000000000",
         "created": "2026-01-01T00:00:00Z",
-        "selector": {"matchLabels": {"app.kubernetes.io/name": "confluence"}}
+        "selector": {"matchLabels": {"app.kubernetes.io/name": "confluence"}},
+        "serverXml": [
+            {"configMap": "wiki-confluence-server-config", "outcome": {"derived": {
+                "file": "server-00000000000000aa.xml", "port": 8090, "scheme": "https",
+                "proxyName": "wiki.example.com", "proxyPort": 443, "contextPath": "/wiki"
+            }}},
+            {"configMap": "other-port", "outcome": {"derived": {"file": "server-00000000000000bb.xml", "port": 8091}}},
+            {"configMap": "odd", "outcome": {"refused": "has a DOCTYPE, by which it could take in other files; remove it"}}
+        ]
     }))
     .unwrap()
 }
