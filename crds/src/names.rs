@@ -24,6 +24,11 @@ pub const FINALIZER_DETACH: &str = "restward.io/detach";
 /// Field manager of every server-side apply.
 pub const FIELD_MANAGER: &str = "restward-operator";
 
+/// Field manager of `status.inForce` of policies.
+pub fn in_force_manager() -> String {
+    format!("{FIELD_MANAGER}/in-force")
+}
+
 /// Name of the injected container.
 pub const SIDECAR_CONTAINER: &str = "restward-proxy";
 /// Name of the one projected volume with configuration and keys.

@@ -117,7 +117,7 @@ fn derive(source: &str) -> Result<Derived, String> {
 
 /// Whether a key of the policy's ConfigMap holds a derived file.
 pub fn is_derived(key: &str) -> bool {
-    key.starts_with("server-") && key.ends_with(".xml")
+    key.strip_prefix("server-").and_then(|rest| rest.strip_suffix(".xml")).is_some()
 }
 
 /// A setting of RemoteIpValve about whom it trusts. Where it trusts the proxy in front of it, it must trust the sidecar,

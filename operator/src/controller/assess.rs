@@ -16,6 +16,7 @@ use restward_crds::{
 };
 
 use super::{
+    break_glass,
     census::Census,
     validate::{Refused, Validated},
 };
@@ -154,6 +155,9 @@ fn injected(outcome: &Outcome<'_>) -> Finding {
             InjectedReason::NoPods,
             "nothing is injected before the policy is accepted".to_owned(),
         )
+    } else if !census.broken_glass.is_empty() {
+        let each: Vec<String> = census.broken_glass.iter().take(NAMED).map(break_glass::note).collect();
+        (Truth::False, InjectedReason::BreakGlass, each.join("; "))
     } else if !census.refusals.is_empty() {
         let each = census
             .refusals

@@ -50,7 +50,7 @@ pub(super) fn volume(policy: &Candidate, connector: &Connector) -> Value {
 pub(super) fn swap(draft: &mut Draft, target: &Target) -> Result<(), Refusal> {
     let list = format!("{}/volumeMounts", target.pointer);
     let mounts = view::list(draft.pod(), &list);
-    match mounts.iter().position(|mount| is_server_xml(mount)) {
+    match mounts.iter().position(is_server_xml) {
         Some(index) if mounts.get(index) == Some(&mount()) => Ok(()),
         Some(index) => {
             draft.remove(&format!("{list}/{index}"))?;
@@ -95,9 +95,7 @@ pub(super) fn file(pod: &Value) -> Option<&str> {
 
 /// The ConfigMap that such a mount takes `server.xml` from: one file of it, under its own name.
 fn config_map<'a>(pod: &'a Value, mount: &Value) -> Option<&'a str> {
-    let one_file = is_server_xml(mount)
-        && view::text(mount, "/subPath") == server_xml::FILE
-        && mount.get("subPathExpr").is_none();
+    let one_file = is_server_xml(mount) && view::text(mount, "/subPath") == server_xml::FILE;
     let map = volume_named(pod, view::name(mount)).filter(|_| one_file)?.get("configMap")?;
     let items = view::list(map, "/items");
     let is_whole = items.is_empty()
