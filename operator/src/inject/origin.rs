@@ -64,7 +64,7 @@ pub(super) fn swap(draft: &mut Draft, target: &Target) -> Result<(), Refusal> {
 pub(super) fn find<'a>(pod: &Value, target: &Target, policy: &'a Candidate) -> Result<Origin<'a>, Refusal> {
     let mounts: Vec<&Value> = view::list(target.container(pod), "/volumeMounts")
         .iter()
-        .filter(|mount| **mount != tomcat::valve_mount() && tomcat::decides_connectors(path(mount)))
+        .filter(|mount| **mount != tomcat::valve_mount() && tomcat::decides_connectors(&path(mount)))
         .collect();
     match mounts.as_slice() {
         [] => must_be_root(pod, target).map(|()| Origin::Image),
@@ -109,8 +109,17 @@ fn volume_named<'a>(pod: &'a Value, name: &str) -> Option<&'a Value> {
     view::list(pod, "/spec/volumes").iter().find(|volume| view::name(volume) == name)
 }
 
-fn path(mount: &Value) -> &str {
-    view::text(mount, "/mountPath").trim_end_matches('/')
+/// Where the runtime puts it: the API server takes `//`, `.` and `..` in such paths as they are.
+fn path(mount: &Value) -> String {
+    let mut parts = Vec::new();
+    for part in view::text(mount, "/mountPath").split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    parts.iter().flat_map(|part| ["/", part]).collect()
 }
 
 fn is_server_xml(mount: &Value) -> bool {
