@@ -110,6 +110,8 @@ condition_reasons! {
         NoPods,
         /// A selected pod template cannot be injected; the message says what to change.
         InjectionRefused,
+        /// A pod of Confluence was made without the sidecar while the policy was in force; the message names it.
+        BreakGlass,
     }
 }
 

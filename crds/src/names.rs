@@ -24,12 +24,19 @@ pub const FINALIZER_DETACH: &str = "restward.io/detach";
 /// Field manager of every server-side apply.
 pub const FIELD_MANAGER: &str = "restward-operator";
 
+/// Field manager of `status.inForce` of policies.
+pub fn in_force_manager() -> String {
+    format!("{FIELD_MANAGER}/in-force")
+}
+
 /// Name of the injected container.
 pub const SIDECAR_CONTAINER: &str = "restward-proxy";
 /// Name of the one projected volume with configuration and keys.
 pub const CONFIG_VOLUME: &str = "restward-config";
 /// Name of the volume that holds the Tomcat valve file.
 pub const VALVE_VOLUME: &str = "restward-valve";
+/// Name of the volume that holds the derived `server.xml`, in pods that mount the official chart's.
+pub const SERVER_XML_VOLUME: &str = "restward-server-xml";
 /// Name of the empty volume that hides the pod's ServiceAccount token from the sidecar.
 pub const NO_TOKEN_VOLUME: &str = "restward-no-token";
 

@@ -13,7 +13,7 @@ use crate::{
     admin::{self, Admin},
     args::RunArgs,
     certs,
-    controller::{self, Context, WebhookEndpoint, provider::Providers, sweep},
+    controller::{self, Context, WebhookEndpoint, break_glass::Told, provider::Providers, sweep},
     discovery::Guard,
     events::Events,
     lease::Leadership,
@@ -88,6 +88,7 @@ async fn lead(
         acks: Acks::new(names::ADMIN_PORT)?,
         providers: Providers::new(Guard::Strict),
         metrics,
+        told: Told::default(),
     };
     let reconciled =
         controller::watch::run(Arc::new(context), changes(certificates.ca_bundle()), stopped(stop.clone()));

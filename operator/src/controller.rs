@@ -12,6 +12,7 @@
 pub mod apply;
 pub mod assess;
 pub mod backstop;
+pub mod break_glass;
 pub mod build;
 pub mod census;
 pub mod dereference;
@@ -29,7 +30,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{Client, Resource, ResourceExt, runtime::controller::Action};
 use restward_crds::{
     api::v1alpha1::{InForceStatus, RestApiAuthPolicy},
-    condition::{ConditionType, ReadyReason},
+    condition::{ConditionType, InjectedReason, ReadyReason},
     sidecar::{
         config::{Config, LastKnown},
         identity::Identity,
@@ -81,6 +82,8 @@ pub struct Context {
     pub providers: provider::Providers,
     /// Counts.
     pub metrics: Metrics,
+    /// Pods without the sidecar that were told of.
+    pub told: break_glass::Told,
 }
 
 /// The webhook's Service, and its certificate authorities as they are at the moment.
@@ -161,7 +164,13 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         Ok(Programmed { in_force: Some(in_force), .. }) => Some(in_force.clone()),
         _ => policy.status.as_ref().and_then(|status| status.in_force.clone()),
     };
-    let census = candidate.map_or_else(Census::default, |of| census(of, &observed, &context.sidecar));
+    let since = break_glass::in_force_since(policy);
+    let census = candidate.map_or_else(Census::default, |of| census(of, &observed, &context.sidecar, since));
+    for broken in context.told.news(&uid, &census.broken_glass) {
+        context.metrics.glass_broken(&policy.namespace().unwrap_or_default(), &policy.name_any());
+        let reason = InjectedReason::BreakGlass.as_str();
+        events.about_pod(policy, &broken, reason, &break_glass::note(&broken)).await;
+    }
     let acks = match keys {
         Some(keys) => context.acks.poll(&census.sidecars, &uid, keys).await,
         None => Vec::new(),
@@ -281,7 +290,7 @@ async fn program(
         }
         KeyPlan::Missing(message) => return Ok(Programmed::only(Programming::KeyMissing(message), None)),
     };
-    let (map, hash) = build::config_map(validated, &build::config(validated, fresh, observed));
+    let (map, hash) = build::config_map(validated, &build::config(validated, fresh, observed), observed);
     apply::config_map(client, &map).await?;
     let enforcement = context.enforcement(&validated.candidate, &target);
     apply::enforcement(client, policy, &enforcement).await?;

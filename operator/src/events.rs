@@ -1,13 +1,13 @@
 //! Events on policies. They are a courtesy: that one could not be written is logged and stops nothing.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
-    Client, Resource,
+    Client, Resource, ResourceExt,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 
-use crate::conditions::truncate;
+use crate::{conditions::truncate, controller::break_glass::Broken};
 
 /// The API server refuses longer notes.
 const MAX_NOTE: usize = 1024;
@@ -30,21 +30,36 @@ impl Events {
     pub async fn condition(&self, policy: &RestApiAuthPolicy, condition: &Condition) {
         let type_ = if condition.status == "False" { EventType::Warning } else { EventType::Normal };
         let note = format!("{}={}: {}", condition.type_, condition.status, condition.message);
-        self.publish(policy, type_, &condition.reason, &note).await;
+        self.publish(policy, None, type_, &condition.reason, &note).await;
     }
 
-    /// Something that needs people.
-    pub async fn warning(&self, policy: &RestApiAuthPolicy, reason: &str, note: &str) {
-        self.publish(policy, EventType::Warning, reason, note).await;
+    /// Something about one pod of a policy that needs people. Events that differ in the pod stay apart.
+    pub async fn about_pod(&self, policy: &RestApiAuthPolicy, broken: &Broken, reason: &str, note: &str) {
+        let pod = ObjectReference {
+            api_version: Some("v1".into()),
+            kind: Some("Pod".into()),
+            namespace: policy.namespace(),
+            name: Some(broken.pod.clone()),
+            uid: Some(broken.uid.clone()),
+            ..ObjectReference::default()
+        };
+        self.publish(policy, Some(pod), EventType::Warning, reason, note).await;
     }
 
-    async fn publish(&self, policy: &RestApiAuthPolicy, type_: EventType, reason: &str, note: &str) {
+    async fn publish(
+        &self,
+        policy: &RestApiAuthPolicy,
+        pod: Option<ObjectReference>,
+        type_: EventType,
+        reason: &str,
+        note: &str,
+    ) {
         let event = Event {
             type_,
             reason: reason.to_owned(),
             note: Some(truncate(note, MAX_NOTE)),
             action: "Reconcile".into(),
-            secondary: None,
+            secondary: pod,
         };
         if let Err(error) = self.recorder.publish(&event, &policy.object_ref(&())).await {
             tracing::warn!(%error, event.reason = reason, "an Event could not be written");

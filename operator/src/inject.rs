@@ -8,14 +8,18 @@
 //!
 //! - [`target`]: which container is Confluence, and on which port
 //! - [`refusal`], [`checks`]: what cannot be protected, and what to change
+//! - [`origin`]: where Tomcat's `server.xml` comes from
 //! - [`tomcat`], [`probes`], [`container`], [`volumes`], [`marks`]: one file for each thing that changes in the pod
+//! - [`advisories`]: what is left as it is, but worth a word in status
 //! - [`draft`]: the working copy that records each change as an operation
 //! - [`view`]: reading raw pod JSON
 
+mod advisories;
 mod checks;
 mod container;
 mod draft;
 mod marks;
+mod origin;
 mod probes;
 mod refusal;
 mod target;
@@ -73,6 +77,24 @@ pub fn decide(pod: &Value, policy: &Candidate, sidecar: &Sidecar) -> Decision {
     }
 }
 
+/// What injection leaves as it is in a pod of Confluence, but people should know; sentences for status.
+pub fn advisories(pod: &Value, policy: &Candidate) -> Vec<String> {
+    match target::find(pod, policy) {
+        Ok(Some(target)) => advisories::of(pod, &target, policy),
+        Ok(None) | Err(_) => Vec::new(),
+    }
+}
+
+/// ConfigMaps whose `server.xml` containers of the pod mount as the official chart does.
+pub fn server_xml_config_maps(pod: &Value) -> impl Iterator<Item = &str> {
+    origin::config_maps(pod)
+}
+
+/// Key of the policy's ConfigMap with the `server.xml` that an injected pod mounts.
+pub fn server_xml_file(pod: &Value) -> Option<&str> {
+    origin::file(pod)
+}
+
 fn inject(
     pod: &Value,
     target: &Target,
@@ -80,12 +102,13 @@ fn inject(
     sidecar: &Sidecar,
 ) -> Result<Vec<PatchOperation>, Refusal> {
     checks::all(pod, target)?;
+    let origin = origin::find(pod, target, policy)?;
     let before = previous_settings(pod);
     let mut draft = Draft::new(pod);
     let probes = probes::rewrite(&mut draft, target, before.as_ref())?;
-    let settings = tomcat::settings(pod, target, probes)?;
-    tomcat::move_behind(&mut draft, target)?;
-    let volumes = volumes::of(policy);
+    let settings = tomcat::settings(pod, target, origin, probes)?;
+    tomcat::move_behind(&mut draft, target, origin)?;
+    let volumes = volumes::of(policy, origin);
     let container = container::build(sidecar, &settings);
     let hash = marks::hash(&container, &volumes);
     container::place(&mut draft, container)?;

@@ -9,7 +9,8 @@
 //! - [`inject`]: from a pod and its policy to a JSON Patch; [`webhook`] `[io]`: the admission webhook; [`certs`] `[io]`: its
 //!   certificates
 //! - [`discovery`] `[io]`: what the identity provider says; [`acks`] `[io]`: what the sidecars say
-//! - [`keys`]: the key pair and the status key of a policy; [`selector`]: label selectors
+//! - [`keys`]: the key pair and the status key of a policy; [`selector`]: label selectors; [`server_xml`]: Tomcat's
+//!   `server.xml` from a ConfigMap, moved to loopback
 //! - [`conditions`]: how findings become status conditions; [`events`] `[io]`: and Events
 //! - [`admin`] `[io]`: probes and metrics; [`metrics`]; [`telemetry`] `[io]`: logs
 
@@ -28,6 +29,7 @@ pub mod lease;
 pub mod metrics;
 pub mod policy_source;
 pub mod selector;
+pub mod server_xml;
 pub mod store;
 pub mod telemetry;
 #[cfg(test)]

@@ -7,6 +7,8 @@ use futures::future::BoxFuture;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::LabelSelector, jiff::Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::server_xml::ServerXml;
+
 /// What injection has to know about one programmed policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -30,6 +32,9 @@ pub struct Candidate {
     /// Audience of the ServiceAccount token that the sidecar shows instead, when the policy wants one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_assertion_audience: Option<String>,
+    /// ConfigMaps whose `server.xml` the policy's pods mount.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub server_xml: Vec<ServerXml>,
 }
 
 impl Candidate {
@@ -77,4 +82,14 @@ pub trait PolicySource: Send + Sync + 'static {
     /// # Errors
     /// The API server could not be asked.
     fn fetch_policies_of(&self, namespace: &str) -> BoxFuture<'_, Result<Vec<Candidate>, kube::Error>>;
+
+    /// The `server.xml` of a ConfigMap as it is at the moment.
+    ///
+    /// # Errors
+    /// The API server could not be asked.
+    fn fetch_server_xml<'a>(
+        &'a self,
+        namespace: &'a str,
+        config_map: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, kube::Error>>;
 }

@@ -12,7 +12,10 @@ use kube::{
     },
 };
 
-use crate::policy_source::{Candidate, FILE_CANDIDATE, PolicySource};
+use crate::{
+    policy_source::{Candidate, FILE_CANDIDATE, PolicySource},
+    server_xml,
+};
 
 /// Selects the objects that the operator made.
 pub const MANAGED: &str = "restward.io/managed=true";
@@ -60,6 +63,19 @@ impl PolicySource for ProgrammedPolicies {
         async move {
             let maps = api.list(&ListParams::default().labels(MANAGED)).await?;
             Ok(maps.items.iter().filter_map(candidate).collect())
+        }
+        .boxed()
+    }
+
+    fn fetch_server_xml<'a>(
+        &'a self,
+        namespace: &'a str,
+        config_map: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, kube::Error>> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        async move {
+            let map = api.get_opt(config_map).await?;
+            Ok(map.and_then(|map| map.data?.remove(server_xml::FILE)))
         }
         .boxed()
     }

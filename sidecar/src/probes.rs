@@ -52,19 +52,22 @@ async fn get(
         .body(Empty::<Bytes>::new())
         .map_err(|_| "the probe's path is not valid".to_owned())?;
     let map = request.headers_mut();
-    map.insert(header::USER_AGENT, HeaderValue::from_static("kube-probe/restward"));
-    map.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    // All values of a repeated header, as the kubelet sends them.
     for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            map.insert(name, value);
+            map.append(name, value);
         }
     }
-    if !map.contains_key(header::HOST) {
-        map.insert(
-            header::HOST,
-            HeaderValue::try_from(format!("127.0.0.1:{port}")).map_err(|error| error.to_string())?,
-        );
+    let host = HeaderValue::try_from(format!("127.0.0.1:{port}")).map_err(|error| error.to_string())?;
+    let defaults = [
+        (header::HOST, host),
+        (header::USER_AGENT, HeaderValue::from_static("kube-probe/restward")),
+        (header::ACCEPT, HeaderValue::from_static("*/*")),
+    ];
+    for (name, value) in defaults {
+        map.entry(name).or_insert(value);
     }
+    map.insert(header::CONNECTION, HeaderValue::from_static("close"));
     let answer = sender.send_request(request).await.map_err(failed);
     driver.abort();
     answer.map(|answer| answer.status())

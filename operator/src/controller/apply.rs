@@ -147,8 +147,7 @@ async fn write_in_force(
     if known == Some(in_force) {
         return Ok(());
     }
-    let manager = format!("{}/in-force", names::FIELD_MANAGER);
-    apply_status(client, policy, &manager, &json!({ "inForce": in_force })).await
+    apply_status(client, policy, &names::in_force_manager(), &json!({ "inForce": in_force })).await
 }
 
 /// Removes all objects with these labels, and says which.

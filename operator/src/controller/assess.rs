@@ -16,6 +16,7 @@ use restward_crds::{
 };
 
 use super::{
+    break_glass,
     census::Census,
     validate::{Refused, Validated},
 };
@@ -26,7 +27,7 @@ use crate::{
     keys::PublicKey,
 };
 
-/// Most different advisories of sidecars that are shown.
+/// Most different advisories of sidecars and pods that are shown.
 const MAX_TOLD: usize = 8;
 /// Pods that a message names before it only counts.
 const NAMED: usize = 5;
@@ -154,6 +155,9 @@ fn injected(outcome: &Outcome<'_>) -> Finding {
             InjectedReason::NoPods,
             "nothing is injected before the policy is accepted".to_owned(),
         )
+    } else if !census.broken_glass.is_empty() {
+        let each: Vec<String> = census.broken_glass.iter().take(NAMED).map(break_glass::note).collect();
+        (Truth::False, InjectedReason::BreakGlass, each.join("; "))
     } else if !census.refusals.is_empty() {
         let each = census
             .refusals
@@ -281,6 +285,7 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
         .iter()
         .filter_map(|ack| ack.status.as_ref())
         .flat_map(|status| &status.advisories)
+        .chain(&outcome.census.advisories)
         .chain(
             outcome.acks.iter().filter_map(|ack| ack.verification.as_ref()).flat_map(|said| &said.warnings),
         )

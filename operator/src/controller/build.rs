@@ -1,6 +1,6 @@
 //! The build step in the controller: from a validated policy to the objects that it needs. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{
     ByteString,
@@ -24,8 +24,10 @@ use super::{
     validate::Validated,
 };
 use crate::{
+    inject,
     keys::{PolicyKeys, sha256_hex},
     policy_source::{Candidate, FILE_CANDIDATE},
+    server_xml::Outcome,
     webhook,
 };
 
@@ -113,7 +115,7 @@ fn said_last(before: &Programmed, config: &Config) -> Option<LastKnown> {
 }
 
 /// The policy's ConfigMap, and the hash by which sidecars name its configuration.
-pub fn config_map(validated: &Validated, config: &Config) -> (ConfigMap, String) {
+pub fn config_map(validated: &Validated, config: &Config, observed: &Observed) -> (ConfigMap, String) {
     let candidate = &validated.candidate;
     // Neither type can fail to serialize: no maps with odd keys, no foreign writers.
     let json = serde_json::to_string_pretty(config).unwrap_or_default();
@@ -123,6 +125,10 @@ pub fn config_map(validated: &Validated, config: &Config) -> (ConfigMap, String)
         (names::FILE_VALVE.to_owned(), VALVE.to_owned()),
         (FILE_CANDIDATE.to_owned(), serde_json::to_string(candidate).unwrap_or_default()),
     ]);
+    data.extend(kept_server_xmls(observed));
+    data.extend(
+        validated.server_xmls.iter().map(|derived| (derived.connector.file.clone(), derived.xml.clone())),
+    );
     data.extend(validated.ca_pem.clone().map(|pem| (names::FILE_CA.to_owned(), pem)));
     let metadata = ObjectMeta {
         name: Some(candidate.config_map()),
@@ -130,6 +136,20 @@ pub fn config_map(validated: &Validated, config: &Config) -> (ConfigMap, String)
         ..labelled(candidate)
     };
     (ConfigMap { metadata, data: Some(data), ..ConfigMap::default() }, hash)
+}
+
+/// Derived files that are still wanted though their source has changed: running pods mount them, and need them when their
+/// node restarts; and a replica of the webhook that has not heard of the change gives a new pod the one from before it.
+fn kept_server_xmls(observed: &Observed) -> BTreeMap<String, String> {
+    let Some(before) = &observed.programmed else { return BTreeMap::new() };
+    let mounted = observed.pods.iter().filter_map(|pod| inject::server_xml_file(&pod.raw));
+    let offered = before.candidate.server_xml.iter().filter_map(|known| match &known.outcome {
+        Outcome::Derived(connector) => Some(connector.file.as_str()),
+        Outcome::Refused(_) => None,
+    });
+    let wanted: BTreeSet<&str> = mounted.chain(offered).collect();
+    let files = before.server_xmls.iter().filter(|(key, _)| wanted.contains(key.as_str()));
+    files.map(|(key, xml)| (key.clone(), xml.clone())).collect()
 }
 
 /// Name of the policy's webhook configuration, and of its binding to the backstop.

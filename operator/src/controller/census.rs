@@ -1,11 +1,15 @@
 //! Counts the pods of a policy: which have the sidecar, which need a restart, which cannot be injected. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::jiff::Timestamp;
 use restward_crds::api::v1alpha1::WorkloadStatus;
 use serde_json::Value;
 
-use super::dereference::{Observed, Workload};
+use super::{
+    break_glass::{self, Broken},
+    dereference::{Observed, Workload},
+};
 use crate::{
     args::Sidecar,
     inject::{self, Decision},
@@ -23,6 +27,10 @@ pub struct Census {
     pub workloads: BTreeMap<Workload, (i32, i32)>,
     /// What cannot be injected, and what to change.
     pub refusals: BTreeMap<Workload, String>,
+    /// What injection leaves as it is, but people should know.
+    pub advisories: BTreeSet<String>,
+    /// Pods that came without the sidecar although the policy was in force.
+    pub broken_glass: BTreeSet<Broken>,
     /// Name and address of every pod with this policy's sidecar.
     pub sidecars: Vec<(String, String)>,
 }
@@ -73,7 +81,13 @@ impl Workload {
 }
 
 /// Counts. Pods that belong to an older policy and pods that are no Confluence do not count.
-pub fn census(candidate: &Candidate, observed: &Observed, sidecar: &Sidecar) -> Census {
+/// `in_force_since` is when pods became held to the policy.
+pub fn census(
+    candidate: &Candidate,
+    observed: &Observed,
+    sidecar: &Sidecar,
+    in_force_since: Option<Timestamp>,
+) -> Census {
     let mut census = Census::default();
     let policies: Vec<Candidate> =
         observed.neighbours.iter().cloned().chain(std::iter::once(candidate.clone())).collect();
@@ -83,6 +97,10 @@ pub fn census(candidate: &Candidate, observed: &Observed, sidecar: &Sidecar) -> 
                 .is_some_and(|winner| winner.uid == candidate.uid)
     };
     let decide = |pod: &Value| inject::decide(pod, candidate, sidecar);
+    let advisories = |workload: &Workload, pod: &Value| {
+        let Workload { kind, name } = workload.clone();
+        inject::advisories(pod, candidate).into_iter().map(move |said| format!("{said} ({kind} {name})"))
+    };
 
     for pod in &observed.pods {
         let injected = pod.is_injected_by(&candidate.uid);
@@ -98,14 +116,19 @@ pub fn census(candidate: &Candidate, observed: &Observed, sidecar: &Sidecar) -> 
                 }
             }
         }
+        census.advisories.extend(advisories(&pod.workload, &pod.raw));
         let (pods, with_sidecar) = census.workloads.entry(pod.workload.clone()).or_default();
         *pods += 1;
+        if !injected {
+            census.broken_glass.extend(break_glass::broken(pod, in_force_since));
+        }
         *with_sidecar += i32::from(injected);
         if injected && let Some(ip) = &pod.ip {
             census.sidecars.push((pod.name.clone(), ip.clone()));
         }
     }
     for template in observed.templates.iter().filter(|template| is_ours(&template.labels)) {
+        census.advisories.extend(advisories(&template.workload, &template.raw));
         match decide(&template.raw) {
             Decision::LeaveAlone(_) => {}
             Decision::Inject(_) => {

@@ -1,6 +1,6 @@
 //! The dereference step in the controller: fetches everything that the later steps decide about. It judges nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{
     api::{
@@ -20,9 +20,10 @@ use restward_crds::{
 use serde_json::{Value, json};
 
 use crate::{
+    inject,
     policy_source::{Candidate, config_map_name, consumer_key_item, status_key_item},
     selector::{self, Labels},
-    store,
+    server_xml, store,
 };
 
 /// Everything about one policy, as it was in the cluster.
@@ -41,6 +42,8 @@ pub struct Observed {
     pub pods: Vec<ObservedPod>,
     /// Pod templates that are selected.
     pub templates: Vec<Template>,
+    /// The `server.xml` of ConfigMaps that those pods and templates mount as the official chart does, by ConfigMap.
+    pub server_xmls: BTreeMap<String, String>,
 }
 
 /// What is in force.
@@ -50,6 +53,8 @@ pub struct Programmed {
     pub candidate: Candidate,
     /// The sidecar's configuration, as written.
     pub config_json: String,
+    /// Derived `server.xml` files, by their keys.
+    pub server_xmls: BTreeMap<String, String>,
 }
 
 /// One of `caCertificateRefs`.
@@ -130,6 +135,7 @@ pub async fn dereference(client: &Client, policy: &RestApiAuthPolicy) -> Result<
         templates = list_templates(client, &namespace, &policy.spec.selector).await?;
     }
     pods.sort_by(|a, b| a.name.cmp(&b.name));
+    let server_xmls = server_xmls(client, &namespace, &pods, &templates).await?;
     Ok(Observed {
         programmed: own,
         name_is_taken,
@@ -138,6 +144,7 @@ pub async fn dereference(client: &Client, policy: &RestApiAuthPolicy) -> Result<
         stored_keys: stored_keys(client, &namespace, &uid).await?,
         pods,
         templates,
+        server_xmls,
     })
 }
 
@@ -154,14 +161,11 @@ async fn config_maps(
         .iter()
         .filter_map(|map| Some((store::candidate(map)?, map)))
         .partition(|(candidate, _)| candidate.uid == uid);
-    let own = own.into_iter().next().map(|(candidate, map)| Programmed {
-        candidate,
-        config_json: map
-            .data
-            .as_ref()
-            .and_then(|data| data.get(names::FILE_CONFIG))
-            .cloned()
-            .unwrap_or_default(),
+    let own = own.into_iter().next().map(|(candidate, map)| {
+        let mut data = map.data.clone().unwrap_or_default();
+        let config_json = data.remove(names::FILE_CONFIG).unwrap_or_default();
+        data.retain(|key, _| server_xml::is_derived(key));
+        Programmed { candidate, config_json, server_xmls: data }
     });
     let taken = match &own {
         Some(_) => false,
@@ -184,6 +188,26 @@ async fn authorities(
         let map = api.get_opt(&reference.name).await?;
         let pem = map.and_then(|map| map.data?.remove(&reference.key));
         found.push(Authority { reference: reference.clone(), pem });
+    }
+    Ok(found)
+}
+
+/// Those that are there: one that is not is waited for.
+async fn server_xmls(
+    client: &Client,
+    namespace: &str,
+    pods: &[ObservedPod],
+    templates: &[Template],
+) -> Result<BTreeMap<String, String>, kube::Error> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let pods = pods.iter().map(|pod| &pod.raw).chain(templates.iter().map(|template| &template.raw));
+    let names: BTreeSet<&str> = pods.flat_map(inject::server_xml_config_maps).collect();
+    let mut found = BTreeMap::new();
+    for name in names {
+        let map = api.get_opt(name).await?;
+        if let Some(text) = map.and_then(|map| map.data?.remove(server_xml::FILE)) {
+            found.insert(name.to_owned(), text);
+        }
     }
     Ok(found)
 }

@@ -23,6 +23,7 @@ use crate::{
     inject,
     policy_source::Candidate,
     selector::{self, Labels},
+    server_xml::{self, Derived},
 };
 
 /// Longest name of a policy: the names of what is made for it carry more, and end at 253 characters.
@@ -41,6 +42,8 @@ pub struct Validated {
     pub settings: Settings,
     /// The certificate authorities of `caCertificateRefs`, PEM.
     pub ca_pem: Option<String>,
+    /// Derived `server.xml` files of the pods.
+    pub server_xmls: Vec<Derived>,
     /// Says which pods belong to an older policy, when some do.
     pub conflict: Option<String>,
 }
@@ -64,6 +67,9 @@ pub fn validate(policy: &RestApiAuthPolicy, observed: &Observed) -> Result<Valid
     let config = config(policy, ca_pem.is_some());
     let settings = config.clone().parse().map_err(|errors| invalid(field_errors(&errors)))?;
     candidate.client_assertion_audience = assertion_audience(policy, &settings);
+    let sources = observed.server_xmls.iter().map(|(name, source)| (name.as_str(), source.as_str()));
+    let (judged, server_xmls) = server_xml::all(sources);
+    candidate.server_xml = judged;
     if observed.name_is_taken {
         return Err(invalid(format!(
             "metadata.name: a ConfigMap {} that Restward did not make exists in this namespace; rename it or the policy",
@@ -72,7 +78,7 @@ pub fn validate(policy: &RestApiAuthPolicy, observed: &Observed) -> Result<Valid
     }
     refuse_synchrony(observed)?;
     let conflict = conflict(&candidate, observed)?;
-    Ok(Validated { candidate, config, settings, ca_pem, conflict })
+    Ok(Validated { candidate, config, settings, ca_pem, server_xmls, conflict })
 }
 
 fn invalid(message: impl Into<String>) -> Refused {
@@ -98,6 +104,7 @@ fn candidate(policy: &RestApiAuthPolicy) -> Result<Candidate, Refused> {
         container: policy.spec.container.clone(),
         client_secret: policy.spec.keycloak.client_secret_ref.as_ref().map(|secret| secret.name.clone()),
         client_assertion_audience: None,
+        server_xml: Vec::new(),
     })
 }
 

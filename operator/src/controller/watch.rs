@@ -22,7 +22,7 @@ use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 use super::{Context, after_error, reconcile};
 use crate::{
     selector::{self, Labels},
-    store,
+    server_xml, store,
 };
 
 /// One change often brings several events.
@@ -100,15 +100,17 @@ fn by_namespace<K: ResourceExt>(policies: Policies) -> impl Fn(K) -> Found + Sen
     }
 }
 
-/// One that the operator made concerns all policies of the namespace, as the older wins; others those that name it.
+/// One that the operator made concerns all policies of the namespace, as the older wins, and one with a `server.xml` may be
+/// what their pods mount; others concern those that name it.
 fn by_config_map(policies: Policies) -> impl Fn(ConfigMap) -> Found + Send + Sync + 'static {
     move |map| {
         let (namespace, name) = (map.namespace(), map.name_any());
         let is_managed = map.labels().contains_key(names::LABEL_MANAGED);
+        let has_server_xml = map.data.as_ref().is_some_and(|data| data.contains_key(server_xml::FILE));
         find(&policies, |policy| {
             let references = &policy.spec.keycloak.ca_certificate_refs;
             policy.namespace() == namespace
-                && (is_managed || references.iter().any(|reference| reference.name == name))
+                && (is_managed || has_server_xml || references.iter().any(|reference| reference.name == name))
         })
     }
 }

@@ -6,6 +6,7 @@ use restward_crds::names;
 use serde_json::Value;
 
 use super::{
+    origin,
     refusal::{Refusal, RefusalReason},
     target::{TOMCAT_PORT, Target},
     tomcat, view,
@@ -31,8 +32,6 @@ const CHECKS: &[Check] = &[
     hidden_variables,
     tomcat_port,
     tunnel_connector,
-    server_xml,
-    not_root,
     same_user,
 ];
 
@@ -95,7 +94,7 @@ fn reserved_container(pod: &Value, _: &Target) -> Option<Refusal> {
 
 /// A volume of our name in a pod that has no sidecar yet is somebody else's.
 fn reserved_volume(pod: &Value, _: &Target) -> Option<Refusal> {
-    let ours = [names::CONFIG_VOLUME, names::VALVE_VOLUME, names::NO_TOKEN_VOLUME];
+    let ours = [names::CONFIG_VOLUME, names::VALVE_VOLUME, names::SERVER_XML_VOLUME, names::NO_TOKEN_VOLUME];
     let injected = view::own_sidecar(pod).is_some();
     let taken = view::list(pod, "/spec/volumes")
         .iter()
@@ -112,7 +111,10 @@ fn foreign_mount(pod: &Value, target: &Target) -> Option<Refusal> {
     let (container, volume) = view::others(pod).find_map(|(pointer, container)| {
         let volume = view::list(container, "/volumeMounts")
             .iter()
-            .filter(|mount| !(pointer == target.pointer && **mount == tomcat::valve_mount()))
+            .filter(|mount| {
+                !(pointer == target.pointer
+                    && (**mount == tomcat::valve_mount() || **mount == origin::mount()))
+            })
             .map(view::name)
             .find(|name| name.starts_with(RESERVED))?;
         Some((view::name(container), volume))
@@ -213,48 +215,6 @@ fn tunnel_connector(pod: &Value, target: &Target) -> Option<Refusal> {
         format!(
             "{VARIABLE} opens a second connector for application tunnels, which leads around the sidecar; remove it \
              (confluence.tunnel.additionalConnector.port of the official chart)"
-        ),
-    ))
-}
-
-/// Only the `server.xml` that the image renders follows [`TOMCAT_PORT`], and only in a configuration directory that is
-/// the image's own does the valve stand where Tomcat looks for it.
-fn server_xml(pod: &Value, target: &Target) -> Option<Refusal> {
-    let mounts = view::list(target.container(pod), "/volumeMounts");
-    let path = mounts
-        .iter()
-        .filter(|mount| **mount != tomcat::valve_mount())
-        .map(|mount| view::text(mount, "/mountPath").trim_end_matches('/'))
-        .find(|path| tomcat::decides_connectors(path))?;
-    Some(Refusal::new(
-        RefusalReason::ServerXml,
-        format!(
-            "a volume is mounted at {path:?}, so that Tomcat's server.xml or its contexts are not those of the image \
-             and {TOMCAT_PORT} has no effect; let the image render it: set confluence.tomcatConfig.generateByHelm: \
-             false, leave confluence.tomcatConfig.customServerXml empty and set openshift.runWithRestrictedSCC: false \
-             in the values of the official chart, and remove other mounts there"
-        ),
-    ))
-}
-
-/// The image's entrypoint renders `server.xml` only when it runs as root (it starts Confluence as another user).
-fn not_root(pod: &Value, target: &Target) -> Option<Refusal> {
-    let container = target.container(pod);
-    let user = view::run_as_user(pod, container);
-    let refuses_root = view::security_setting(pod, container, "runAsNonRoot") == Some(&Value::Bool(true));
-    let what = match user {
-        Some(0) => return None,
-        Some(user) => format!("runs as user {user}"),
-        None if refuses_root => "must not run as root (runAsNonRoot: true)".to_owned(),
-        None => return None,
-    };
-    Some(Refusal::new(
-        RefusalReason::NotRoot,
-        format!(
-            "container {:?} {what}, but the Confluence image follows {TOMCAT_PORT} only when it starts as root, from \
-             which it steps down to its own user; remove runAsUser and runAsNonRoot from confluence.securityContext \
-             and confluence.containerSecurityContext in the values of the official chart",
-            target.name
         ),
     ))
 }

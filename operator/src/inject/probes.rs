@@ -2,6 +2,7 @@
 //! Confluence, and a TCP probe would always succeed. So each goes to the sidecar's admin server, which does the real
 //! thing to Tomcat on loopback; what that is stands in the sidecar's settings, never in the URL.
 
+use http::uri::PathAndQuery;
 use restward_crds::{
     names,
     sidecar::{
@@ -19,7 +20,7 @@ use super::{
 };
 
 /// Where handlers stand in a container: pointer, and the name under which the admin server knows them.
-const HANDLERS: [(&str, &str); 5] = [
+pub(super) const HANDLERS: [(&str, &str); 5] = [
     ("/startupProbe", "startupProbe"),
     ("/readinessProbe", "readinessProbe"),
     ("/livenessProbe", "livenessProbe"),
@@ -44,46 +45,67 @@ pub(super) fn rewrite(
         for (place, kind) in HANDLERS {
             let Some(handler) = container.pointer(place) else { continue };
             let name = format!("{}/{kind}", view::name(&container));
-            let Some(action) = action(&name, handler, &container, target, before)? else { continue };
-            move_to_admin(draft, &format!("{pointer}{place}"), &name)?;
+            let action = match aim(&name, handler, &container, target)? {
+                Aim::Elsewhere => continue,
+                Aim::HttpPort(action) => {
+                    move_to_admin(draft, &format!("{pointer}{place}"), &name)?;
+                    action
+                }
+                Aim::Admin => known(&name, before).ok_or_else(|| made_up(&name))?,
+                Aim::AnotherCall => match known(&name, before) {
+                    Some(action) => action,
+                    None => continue,
+                },
+            };
             probes.push(AppProbe { timeout_seconds: timeout(place, handler), name, action });
         }
     }
     Ok(probes)
 }
 
-/// What a handler does to the HTTP port; `None` when it does something else.
-fn action(
-    name: &str,
-    handler: &Value,
-    container: &Value,
-    target: &Target,
-    before: Option<&PodSettings>,
-) -> Result<Option<ProbeAction>, Refusal> {
-    if *handler.get("httpGet").unwrap_or(&Value::Null) == admin_get(name) {
-        let known = before.and_then(|before| before.probes.iter().find(|probe| probe.name == name));
-        return known.map(|probe| Some(probe.action.clone())).ok_or_else(|| {
-            Refusal::new(
-                RefusalReason::Probe,
-                format!(
-                    "{name} aims at the sidecar's own port {}; let it aim at Confluence",
-                    names::ADMIN_PORT
-                ),
-            )
-        });
+/// What a handler asks.
+enum Aim {
+    /// The HTTP port, so.
+    HttpPort(ProbeAction),
+    /// The admin port, as an earlier pass left it.
+    Admin,
+    /// Something else by HTTP. When an earlier pass had moved the handler, another injector has since put itself between
+    /// (Istio's agent does) and asks the admin port in the kubelet's place, so the admin server must still know it.
+    AnotherCall,
+    /// Nothing of ours: another port, another host, a command.
+    Elsewhere,
+}
+
+fn aim(name: &str, handler: &Value, container: &Value, target: &Target) -> Result<Aim, Refusal> {
+    if handler.get("tcpSocket").is_some_and(|call| aims_at_http_port(call, container, target)) {
+        return Ok(Aim::HttpPort(ProbeAction::TcpSocket {}));
     }
-    let aims_here = |kind: &str| {
-        handler.get(kind).is_some_and(|call| {
-            view::text(call, "/host").is_empty() && port(call, container) == Some(target.http_port)
-        })
-    };
-    if aims_here("tcpSocket") {
-        return Ok(Some(ProbeAction::TcpSocket {}));
+    match handler.get("httpGet") {
+        None => Ok(Aim::Elsewhere),
+        Some(call) if *call == admin_get(name) => Ok(Aim::Admin),
+        Some(call) if aims_at_http_port(call, container, target) => http_get(name, call).map(Aim::HttpPort),
+        Some(_) => Ok(Aim::AnotherCall),
     }
-    if !aims_here("httpGet") {
-        return Ok(None);
-    }
-    let call = handler.get("httpGet").unwrap_or(&Value::Null);
+}
+
+/// Whether the kubelet would call the pod's HTTP port. With a `host` it calls that host, as it reaches it from the node.
+fn aims_at_http_port(call: &Value, container: &Value, target: &Target) -> bool {
+    view::text(call, "/host").is_empty() && port(call, container) == Some(target.http_port)
+}
+
+/// What an earlier pass found under this name.
+fn known(name: &str, before: Option<&PodSettings>) -> Option<ProbeAction> {
+    before?.probes.iter().find(|probe| probe.name == name).map(|probe| probe.action.clone())
+}
+
+fn made_up(name: &str) -> Refusal {
+    Refusal::new(
+        RefusalReason::Probe,
+        format!("{name} aims at the sidecar's own port {}; let it aim at Confluence", names::ADMIN_PORT),
+    )
+}
+
+fn http_get(name: &str, call: &Value) -> Result<ProbeAction, Refusal> {
     if view::text(call, "/scheme").eq_ignore_ascii_case("https") {
         return Err(Refusal::new(
             RefusalReason::Probe,
@@ -93,16 +115,25 @@ fn action(
             ),
         ));
     }
+    let path = format!("/{}", view::text(call, "/path").trim_start_matches('/'));
+    // The kubelet would escape it; the sidecar sends what stands here.
+    if !path.is_ascii() || PathAndQuery::try_from(path.as_str()).is_err() {
+        return Err(Refusal::new(
+            RefusalReason::Probe,
+            format!(
+                "{name} asks for the path {path:?}, which is not as it goes over the wire; percent-encode it"
+            ),
+        ));
+    }
     let headers = view::list(call, "/httpHeaders")
         .iter()
         .map(|header| (view::name(header).to_owned(), view::text(header, "/value").to_owned()))
         .collect();
-    let path = view::text(call, "/path");
-    Ok(Some(ProbeAction::HttpGet { path: format!("/{}", path.trim_start_matches('/')), headers }))
+    Ok(ProbeAction::HttpGet { path, headers })
 }
 
 /// The number that the kubelet reads from a handler: a number, a number as text, or the name of a port of the container.
-fn port(call: &Value, container: &Value) -> Option<u16> {
+pub(super) fn port(call: &Value, container: &Value) -> Option<u16> {
     let port = call.get("port")?;
     match port.as_str() {
         Some(text) => view::port_named(container, text).or_else(|| text.parse().ok()),

@@ -41,8 +41,10 @@ pub enum RefusalReason {
     UnknownVariable,
     /// Tomcat has a second connector for application tunnels.
     TunnelConnector,
-    /// Tomcat's `server.xml` is not the one that the image renders.
+    /// Tomcat's `server.xml` is none that is known, or cannot be protected.
     ServerXml,
+    /// The operator has not derived from the pod's `server.xml` yet.
+    ServerXmlPending,
     /// The container does not start as root, so that the image renders nothing.
     NotRoot,
     /// A container runs as the sidecar's user.
@@ -68,6 +70,7 @@ impl RefusalReason {
             Self::UnknownVariable => "unknown_variable",
             Self::TunnelConnector => "tunnel_connector",
             Self::ServerXml => "server_xml",
+            Self::ServerXmlPending => "server_xml_pending",
             Self::NotRoot => "not_root",
             Self::SameUser => "same_user",
             Self::Probe => "probe",

@@ -9,22 +9,22 @@ use serde_json::{Value, json};
 
 use super::{
     draft::Draft,
+    origin::{self, Origin},
     refusal::{Refusal, RefusalReason},
     target::{TOMCAT_PORT, Target},
     view::{self, Variable},
 };
+use crate::server_xml;
 
 /// Variable with the context path.
 pub(super) const CONTEXT_PATH: &str = "ATL_TOMCAT_CONTEXTPATH";
 /// Directory of Tomcat's configuration in the official image.
-const CONF: &str = "/opt/atlassian/confluence/conf";
+pub(super) const CONF: &str = "/opt/atlassian/confluence/conf";
 /// Defaults of every context of Tomcat's host: engine `Standalone` and host `localhost` are in the image's `server.xml`.
 const CONTEXT_DEFAULTS: &str = "Standalone/localhost/context.xml.default";
 /// Regular expressions of Tomcat's RemoteIpValve, under the names that images of different age know.
 const TRUSTED_PROXIES: [&str; 3] =
     ["ATL_TOMCAT_PROXY_INTERNAL_IPS", "ATL_TOMCAT_INTERNALPROXIES", "ATL_TOMCAT_TRUSTEDPROXIES"];
-/// The sidecar, as RemoteIpValve sees it.
-const LOOPBACK: &str = r"|127\.0\.0\.1|::1|0:0:0:0:0:0:0:1";
 
 /// The mount of the valve. By `subPath`, so that the rest of the directory stays as it is.
 pub(super) fn valve_mount() -> Value {
@@ -48,21 +48,22 @@ pub(super) fn decides_connectors(path: &str) -> bool {
 }
 
 /// Moves Tomcat to the internal port and shuts it for everybody but loopback.
-pub(super) fn move_behind(draft: &mut Draft, target: &Target) -> Result<(), Refusal> {
+pub(super) fn move_behind(draft: &mut Draft, target: &Target, origin: Origin<'_>) -> Result<(), Refusal> {
+    if origin != Origin::Image {
+        origin::swap(draft, target)?;
+    }
     trust_loopback(draft, target)?;
     set_variable(draft, target, TOMCAT_PORT, &names::UPSTREAM_PORT.to_string())?;
     draft.set_named(&format!("{}/volumeMounts", target.pointer), valve_mount())
 }
 
-/// Tomcat now sees every request come from the sidecar. Where it trusted the proxy in front of it, it must trust the
-/// sidecar, which passes on what that proxy said; where it trusted nobody, it goes on to.
+/// Tomcat now sees every request come from the sidecar.
 fn trust_loopback(draft: &mut Draft, target: &Target) -> Result<(), Refusal> {
     for name in TRUSTED_PROXIES {
         let trusted = match view::variable(target.container(draft.pod()), name) {
             Variable::Unknown => return Err(unknown(target, name)),
-            Variable::Absent | Variable::Plain("") => continue,
-            Variable::Plain(value) if value.ends_with(LOOPBACK) => continue,
-            Variable::Plain(value) => format!("{value}{LOOPBACK}"),
+            Variable::Absent => continue,
+            Variable::Plain(value) => server_xml::with_loopback(value),
         };
         set_variable(draft, target, name, &trusted)?;
     }
@@ -80,7 +81,12 @@ fn set_variable(draft: &mut Draft, target: &Target, name: &str, value: &str) -> 
 }
 
 /// What the sidecar is told about its pod.
-pub(super) fn settings(pod: &Value, target: &Target, probes: Vec<AppProbe>) -> Result<PodSettings, Refusal> {
+pub(super) fn settings(
+    pod: &Value,
+    target: &Target,
+    origin: Origin<'_>,
+    probes: Vec<AppProbe>,
+) -> Result<PodSettings, Refusal> {
     let container = target.container(pod);
     // The image knows each of these under two names, of which the first wins.
     let known = |name: &str, alias: &str| {
@@ -92,7 +98,7 @@ pub(super) fn settings(pod: &Value, target: &Target, probes: Vec<AppProbe>) -> R
             return Err(unknown(target, name));
         }
     }
-    let settings = PodSettings {
+    let rendered = PodSettings {
         listen_port: target.http_port,
         admin_port: names::ADMIN_PORT,
         upstream_port: names::UPSTREAM_PORT,
@@ -109,6 +115,17 @@ pub(super) fn settings(pod: &Value, target: &Target, probes: Vec<AppProbe>) -> R
             .trim_end_matches('/')
             .to_owned(),
         probes,
+    };
+    let settings = match origin {
+        Origin::Image => rendered,
+        // Variables change nothing there.
+        Origin::ConfigMap(connector) => PodSettings {
+            scheme: connector.scheme,
+            proxy_name: connector.proxy_name.clone(),
+            proxy_port: connector.proxy_port,
+            context_path: connector.context_path.clone(),
+            ..rendered
+        },
     };
     // The sidecar refuses to start with settings that it cannot read, so they are read here first.
     let json = json!(settings).to_string();

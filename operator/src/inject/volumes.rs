@@ -3,7 +3,12 @@
 use restward_crds::names;
 use serde_json::{Value, json};
 
-use super::{draft::Draft, refusal::Refusal, view};
+use super::{
+    draft::Draft,
+    origin::{self, Origin},
+    refusal::Refusal,
+    view,
+};
 use crate::policy_source::Candidate;
 
 /// Readable for every user, as the sidecar's user does not own the files. Only the sidecar mounts them.
@@ -13,7 +18,7 @@ const ASSERTION_SECONDS: u32 = 3600;
 const PULL_SECRETS: &str = "/spec/imagePullSecrets";
 
 /// The volumes for pods of this policy.
-pub(super) fn of(policy: &Candidate) -> Vec<Value> {
+pub(super) fn of(policy: &Candidate, origin: Origin<'_>) -> Vec<Value> {
     let config_map = policy.config_map();
     let mut sources = vec![
         json!({"configMap": {"name": config_map, "items": [item(names::FILE_CONFIG, names::FILE_CONFIG)]}}),
@@ -37,7 +42,7 @@ pub(super) fn of(policy: &Candidate) -> Vec<Value> {
             "audience": audience, "expirationSeconds": ASSERTION_SECONDS, "path": names::FILE_CLIENT_ASSERTION
         }})
     }));
-    vec![
+    let mut volumes = vec![
         // One projected volume, so that configuration, keys and CA change together.
         json!({
             "name": names::CONFIG_VOLUME,
@@ -56,7 +61,11 @@ pub(super) fn of(policy: &Candidate) -> Vec<Value> {
         }),
         // In memory: an empty directory on disk would keep a cluster autoscaler from moving the pod.
         json!({"name": names::NO_TOKEN_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "64Ki"}}),
-    ]
+    ];
+    if let Origin::ConfigMap(connector) = origin {
+        volumes.push(origin::volume(policy, connector));
+    }
+    volumes
 }
 
 fn item(key: &str, path: &str) -> Value {

@@ -10,12 +10,16 @@ use super::{
 };
 use crate::{
     args::Sidecar,
-    inject::{self, Decision},
+    inject::{self, Decision, RefusalReason},
     policy_source::{Candidate, PolicySource},
+    server_xml::ServerXml,
 };
 
 /// The API server waits 5 s for the webhook; what takes longer than this is answered before it gives up.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// About workloads the API server waits 2 s.
+const SERVER_XML_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the webhook decides with.
 pub(super) struct Mutator {
@@ -46,8 +50,9 @@ impl Mutator {
         let Ok(policies) = self.policies(namespace, called).await else { return Verdict::Allow };
         // Of a workload the API server has matched no selector, so the policy that was called counts like any other.
         let Some(policy) = inject::choose(&policies, None, &labels(template)) else { return Verdict::Allow };
-        match inject::decide(template, policy, &self.sidecar) {
-            Decision::Refuse(refusal) => {
+        let policy = self.with_current_server_xml(policy.clone(), template).await;
+        match inject::decide(template, &policy, &self.sidecar) {
+            Decision::Refuse(refusal) if refusal.reason != RefusalReason::ServerXmlPending => {
                 self.metrics.count("refuse_workload", refusal.reason.as_str());
                 Verdict::Deny(format!(
                     "RestApiAuthPolicy {:?} selects the pods of this workload and would refuse them: {refusal}. Nothing was \
@@ -55,8 +60,21 @@ impl Mutator {
                     policy.name
                 ))
             }
-            Decision::Inject(_) | Decision::LeaveAlone(_) => Verdict::Allow,
+            Decision::Refuse(_) | Decision::Inject(_) | Decision::LeaveAlone(_) => Verdict::Allow,
         }
+    }
+
+    /// A ConfigMap is often changed a moment before the workload that mounts it, so it is asked for here.
+    async fn with_current_server_xml(&self, mut policy: Candidate, template: &Value) -> Candidate {
+        for name in inject::server_xml_config_maps(template) {
+            let fetched = self.source.fetch_server_xml(&policy.namespace, name);
+            if let Ok(Ok(Some(text))) = tokio::time::timeout(SERVER_XML_TIMEOUT, fetched).await {
+                let (current, _) = ServerXml::of(name, &text);
+                policy.server_xml.retain(|known| known.config_map != name);
+                policy.server_xml.push(current);
+            }
+        }
+        policy
     }
 
     async fn pod(&self, namespace: &str, called: &str, request: &Request) -> Verdict {
@@ -105,7 +123,11 @@ impl Mutator {
             Decision::LeaveAlone(_) => ("leave_alone", "not_confluence", Verdict::Allow),
             Decision::Refuse(refusal) => {
                 let message = format!("RestApiAuthPolicy {:?} selects this pod: {refusal}", policy.name);
-                ("refuse", refusal.reason.as_str(), Verdict::Deny(message))
+                let verdict = match refusal.reason {
+                    RefusalReason::ServerXmlPending => Verdict::Unavailable(message),
+                    _ => Verdict::Deny(message),
+                };
+                ("refuse", refusal.reason.as_str(), verdict)
             }
         };
         self.metrics.count(word, reason);

@@ -1,16 +1,19 @@
 //! The backstop: selected pods need the sidecar although nobody calls the webhook.
 
-use k8s_openapi::api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::Pod};
+use k8s_openapi::api::{
+    admissionregistration::v1::MutatingWebhookConfiguration,
+    core::v1::{Event, Pod},
+};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, ListParams, PostParams},
 };
 use restward_crds::names;
 use serde_json::{Value, json};
 
 use super::{
     requests::{allowed, confluence, injected, merge, programmed, refused, try_change, try_pod},
-    support::Cluster,
+    support::{Cluster, PATIENCE, condition},
 };
 
 /// In the message of the backstop.
@@ -20,6 +23,10 @@ const MISSING: &str = "which has no sidecar in front of Confluence";
 async fn without_webhook(cluster: &Cluster, spec: Value) {
     cluster.create("wiki", spec).await.unwrap();
     cluster.reconcile("wiki").await.unwrap();
+    remove_webhooks(cluster).await;
+}
+
+async fn remove_webhooks(cluster: &Cluster) {
     let webhooks: Api<MutatingWebhookConfiguration> = Api::all(cluster.client.clone());
     for webhook in cluster.webhooks().await {
         webhooks.delete(&webhook.name_any(), &DeleteParams::default()).await.unwrap();
@@ -90,6 +97,43 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
     ] {
         allowed(what, async || try_pod(client, &cluster.namespace, &pod).await).await;
     }
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn a_pod_by_somebody_who_breaks_the_glass_is_told() {
+    let cluster = Cluster::new("glass").await;
+    without_webhook(&cluster, json!({})).await;
+    let pods: Api<Pod> = cluster.api();
+    // Right after the policy a pod could still have slipped through, so one is made again and again until it cannot.
+    let told = tokio::time::timeout(PATIENCE, async {
+        for number in 0.. {
+            let pod = serde_json::from_value(confluence(&format!("wiki-{number}"), json!({"app": "wiki"})))
+                .unwrap();
+            // Refused while the webhook is still known, which has no backend.
+            let _ = pods.create(&PostParams::default(), &pod).await;
+            let policy = cluster.reconcile("wiki").await.unwrap();
+            if condition(&policy, "Injected") == "False/BreakGlass" {
+                return;
+            }
+            remove_webhooks(&cluster).await;
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    });
+    told.await.expect("the pod is told of");
+    let events: Api<Event> = cluster.api();
+    let events = events.list(&ListParams::default()).await.unwrap();
+    let told: Vec<_> = events.iter().filter(|event| event.reason.as_deref() == Some("BreakGlass")).collect();
+    assert!(
+        told.iter().any(|event| event.message.as_deref().is_some_and(|note| note.contains("pod wiki-"))),
+        "{told:?}"
+    );
+    let metrics = cluster.metrics();
+    let counted = format!(
+        "restward_operator_break_glass_pods_total{{namespace=\"{}\",policy=\"wiki\"}} ",
+        cluster.namespace
+    );
+    assert!(metrics.contains(&counted), "{metrics}");
     cluster.clean_up().await;
 }
 

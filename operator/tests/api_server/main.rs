@@ -18,6 +18,7 @@ mod cel;
 mod chart;
 mod deletion;
 mod fences;
+mod origin;
 mod programming;
 mod requests;
 mod support;

@@ -26,7 +26,7 @@ use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 use restward_operator::{
     acks::Acks,
     args::{Cli, Command, Sidecar},
-    controller::{self, Context, WebhookEndpoint, provider::Providers},
+    controller::{self, Context, WebhookEndpoint, break_glass::Told, provider::Providers},
     discovery::Guard,
     events::Events,
     metrics::Metrics,
@@ -125,6 +125,11 @@ impl Cluster {
     /// What the operator injects.
     pub(crate) fn sidecar(&self) -> &Sidecar {
         &self.context.sidecar
+    }
+
+    /// The operator's metrics.
+    pub(crate) fn metrics(&self) -> String {
+        self.context.metrics.encode().unwrap()
     }
 
     pub(crate) async fn config_map(&self, policy: &str) -> Option<ConfigMap> {
@@ -247,5 +252,6 @@ fn context(client: Client) -> Context {
         acks: Acks::new(names::ADMIN_PORT).unwrap(),
         providers: Providers::new(Guard::AllowLoopback),
         metrics: Metrics::default(),
+        told: Told::default(),
     }
 }

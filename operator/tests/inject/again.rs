@@ -1,23 +1,10 @@
 //! The API server calls again after other injectors changed the pod. What then stands under our names is not believed.
 
-use restward_crds::{names, sidecar::PodSettings};
-use serde_json::{Value, json};
+use restward_crds::names;
+use restward_operator::inject::{self, Decision, RefusalReason};
+use serde_json::json;
 
-use crate::support::{self, assert_stable, injected, pod};
-
-/// The settings that a pod's sidecar is given.
-fn settings(pod: &Value) -> PodSettings {
-    let sidecar = pod["spec"]["initContainers"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|container| container["name"] == names::SIDECAR_CONTAINER)
-        .unwrap();
-    let value =
-        sidecar["env"].as_array().unwrap().iter().find(|entry| entry["name"] == names::ENV_POD).unwrap();
-    // As the kubelet does.
-    PodSettings::from_json(&value["value"].as_str().unwrap().replace("$$", "$")).unwrap()
-}
+use crate::support::{self, assert_stable, injected, pod, settings};
 
 #[test]
 fn a_mesh_proxy_that_comes_later_goes_first() {
@@ -97,6 +84,56 @@ fn probes_keep_what_they_did_over_several_passes() {
     assert_stable(&twice);
 }
 
+/// Istio's agent takes the probes over (15020) and asks what they named before: the admin port.
+#[test]
+fn a_probe_that_another_injector_took_over_is_still_known_to_the_admin_port() {
+    let mut pod = injected(&pod("all-probes.yaml"));
+    let before = settings(&pod).probes;
+    let taken =
+        json!({"httpGet": {"path": "/app-health/confluence/readyz", "port": 15020}, "timeoutSeconds": 7});
+    pod["spec"]["containers"][0]["readinessProbe"] = taken.clone();
+    let pod = injected(&pod);
+    assert_eq!(pod["spec"]["containers"][0]["readinessProbe"], taken);
+    assert_eq!(settings(&pod).probes, before);
+    assert_stable(&pod);
+}
+
+#[test]
+fn the_derived_server_xml_is_put_back_and_never_another() {
+    let good = injected(&pod("chart-server-xml.yaml"));
+    let last = good["spec"]["volumes"].as_array().unwrap().len() - 1;
+    for (place, value) in [
+        ("configMap/name".to_owned(), json!("mine")),
+        ("configMap/items".to_owned(), json!([{"key": "server-00000000000000aa.xml", "path": "other.xml"}])),
+        ("emptyDir".to_owned(), json!({})),
+    ] {
+        let mut changed = good.clone();
+        let patch = json!([{"op": "add", "path": format!("/spec/volumes/{last}/{place}"), "value": value}]);
+        json_patch::patch(&mut changed, &serde_json::from_value::<json_patch::Patch>(patch).unwrap())
+            .unwrap();
+        assert_ne!(changed, good, "{place}");
+        assert_eq!(injected(&changed), good, "{place}");
+    }
+    // The source changed between two passes: the pod is tried again, with the file of a moment later.
+    let mut policy = support::policy();
+    policy.server_xml.clear();
+    let decision = inject::decide(&good, &policy, &support::sidecar());
+    assert!(
+        matches!(&decision, Decision::Refuse(refusal) if refusal.reason == RefusalReason::ServerXmlPending),
+        "{decision:?}"
+    );
+}
+
+#[test]
+fn a_pod_whose_server_xml_has_changed_since_is_told_of() {
+    let pod = injected(&pod("chart-server-xml.yaml"));
+    assert_eq!(inject::advisories(&pod, &support::policy()), Vec::<String>::new());
+    let mut policy = support::policy();
+    policy.server_xml.retain(|known| known.config_map != "wiki-confluence-server-config");
+    let said = inject::advisories(&pod, &policy);
+    assert!(said.len() == 1 && said[0].starts_with("ServerXmlChanged: "), "{said:?}");
+}
+
 #[test]
 fn the_kubelet_reads_back_a_value_that_looks_like_a_variable() {
     let probes = settings(&injected(&pod("all-probes.yaml"))).probes;
@@ -142,9 +179,7 @@ fn what_needs_a_new_pod_changes_the_hash_and_an_image_does_not() {
         let mut sidecar = support::sidecar();
         change(&mut sidecar);
         let mut pod = pod("default.yaml");
-        let restward_operator::inject::Decision::Inject(operations) =
-            restward_operator::inject::decide(&pod, &support::policy(), &sidecar)
-        else {
+        let Decision::Inject(operations) = inject::decide(&pod, &support::policy(), &sidecar) else {
             panic!("not injected")
         };
         json_patch::patch(&mut pod, &operations).unwrap();

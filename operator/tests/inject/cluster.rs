@@ -81,6 +81,7 @@ async fn injected_pods_are_accepted_under_baseline_and_stay_as_injected() {
         "additional-containers",
         "istio",
         "pod-labels",
+        "chart-server-xml",
     ] {
         let mut pod = injected(&pod(&format!("{name}.yaml")));
         pod["metadata"]["name"] = json!(name);
@@ -111,7 +112,16 @@ fn assert_no_token(stored: &Value) {
     assert!(mounts(&stored["spec"]["containers"][0]), "Confluence keeps its token");
 }
 
-/// Confluence itself needs root to start, so its container is made to comply after injection: what is tested is the
+/// With the chart's own `server.xml` Confluence need not start as root.
+#[tokio::test]
+async fn a_pod_of_the_chart_under_restricted_stays_so() {
+    let room = Room::open("nonroot", "restricted").await;
+    let stored = room.dry_run(injected(&pod("chart-server-xml.yaml"))).await;
+    room.close().await;
+    assert_stable(&stored.unwrap());
+}
+
+/// Where the image renders `server.xml` Confluence needs root to start, so its container is made to comply after injection: what is tested is the
 /// sidecar, the volumes and everything else that injection adds.
 #[tokio::test]
 async fn what_injection_adds_is_accepted_under_restricted() {

@@ -47,6 +47,7 @@ fn pods_of_the_official_chart_are_injected() {
         "additional-containers",
         "istio",
         "pod-labels",
+        "chart-server-xml",
     ];
     for name in names {
         let injected = support::injected(&pod(&format!("{name}.yaml")));

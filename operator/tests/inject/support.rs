@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use clap::Parser as _;
+use restward_crds::{names, sidecar::PodSettings};
 use restward_operator::{
     args::{Cli, Command, Sidecar},
     inject::{self, Decision},
@@ -28,7 +29,15 @@ pub(crate) fn policy() -> Candidate {
         "name": "wiki",
         "uid": "5f2f6d2e-0001-4000-8000-000000000000",
         "created": "2026-01-01T00:00:00Z",
-        "selector": {"matchLabels": {"app.kubernetes.io/name": "confluence"}}
+        "selector": {"matchLabels": {"app.kubernetes.io/name": "confluence"}},
+        "serverXml": [
+            {"configMap": "wiki-confluence-server-config", "outcome": {"derived": {
+                "file": "server-00000000000000aa.xml", "port": 8090, "scheme": "https",
+                "proxyName": "wiki.example.com", "proxyPort": 443, "contextPath": "/wiki"
+            }}},
+            {"configMap": "other-port", "outcome": {"derived": {"file": "server-00000000000000bb.xml", "port": 8091}}},
+            {"configMap": "odd", "outcome": {"refused": "has a DOCTYPE, by which it could take in other files; remove it"}}
+        ]
     }))
     .unwrap()
 }
@@ -57,6 +66,17 @@ pub(crate) fn injected(pod: &Value) -> Value {
         }
         other => panic!("not injected: {other:?}"),
     }
+}
+
+/// The settings that a pod's sidecar is given.
+pub(crate) fn settings(pod: &Value) -> PodSettings {
+    let named = |list: &Value, name: &str| {
+        list.as_array().unwrap().iter().find(|element| element["name"] == name).unwrap().clone()
+    };
+    let sidecar = named(&pod["spec"]["initContainers"], names::SIDECAR_CONTAINER);
+    let value = named(&sidecar["env"], names::ENV_POD);
+    // As the kubelet does.
+    PodSettings::from_json(&value["value"].as_str().unwrap().replace("$$", "$")).unwrap()
 }
 
 /// Requires that a second pass changes nothing.

@@ -22,6 +22,8 @@ use crate::support::{injected, pod, policy, sidecar};
 struct Source {
     known: Vec<Candidate>,
     stored: Option<Vec<Candidate>>,
+    /// The `server.xml` of every ConfigMap.
+    server_xml: Option<String>,
 }
 
 impl PolicySource for Source {
@@ -32,6 +34,15 @@ impl PolicySource for Source {
     fn fetch_policies_of(&self, _: &str) -> BoxFuture<'_, Result<Vec<Candidate>, kube::Error>> {
         let answer = self.stored.clone().ok_or(kube::Error::LinesCodecMaxLineLengthExceeded);
         Box::pin(std::future::ready(answer))
+    }
+
+    fn fetch_server_xml<'a>(
+        &'a self,
+        namespace: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, kube::Error>> {
+        assert_eq!(namespace, "atlassian");
+        Box::pin(std::future::ready(Ok(self.server_xml.clone())))
     }
 }
 
@@ -121,7 +132,7 @@ fn review(pod: &Value) -> Value {
 }
 
 fn knowing() -> Source {
-    Source { known: vec![policy()], stored: None }
+    Source { known: vec![policy()], ..Source::default() }
 }
 
 #[tokio::test]
@@ -169,10 +180,10 @@ async fn a_pod_that_cannot_be_protected_is_refused_with_a_message() {
 #[tokio::test]
 async fn an_unknown_policy_is_asked_for_and_never_let_through() {
     let pod = pod("default.yaml");
-    let late = Webhook::start(Source { known: vec![], stored: Some(vec![policy()]) }).await;
+    let late = Webhook::start(Source { stored: Some(vec![policy()]), ..Source::default() }).await;
     assert!(late.ask(&review(&pod)).await["patch"].is_string());
 
-    let gone = Webhook::start(Source { known: vec![], stored: Some(vec![]) }).await;
+    let gone = Webhook::start(Source { stored: Some(vec![]), ..Source::default() }).await;
     let response = gone.ask(&review(&pod)).await;
     assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(403)));
 
@@ -219,6 +230,46 @@ async fn a_workload_whose_pods_would_be_refused_is_refused_early() {
     assert_eq!(webhook.ask(&workload_review(None, &others)).await["allowed"], true, "not selected");
     let deaf = Webhook::start(Source::default()).await;
     assert_eq!(deaf.ask(&workload_review(None, &bad)).await["allowed"], true, "its pods are decided about");
+}
+
+/// The pod of the official chart with its own `server.xml`, out of the ConfigMap `map`.
+fn with_server_xml_of(map: &str) -> Value {
+    let mut pod = pod("chart-server-xml.yaml");
+    pod["spec"]["volumes"][1]["configMap"]["name"] = json!(map);
+    pod
+}
+
+const GOOD: &str = include_str!("../../src/server_xml/testdata/chart.xml");
+const BAD: &str = "<Server/>";
+
+#[tokio::test]
+async fn a_pod_whose_server_xml_is_not_derived_yet_is_refused_for_now() {
+    let webhook = Webhook::start(knowing()).await;
+    let response = webhook.ask(&review(&with_server_xml_of("new"))).await;
+    assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(503)));
+    let refused = "restward_operator_injections_total{decision=\"refuse\",reason=\"server_xml_pending\"} 1";
+    assert!(webhook.metrics().contains(refused), "{}", webhook.metrics());
+    let response = webhook.ask(&review(&with_server_xml_of("odd"))).await;
+    assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(403)));
+}
+
+#[tokio::test]
+async fn a_workload_is_judged_by_its_server_xml_as_it_is_now() {
+    for (now, map, allowed) in [
+        // Its pods are decided about when they come.
+        (None, "new", true),
+        (Some(GOOD), "new", true),
+        (Some(BAD), "new", false),
+        // What the operator knows is of a moment ago.
+        (None, "odd", false),
+        (Some(GOOD), "odd", true),
+        (Some(BAD), "wiki-confluence-server-config", false),
+    ] {
+        let source = Source { server_xml: now.map(str::to_owned), ..knowing() };
+        let response =
+            Webhook::start(source).await.ask(&workload_review(None, &with_server_xml_of(map))).await;
+        assert_eq!(response["allowed"], allowed, "{now:?} {map}: {response}");
+    }
 }
 
 #[tokio::test]

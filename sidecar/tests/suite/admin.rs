@@ -40,7 +40,7 @@ async fn status_is_authenticated_by_the_policys_key() {
 async fn probes_of_the_pod_really_ask_tomcat() {
     let http = |path: &str| ProbeAction::HttpGet {
         path: path.into(),
-        headers: vec![("X-Probe".into(), "1".into())],
+        headers: vec![("X-Probe".into(), "1".into()), ("X-Probe".into(), "2".into())],
     };
     let probe = |name: &str, action| AppProbe { name: name.into(), action, timeout_seconds: 1 };
     let refused = ProbeAction::HttpGet {
@@ -62,7 +62,11 @@ async fn probes_of_the_pod_really_ask_tomcat() {
     .await;
     assert_eq!(world.admin("/app-health/confluence/readinessProbe").await.status, 200);
     let arrived = world.wiki.last();
-    assert_eq!((arrived.target.as_str(), arrived.header("x-probe")), ("/rest/probe?x=1", Some("1")));
+    assert_eq!((arrived.target.as_str(), arrived.all("x-probe")), ("/rest/probe?x=1", vec!["1", "2"]));
+    assert_eq!(
+        (arrived.header("accept"), arrived.header("user-agent")),
+        (Some("*/*"), Some("kube-probe/restward"))
+    );
     assert_eq!(world.admin("/app-health/confluence/livenessProbe").await.status, 200);
     assert_eq!(world.admin("/app-health/confluence/startupProbe").await.status, 503);
     let reply = world.admin("/app-health/confluence/preStop").await;

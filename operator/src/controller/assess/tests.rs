@@ -103,8 +103,9 @@ impl Case {
             Some(RestApiAuthPolicyStatus { conditions: self.before.clone(), ..Default::default() });
         let verdict = validate(&policy, &self.observed);
         let candidate = verdict.as_ref().map(|validated| validated.candidate.clone());
+        let since = Some("2026-03-01T12:00:00Z".parse().unwrap());
         let census =
-            candidate.map_or_else(|_| Census::default(), |of| census(&of, &self.observed, &sidecar()));
+            candidate.map_or_else(|_| Census::default(), |of| census(&of, &self.observed, &sidecar(), since));
         let keys = PolicyKeys::generate().unwrap();
         let outcome = Outcome {
             policy: &policy,
@@ -147,6 +148,43 @@ fn whoever_is_limited_by_audience_or_party_is_not_every_client() {
         let (_, status) = Case { spec: json!({"tokens": tokens}), ..Case::all_is_well() }.assess();
         assert_eq!(status.advisories, Vec::<String>::new(), "{tokens}");
     }
+}
+
+#[test]
+fn a_probe_that_stays_on_the_sidecars_port_is_told_with_its_workload() {
+    let mut case = Case::all_is_well();
+    for pod in &mut case.observed.pods {
+        pod.raw["spec"]["containers"][0]["livenessProbe"] =
+            json!({"exec": {"command": ["nc", "-z", "localhost", "8090"]}});
+    }
+    let (findings, status) = case.assess();
+    assert_eq!(findings.last().unwrap().truth, Truth::True, "an advisory is no failure");
+    let told = status.advisories.iter().find(|told| told.starts_with("ExecProbe: ")).unwrap();
+    assert!(told.contains("confluence/livenessProbe") && told.ends_with("(StatefulSet wiki-0)"), "{told}");
+}
+
+#[test]
+fn a_pod_that_came_without_the_sidecar_under_the_policy_is_named() {
+    let mut case = Case::all_is_well();
+    let mut late = pod("wiki-1", json!({}));
+    late.raw["metadata"]["creationTimestamp"] = json!("2026-03-02T00:00:00Z");
+    case.observed.pods.push(late);
+    // With the sidecar it may come whenever it wants.
+    case.observed.pods[0].raw["metadata"]["creationTimestamp"] = json!("2026-03-02T00:00:00Z");
+    let finding = case.finding(ConditionType::Injected);
+    assert_eq!((finding.truth, finding.reason), (Truth::False, "BreakGlass"));
+    assert!(
+        finding.message.contains("pod wiki-1 ") && !finding.message.contains("wiki-0"),
+        "{}",
+        finding.message
+    );
+    // One that the policy would not have injected anyway is none of its business.
+    case.observed.pods[1].raw["spec"]["containers"][0] = json!({"name": "curl"});
+    assert_eq!(case.finding(ConditionType::Injected).truth, Truth::True);
+    // One from before the policy waits for its restart.
+    case.observed.pods[1] = pod("wiki-1", json!({}));
+    case.observed.pods[1].raw["metadata"]["creationTimestamp"] = json!("2026-02-02T00:00:00Z");
+    assert_eq!(case.finding(ConditionType::Injected).reason, "RestartRequired");
 }
 
 #[test]

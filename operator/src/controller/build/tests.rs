@@ -22,8 +22,11 @@ fn known(kid: &str) -> LastKnown {
 }
 
 fn programmed(config: &Config) -> Observed {
-    let before =
-        Programmed { candidate: validated().candidate, config_json: serde_json::to_string(config).unwrap() };
+    let before = Programmed {
+        candidate: validated().candidate,
+        config_json: serde_json::to_string(config).unwrap(),
+        server_xmls: BTreeMap::new(),
+    };
     Observed { programmed: Some(before), ..observed() }
 }
 
@@ -35,7 +38,7 @@ fn last_known(config: &Config) -> Option<&str> {
 fn what_is_written_is_what_the_sidecar_and_the_webhook_read() {
     let mut validated = validated();
     validated.ca_pem = Some("PEM".into());
-    let (map, hash) = config_map(&validated, &config(&validated, None, &observed()));
+    let (map, hash) = config_map(&validated, &config(&validated, None, &observed()), &observed());
     let data = map.data.clone().unwrap();
     assert_eq!(parse::from_json(data[names::FILE_CONFIG].as_bytes()).unwrap(), validated.settings);
     assert_eq!(hash, sha256_hex(data[names::FILE_CONFIG].as_bytes()));
@@ -114,4 +117,55 @@ fn the_webhook_concerns_selected_pods_of_the_namespace_only_and_fails_closed() {
     assert_eq!((entries.len(), &check["failurePolicy"]), (2, &json!("Ignore")));
     assert_eq!(check["namespaceSelector"], entry["namespaceSelector"]);
     assert_eq!(check["rules"][0]["resources"], json!(["statefulsets", "deployments"]));
+}
+
+const SERVER_XML: &str = include_str!("../../server_xml/testdata/chart.xml");
+
+/// A namespace in which pods mount this `server.xml`, and what is written for it.
+fn derived(server_xml: &str) -> (Observed, Validated, BTreeMap<String, String>) {
+    let server_xmls = BTreeMap::from([("wiki-server-config".to_owned(), server_xml.to_owned())]);
+    let observed = Observed { server_xmls, ..observed() };
+    let validated = validate(&policy(json!({})), &observed).unwrap();
+    let (map, _) = config_map(&validated, &validated.config, &observed);
+    let files = map.data.unwrap().into_iter().filter(|(key, _)| crate::server_xml::is_derived(key));
+    (observed, validated, files.collect())
+}
+
+#[test]
+fn what_injection_chooses_is_in_the_config_map() {
+    let (_, validated, files) = derived(SERVER_XML);
+    let Outcome::Derived(connector) = &validated.candidate.server_xml[0].outcome else { panic!("refused") };
+    assert_eq!(files.keys().collect::<Vec<_>>(), [&connector.file]);
+    assert!(files[&connector.file].contains("address=\"127.0.0.1\""));
+    let (_, validated, files) = derived("<Server/>");
+    assert!(matches!(&validated.candidate.server_xml[0].outcome, Outcome::Refused(_)));
+    assert!(files.is_empty());
+}
+
+#[test]
+fn an_old_server_xml_stays_while_a_pod_mounts_it_and_for_one_round_more() {
+    let (_, before, files) = derived(SERVER_XML);
+    let old = files.keys().next().unwrap().clone();
+    let (mut observed, now, new) = derived(&SERVER_XML.replace("maxThreads=\"100\"", "maxThreads=\"48\""));
+    let new = new.keys().next().unwrap().clone();
+    let written = |observed: &Observed| {
+        let (map, _) = config_map(&now, &now.config, observed);
+        let keys = map.data.unwrap().into_keys().filter(|key| crate::server_xml::is_derived(key));
+        keys.collect::<BTreeSet<_>>()
+    };
+    let programmed = |candidate: &Candidate| Programmed {
+        candidate: candidate.clone(),
+        config_json: String::new(),
+        server_xmls: files.clone(),
+    };
+    let both = BTreeSet::from([old.clone(), new.clone()]);
+    observed.programmed = Some(programmed(&before.candidate));
+    assert_eq!(written(&observed), both, "a webhook may still hand it out");
+    observed.programmed = Some(programmed(&now.candidate));
+    assert_eq!(written(&observed), BTreeSet::from([new]));
+    let mut running = injected(pod("wiki-0", json!({})), UID);
+    running.raw["spec"]["volumes"] = json!([{"name": names::SERVER_XML_VOLUME,
+        "configMap": {"name": "restward-wiki", "items": [{"key": old, "path": "server.xml"}]}}]);
+    observed.pods = vec![running];
+    assert_eq!(written(&observed), both, "a pod mounts it");
 }

@@ -1,0 +1,123 @@
+//! Pods of Confluence that came without the sidecar although the policy was in force. Webhook and backstop let nobody make
+//! one but the members of the chart's `breakGlass.groups`, while the webhook is away. The API server tells who it was in its audit
+//! log only; that it happened is seen here, by level, so that no use is missed while the operator is away.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
+
+use super::dereference::ObservedPod;
+
+/// API servers hear of a new binding a moment after it was written; what they let through until then was no use of
+/// anything.
+const SETTLED: SignedDuration = SignedDuration::from_secs(10);
+
+/// Since when pods are held to what the policy has in force: the last write of `status.inForce`, which has a field manager
+/// of its own. By the API server's clock, like the pods' creation. None before the first write.
+pub fn in_force_since(policy: &RestApiAuthPolicy) -> Option<Timestamp> {
+    let manager = names::in_force_manager();
+    let entry = policy.managed_fields().iter().find(|entry| entry.manager.as_ref() == Some(&manager))?;
+    entry.time.as_ref().map(|time| time.0)
+}
+
+/// Such a pod. Its name may be another pod's later.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Broken {
+    /// Name of the pod.
+    pub pod: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+/// Gives a selected pod without the sidecar, when it cannot be from before.
+pub fn broken(pod: &ObservedPod, since: Option<Timestamp>) -> Option<Broken> {
+    let metadata = |member: &str| pod.raw.get("metadata")?.get(member)?.as_str();
+    let created: Timestamp = metadata("creationTimestamp")?.parse().ok()?;
+    (created.duration_since(since?) > SETTLED)
+        .then(|| Broken { pod: pod.name.clone(), uid: metadata("uid").unwrap_or_default().to_owned() })
+}
+
+/// What was told already, by policy.
+#[derive(Debug, Default)]
+pub struct Told(Mutex<BTreeMap<String, BTreeSet<Broken>>>);
+
+impl Told {
+    /// Which of `pods` are news of this policy. Those that are gone are forgotten; a new process starts anew.
+    pub fn news(&self, policy_uid: &str, pods: &BTreeSet<Broken>) -> Vec<Broken> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = if pods.is_empty() {
+            told.remove(policy_uid)
+        } else {
+            told.insert(policy_uid.to_owned(), pods.clone())
+        };
+        pods.difference(&before.unwrap_or_default()).cloned().collect()
+    }
+}
+
+/// What people should know of such a pod.
+pub fn note(Broken { pod, .. }: &Broken) -> String {
+    format!(
+        "pod {pod} runs Confluence without the sidecar and was made while the policy was in force: by a member of the chart's \
+         breakGlass.groups, or while webhook and backstop were both away. The API server's audit log names the user \
+         (annotation break-glass). Delete the pod to have it made anew with the sidecar"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing;
+
+    fn policy(manager: &str) -> RestApiAuthPolicy {
+        let mut policy = testing::policy(json!({}));
+        let entries = json!([
+            {"manager": "kubectl", "operation": "Update", "time": "2020-01-01T00:00:00Z"},
+            {"manager": manager, "operation": "Apply", "subresource": "status", "time": "2026-03-01T12:00:00Z"},
+        ]);
+        policy.metadata.managed_fields = Some(serde_json::from_value(entries).unwrap());
+        policy
+    }
+
+    #[test]
+    fn only_a_pod_from_after_the_policy_came_into_force_counts() {
+        let since = in_force_since(&policy("restward-operator/in-force"));
+        let made = |at: &str| {
+            let mut pod = testing::pod("wiki-0", json!({}));
+            pod.raw["metadata"]["creationTimestamp"] = json!(at);
+            pod
+        };
+        for (at, broken) in [
+            ("2026-03-01T11:59:00Z", false),
+            ("2026-03-01T12:00:10Z", false),
+            ("2026-03-01T12:00:11Z", true),
+            ("", false),
+        ] {
+            assert_eq!(super::broken(&made(at), since).is_some(), broken, "{at}");
+            assert_eq!(super::broken(&made(at), in_force_since(&policy("somebody"))), None, "{at}");
+        }
+    }
+
+    #[test]
+    fn each_pod_is_told_once_while_it_is_there() {
+        let told = Told::default();
+        let news = |policy: &str, uids: &[&str]| {
+            let pods =
+                uids.iter().map(|uid| Broken { pod: "wiki-0".into(), uid: (*uid).to_owned() }).collect();
+            told.news(policy, &pods).into_iter().map(|broken| broken.uid).collect::<Vec<_>>()
+        };
+        assert_eq!(news("a", &["1"]), ["1"]);
+        assert_eq!(news("a", &["1"]), [""; 0]);
+        assert_eq!(news("b", &["1"]), ["1"]);
+        assert_eq!(news("a", &["1", "2"]), ["2"]);
+        assert_eq!(news("a", &["2", "3"]), ["3"], "the same name again");
+        assert_eq!(news("a", &[]), [""; 0]);
+        assert_eq!(news("a", &["2"]), ["2"]);
+    }
+}

@@ -1,0 +1,85 @@
+//! What injection leaves as it is, although it may say less about Confluence than it did: for the policy's status.
+
+use restward_crds::names;
+use serde_json::Value;
+
+use super::{origin, probes, target::Target, view};
+use crate::{policy_source::Candidate, server_xml::Outcome};
+
+/// A sentence for each probe and hook that is not moved but has to do with the HTTP port, and for a `server.xml` that has
+/// changed since.
+pub(super) fn of(pod: &Value, target: &Target, policy: &Candidate) -> Vec<String> {
+    let mut found = Vec::from_iter(old_server_xml(pod, policy));
+    for (_, container) in view::others(pod) {
+        for (place, kind) in probes::HANDLERS {
+            let Some(handler) = container.pointer(place) else { continue };
+            let name = format!("{}/{kind}", view::name(container));
+            found.extend(command(&name, handler, target));
+            found.extend(other_host(&name, handler, container, target));
+        }
+    }
+    found
+}
+
+/// The derived file has another name when its source changes; a running pod keeps the one that it was injected with.
+fn old_server_xml(pod: &Value, policy: &Candidate) -> Option<String> {
+    let file = origin::file(pod)?;
+    let is_current = policy
+        .server_xml
+        .iter()
+        .any(|known| matches!(&known.outcome, Outcome::Derived(connector) if connector.file == file));
+    (!is_current).then(|| {
+        "ServerXmlChanged: Tomcat's server.xml was changed since the pod was made, which runs on with the one it has; \
+         restart it to let the change take effect"
+            .to_owned()
+    })
+}
+
+/// A command in the pod calls the sidecar where it called Confluence. What it does with the answer is not known here.
+fn command(name: &str, handler: &Value, target: &Target) -> Option<String> {
+    let words = view::list(handler, "/exec/command").iter().filter_map(Value::as_str);
+    let port = target.http_port.to_string();
+    words.into_iter().any(|word| names_number(word, &port)).then(|| {
+        format!(
+            "ExecProbe: {name} runs a command that names port {port}, where the sidecar answers now: a call to it is checked \
+             like everybody's, and a bare connection always succeeds. Make it httpGet or tcpSocket, which are moved, or \
+             let the command call 127.0.0.1:{}",
+            names::UPSTREAM_PORT
+        )
+    })
+}
+
+/// Whether the digits stand in `text` as a number of their own.
+fn names_number(text: &str, digits: &str) -> bool {
+    text.match_indices(digits).any(|(start, _)| {
+        let is_digit = |neighbour: Option<char>| neighbour.is_some_and(|c| c.is_ascii_digit());
+        let (before, rest) = text.split_at(start);
+        !is_digit(before.chars().next_back()) && !is_digit(rest.chars().nth(digits.len()))
+    })
+}
+
+fn other_host(name: &str, handler: &Value, container: &Value, target: &Target) -> Option<String> {
+    let call = ["httpGet", "tcpSocket"].into_iter().find_map(|kind| handler.get(kind))?;
+    let host = view::text(call, "/host");
+    (!host.is_empty() && probes::port(call, container) == Some(target.http_port)).then(|| {
+        format!(
+            "ProbeOfAnotherHost: {name} asks {host:?} and not the pod, so it is not moved; if it is meant for Confluence in \
+             this pod, remove its host"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_found_as_a_whole() {
+        for text in ["8090", "curl -sf http://localhost:8090/status", ":8090", "8090/", "18090 8090"] {
+            assert!(names_number(text, "8090"), "{text}");
+        }
+        for text in ["", "18090", "80901", "809", "localhost:18090", "\u{e9}18090"] {
+            assert!(!names_number(text, "8090"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Tomcat's `server.xml` out of a ConfigMap, as the official chart makes it where the image does not render one
+//! (`confluence.tomcatConfig.generateByHelm`, `openshift.runWithRestrictedSCC`). The image's variables have no effect
+//! then, so the operator derives a file of its own: the same, with the connector on loopback and Tomcat's internal port.
+//! Pure.
+//!
+//! What is derived is written into the policy's ConfigMap under a name that follows from its content. So a running pod
+//! keeps the file that it was injected with, whatever becomes of the source, and sidecar and Tomcat never disagree.
+//!
+//! - [`edit`]: one pass over the XML, which changes it and notes what is judged afterwards
+
+mod edit;
+
+use restward_crds::sidecar::terms::Scheme;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::sha256_hex;
+
+/// Key of `server.xml` in the chart's ConfigMap, and its file name in every pod.
+pub const FILE: &str = "server.xml";
+/// The chart's file has 5 KiB. All that pods mount has to find room in the policy's ConfigMap (1 MiB).
+const MAX_BYTES: usize = 64 * 1024;
+/// Most ConfigMaps for one policy, for the same reason.
+const MAX_SOURCES: usize = 8;
+/// The sidecar, as Tomcat's RemoteIpValve sees it.
+const LOOPBACK: &str = r"|127\.0\.0\.1|::1|0:0:0:0:0:0:0:1";
+
+/// A ConfigMap whose `server.xml` pods mount, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServerXml {
+    /// Name of the ConfigMap.
+    pub config_map: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a `server.xml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// It was derived from.
+    Derived(Connector),
+    /// Pods with it cannot be protected: what is wrong, and what to change.
+    Refused(String),
+}
+
+/// What the sidecar has to know of a derived file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Connector {
+    /// Key of the derived file in the policy's ConfigMap.
+    pub file: String,
+    /// Port of the connector in the source.
+    pub port: u16,
+    /// Its `scheme`; none when only Tomcat knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
+    /// Its `proxyName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_name: Option<String>,
+    /// Its `proxyPort`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_port: Option<u16>,
+    /// Path of Confluence's context: empty or `/name`.
+    #[serde(default)]
+    pub context_path: String,
+}
+
+/// A derived file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Derived {
+    /// Its content.
+    pub xml: String,
+    /// What the sidecar has to know of it.
+    pub connector: Connector,
+}
+
+impl ServerXml {
+    /// Judges the `server.xml` of the ConfigMap `config_map`, and gives the file that is derived from it.
+    pub fn of(config_map: &str, source: &str) -> (Self, Option<Derived>) {
+        let derived = derive(source);
+        let outcome = match &derived {
+            Ok(derived) => Outcome::Derived(derived.connector.clone()),
+            Err(why) => Outcome::Refused(why.clone()),
+        };
+        (Self { config_map: config_map.to_owned(), outcome }, derived.ok())
+    }
+
+    /// One that is too many.
+    fn surplus(config_map: &str) -> Self {
+        let why = format!(
+            "is not read, as the policy selects pods with {MAX_SOURCES} others already; make another policy for them"
+        );
+        Self { config_map: config_map.to_owned(), outcome: Outcome::Refused(why) }
+    }
+}
+
+/// Judges all of them, in their order; by ConfigMap.
+pub fn all<'a>(sources: impl Iterator<Item = (&'a str, &'a str)>) -> (Vec<ServerXml>, Vec<Derived>) {
+    let judged = sources.enumerate().map(|(index, (name, source))| {
+        if index < MAX_SOURCES { ServerXml::of(name, source) } else { (ServerXml::surplus(name), None) }
+    });
+    let (judged, derived): (Vec<_>, Vec<_>) = judged.unzip();
+    (judged, derived.into_iter().flatten().collect())
+}
+
+/// A file with the connector on loopback. An error continues the sentence "its server.xml …".
+fn derive(source: &str) -> Result<Derived, String> {
+    if source.len() > MAX_BYTES {
+        return Err(format!("is longer than {MAX_BYTES} bytes"));
+    }
+    let (xml, found) = edit::edit(source)?;
+    let file = format!("server-{}.xml", sha256_hex(xml.as_bytes()).get(..16).unwrap_or_default());
+    let connector = found.connector(file)?;
+    Ok(Derived { xml, connector })
+}
+
+/// Whether a key of the policy's ConfigMap holds a derived file.
+pub fn is_derived(key: &str) -> bool {
+    key.strip_prefix("server-").and_then(|rest| rest.strip_suffix(".xml")).is_some()
+}
+
+/// A setting of RemoteIpValve about whom it trusts. Where it trusts the proxy in front of it, it must trust the sidecar,
+/// which passes on what that proxy said; where it trusts nobody, it goes on to.
+pub fn with_loopback(trusted: &str) -> String {
+    if trusted.is_empty() || trusted.ends_with(LOOPBACK) {
+        trusted.to_owned()
+    } else {
+        format!("{trusted}{LOOPBACK}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

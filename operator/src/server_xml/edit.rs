@@ -1,0 +1,290 @@
+//! One pass over a `server.xml`: connectors are moved, the sidecar is trusted where a proxy was, everything else stays byte
+//! by byte. What the file says besides is noted, and judged when all of it was read.
+//!
+//! Tomcat must not read in the file what is not read here. So nothing passes that two parsers could take differently: no
+//! DOCTYPE (its entities could be a connector), no other encoding or version of XML, no names but plain ones. Tomcat's
+//! digester calls a setter for each attribute with its first letter made a capital, so names are compared without case.
+
+use std::borrow::Cow;
+
+use quick_xml::{
+    Reader, Writer, XmlVersion,
+    events::{BytesDecl, BytesStart, Event, attributes::Attribute},
+};
+use restward_crds::{names, sidecar::terms::Scheme};
+
+use super::{Connector, with_loopback};
+
+/// Protocols of connectors that speak plain HTTP.
+const HTTP: [&str; 4] = [
+    "HTTP/1.1",
+    "org.apache.coyote.http11.Http11NioProtocol",
+    "org.apache.coyote.http11.Http11Nio2Protocol",
+    "org.apache.coyote.http11.Http11AprProtocol",
+];
+
+/// What was found in the file.
+#[derive(Default)]
+pub(super) struct Found {
+    connectors: Vec<Attributes>,
+    services: usize,
+    engines: Vec<Attributes>,
+    hosts: Vec<Attributes>,
+    /// Contexts that run Confluence itself.
+    contexts: Vec<Attributes>,
+}
+
+/// Attributes of an element, unescaped.
+#[derive(Default)]
+struct Attributes(Vec<(String, String)>);
+
+impl Attributes {
+    /// The value, empty when there is none.
+    fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+    }
+}
+
+/// The file with its changes, and what was found in it.
+pub(super) fn edit(source: &str) -> Result<(String, Found), String> {
+    let mut reader = Reader::from_str(source.trim_start_matches('\u{feff}'));
+    reader.config_mut().check_comments = true;
+    let mut writer = Writer::new(Vec::new());
+    let mut found = Found::default();
+    let mut open: Vec<String> = Vec::new();
+    loop {
+        let event = match reader.read_event().map_err(malformed)? {
+            Event::Eof => break,
+            Event::DocType(_) => {
+                return Err("has a DOCTYPE, by which it could take in other files; remove it".into());
+            }
+            Event::Decl(declaration) => {
+                check_declaration(&declaration)?;
+                Event::Decl(declaration)
+            }
+            Event::Start(element) => {
+                let edited = found.element(&open, element)?;
+                open.push(edited.name().0.to_owned());
+                Event::Start(edited)
+            }
+            Event::Empty(element) => Event::Empty(found.element(&open, element)?),
+            Event::End(end) => {
+                open.pop();
+                Event::End(end)
+            }
+            other => other,
+        };
+        writer.write_event(event).map_err(malformed)?;
+    }
+    if !open.is_empty() {
+        return Err("is not complete: not every element is closed".into());
+    }
+    let xml = String::from_utf8(writer.into_inner()).map_err(malformed)?;
+    Ok((xml, found))
+}
+
+fn malformed(error: impl std::fmt::Display) -> String {
+    format!("is not well-formed XML ({error})")
+}
+
+fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), String> {
+    let version = declaration.version().map_err(malformed)?;
+    let encoding = declaration.encoding().transpose().map_err(malformed)?;
+    let encoding = encoding.as_deref().unwrap_or("utf-8");
+    if version != "1.0" || !encoding.eq_ignore_ascii_case("utf-8") {
+        return Err(format!("is XML {version} in {encoding}; make it XML 1.0 in UTF-8"));
+    }
+    Ok(())
+}
+
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'))
+}
+
+impl Found {
+    /// Notes an element below `open`, and gives it as it is to be.
+    fn element<'a>(&mut self, open: &[String], element: BytesStart<'a>) -> Result<BytesStart<'a>, String> {
+        let attributes = read(&element)?;
+        let path: Vec<&str> = open.iter().map(String::as_str).collect();
+        let name = element.name().0.to_owned();
+        let changes = match (path.as_slice(), name.as_str()) {
+            ([], "Server") => no_offset(&attributes).map(|()| Vec::new())?,
+            (["Server"], "Service") => {
+                self.services += 1;
+                Vec::new()
+            }
+            (["Server", "Service"], "Connector") => {
+                let changes = connector(&attributes)?;
+                self.connectors.push(attributes);
+                changes
+            }
+            (["Server", "Service"], "Engine") => {
+                self.engines.push(attributes);
+                Vec::new()
+            }
+            (["Server", "Service", "Engine"], "Host") => {
+                self.hosts.push(attributes);
+                Vec::new()
+            }
+            ([.., "Host"], "Context") => {
+                self.context(attributes)?;
+                Vec::new()
+            }
+            (_, "SSLHostConfig") => return Err(ends_tls()),
+            (_, "Valve") => valve(&attributes),
+            ([], _) | (_, "Server" | "Service" | "Connector" | "Engine" | "Host") => {
+                return Err(format!("has an element {name:?} where Tomcat expects none; remove it"));
+            }
+            _ => Vec::new(),
+        };
+        if changes.is_empty() { Ok(element) } else { rebuilt(&element, &changes) }
+    }
+
+    fn context(&mut self, attributes: Attributes) -> Result<(), String> {
+        // Such a context does not read the defaults of its host, where the valve is.
+        if !matches!(attributes.get("override"), "" | "false") {
+            return Err(
+                "has a Context with override=\"true\", which Restward's valve does not reach; remove \
+                        the attribute"
+                    .into(),
+            );
+        }
+        if attributes.get("docBase").rsplit(['/', '\\']).next() == Some("confluence") {
+            self.contexts.push(attributes);
+        }
+        Ok(())
+    }
+
+    /// What the sidecar has to know, when the file is one that can be protected.
+    pub(super) fn connector(&self, file: String) -> Result<Connector, String> {
+        let ([connector], 1) = (self.connectors.as_slice(), self.services) else {
+            let ports: Vec<&str> = self.connectors.iter().map(|connector| connector.get("port")).collect();
+            return Err(format!(
+                "has {} connectors (ports {}), but the sidecar can stand in front of one only, the others would lead around \
+                 it; leave the one for HTTP (confluence.tunnel.additionalConnector.port of the official chart makes a \
+                 second: leave it empty)",
+                ports.len(),
+                ports.join(", ")
+            ));
+        };
+        let ([engine], [host]) = (self.engines.as_slice(), self.hosts.as_slice()) else {
+            return Err("has more or less than one Engine with one Host; leave the Engine \"Standalone\" with the Host \
+                        \"localhost\""
+                .into());
+        };
+        let names = (engine.get("name"), engine.get("defaultHost"), host.get("name"), host.get("xmlBase"));
+        if names != ("Standalone", "localhost", "localhost", "") {
+            return Err("has names of its own for Engine or Host, so that Tomcat would not read Restward's valve; set \
+                        Engine name=\"Standalone\" defaultHost=\"localhost\" and Host name=\"localhost\" without xmlBase"
+                .into());
+        }
+        let [context] = self.contexts.as_slice() else {
+            return Err("has more or less than one Context of Confluence; leave the one with docBase=\"../confluence\"".into());
+        };
+        let context_path = context.get("path").trim_end_matches('/');
+        if context_path.contains("${") {
+            return Err("has a path of Confluence's Context that only Tomcat knows; set it as plain text \
+                        (confluence.service.contextPath of the official chart)"
+                .into());
+        }
+        let number = |name: &str| connector.get(name).trim().parse::<u16>().ok();
+        Ok(Connector {
+            file,
+            port: number("port").ok_or("has a connector whose port is no number; set the number")?,
+            scheme: match connector.get("scheme") {
+                "" | "http" => Some(Scheme::Http),
+                "https" => Some(Scheme::Https),
+                _ => None,
+            },
+            proxy_name: Some(connector.get("proxyName"))
+                .filter(|name| !name.is_empty() && !name.contains("${"))
+                .map(str::to_owned),
+            proxy_port: number("proxyPort").filter(|port| *port != 0),
+            context_path: context_path.to_owned(),
+        })
+    }
+}
+
+fn read(element: &BytesStart<'_>) -> Result<Attributes, String> {
+    if !is_plain(element.name().0) {
+        return Err(format!("has an element of the odd name {:?}; remove it", element.name().0));
+    }
+    let mut attributes = Vec::new();
+    for attribute in element.attributes() {
+        let attribute = attribute.map_err(malformed)?;
+        let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(malformed)?;
+        attributes.push((attribute.key.0.to_owned(), value.into_owned()));
+    }
+    Ok(Attributes(attributes))
+}
+
+fn ends_tls() -> String {
+    "has a connector that ends TLS itself, which the sidecar does not; end TLS in front of the pod and leave a connector \
+     for plain HTTP"
+        .into()
+}
+
+/// Every connector goes to loopback and to the internal port. Those that speak something else than HTTP, or listen
+/// somewhere else than on that port, are refused.
+fn connector(attributes: &Attributes) -> Result<Vec<(&'static str, String)>, String> {
+    let protocol = attributes.get("protocol");
+    if !protocol.is_empty() && !HTTP.contains(&protocol) {
+        return Err(format!(
+            "has a connector of protocol {protocol:?}, on which callers name users themselves or which is not known; leave \
+             one with protocol=\"org.apache.coyote.http11.Http11NioProtocol\""
+        ));
+    }
+    if !matches!(attributes.get("SSLEnabled"), "" | "false") {
+        return Err(ends_tls());
+    }
+    if !attributes.get("unixDomainSocketPath").is_empty() {
+        return Err("has a connector on a Unix socket; remove unixDomainSocketPath".into());
+    }
+    no_offset(attributes)?;
+    Ok(vec![("port", names::UPSTREAM_PORT.to_string()), ("address", "127.0.0.1".to_owned())])
+}
+
+fn no_offset(attributes: &Attributes) -> Result<(), String> {
+    match attributes.get("portOffset") {
+        "" | "0" => Ok(()),
+        _ => Err("shifts its ports (portOffset), so that Tomcat would not listen where it is told to; remove portOffset".into()),
+    }
+}
+
+fn valve(attributes: &Attributes) -> Vec<(&'static str, String)> {
+    if !attributes.get("className").ends_with(".RemoteIpValve") {
+        return Vec::new();
+    }
+    let trusted = ["internalProxies", "trustedProxies"].into_iter();
+    trusted
+        .map(|name| (name, with_loopback(attributes.get(name))))
+        .filter(|(name, value)| value != attributes.get(name))
+        .collect()
+}
+
+/// The element with these attributes, in their places or behind the others.
+fn rebuilt(
+    element: &BytesStart<'_>,
+    changes: &[(&'static str, String)],
+) -> Result<BytesStart<'static>, String> {
+    let mut rebuilt = BytesStart::new(element.name().0.to_owned());
+    let mut missing: Vec<&(&str, String)> = changes.iter().collect();
+    for attribute in element.attributes() {
+        let attribute = attribute.map_err(malformed)?;
+        let change = changes.iter().find(|(name, _)| attribute.key.0.eq_ignore_ascii_case(name));
+        match change {
+            // Spelled two ways an attribute may be there twice; it is set once.
+            Some((name, value)) if missing.iter().any(|(missing, _)| missing == name) => {
+                missing.retain(|(missing, _)| missing != name);
+                rebuilt.push_attribute(Attribute::from((*name, value.as_str())));
+            }
+            Some(_) => {}
+            None => rebuilt
+                .push_attribute(Attribute { key: attribute.key, value: Cow::Borrowed(&attribute.value) }),
+        }
+    }
+    for (name, value) in missing {
+        rebuilt.push_attribute(Attribute::from((*name, value.as_str())));
+    }
+    Ok(rebuilt)
+}
