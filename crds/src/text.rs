@@ -7,7 +7,7 @@ use url::Url;
 
 mod header;
 
-pub use header::{UserHeader, folded_header, folds_to, folds_to_start};
+pub use header::{UserHeader, folds_to, folds_to_start};
 
 /// Why a text is not what it should be; says what is expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

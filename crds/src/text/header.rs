@@ -6,7 +6,7 @@ use super::{TextError, refuse};
 
 /// What most servers and frameworks make of a header's name: case does not count, and those that hand headers on as
 /// variables make one of `-`, `_` and `.` (CVE-2025-64484, CVE-2026-88011), CGI's successors of every sign.
-pub fn folded_header(name: &str) -> String {
+fn folded_header(name: &str) -> String {
     name.bytes().map(|byte| char::from(folded(byte))).collect()
 }
 
