@@ -37,6 +37,7 @@ pub(crate) fn observed() -> Observed {
         stored_keys: StoredKeys::default(),
         pods: Vec::new(),
         templates: Vec::new(),
+        at: 0,
     }
 }
 

@@ -4,9 +4,10 @@
 mod exchange;
 mod head;
 mod judge;
+mod passwords;
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -22,9 +23,8 @@ use crate::{
     basic_report::{BasicReport, Login},
     config::{Active, Store},
     cors::Grants,
-    credential::{Kind, Presented},
+    credential::Kind,
     decide::{self, Facts},
-    exceptions::{self, Attempt},
     forward::{
         self, Body, Limits, Upstream, clean, clean::Checked, form::Reader, headers, held::held, tunnel,
     },
@@ -33,13 +33,12 @@ use crate::{
     metrics::Metrics,
     refusal::Deny,
     respond::{self, Asked},
-    route::{self, PathClass, Route},
+    route::{PathClass, Route},
     time::UnixTime,
     trace::{Trace, Traces},
     verify::Verifier,
 };
 use exchange::Exchange;
-use head::Head;
 use judge::{Case, Treatment};
 
 /// The data port: everything a request meets on its way.
@@ -101,7 +100,7 @@ impl Gate {
             // Never open: without a configuration nobody knows what may pass.
             None => Err(Reason::NotConfigured.into()),
         };
-        let response = answer.unwrap_or_else(|deny| {
+        let mut response = answer.unwrap_or_else(|deny| {
             record.outcome = Outcome::Refused;
             record.reason = Some(deny.reason);
             let asked = Asked {
@@ -113,6 +112,9 @@ impl Gate {
             };
             respond::refusal(&deny, &asked)
         });
+        if exchange.learns_of_end {
+            passwords::announce_end(active.as_deref(), &self.metrics, response.headers_mut());
+        }
         self.metrics.count(&record);
         let (status, now) = (response.status().as_u16(), UnixTime::now());
         if let Some(login) = exchange.login.take() {
@@ -194,12 +196,16 @@ impl Gate {
             route,
             presented: &presented,
             is_cors_preflight: exchange.head.is_cors_preflight(),
-            is_excepted: is_excepted(active, &exchange.head, &presented, record.client),
+            is_excepted: passwords::is_excepted(active, &exchange.head, &presented, record.client),
             skips_oauth1: strip::is_skipped_by_oauth(&exchange.head.headers),
+            now: UnixTime::now(),
         };
         let decision = decide::decide(settings, &facts);
-        exchange.login =
-            decision.is_about(Reason::BasicDenied).then(|| Login::of(&exchange.head.headers, &presented));
+        exchange.login = decision.is_about_passwords().then(|| Login::of(&exchange.head.headers, &presented));
+        // Audit changes no answer.
+        exchange.learns_of_end = settings.mode == Mode::Enforce
+            && settings.basic_auth_deprecation.is_some()
+            && decide::ends_with_passwords(settings, &facts);
         let case = Case {
             active,
             presented: &presented,
@@ -208,6 +214,7 @@ impl Gate {
             route,
             peer: exchange.peer,
             client: record.client,
+            now: facts.now,
         };
         let treatment = judge::judge(&case, decision, record).await?;
         match treatment {
@@ -326,19 +333,6 @@ fn hide_challenges(
         let ours = respond::challenge(active.realm(), resource.as_deref(), None);
         clean::challenge(answer.headers_mut(), ours);
     }
-}
-
-/// Whether an exception of the policy is about a password login.
-fn is_excepted(active: &Active, head: &Head, presented: &Presented, client: IpAddr) -> bool {
-    let (exceptions, Ok(target)) = (&active.settings.basic_auth_exceptions, &head.target) else {
-        return false;
-    };
-    if exceptions.is_empty() {
-        return false;
-    }
-    let paths = route::readings_below(target, &active.context_path);
-    let user = presented.password_user.as_deref();
-    exceptions::hold(exceptions, Attempt { paths: &paths, user, client })
 }
 
 fn resource(active: Option<&Active>, exchange: &Exchange) -> Option<String> {

@@ -6,6 +6,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use super::{
     basic::BasicExceptionSettings,
     config::{Config, Upstream, VERSION},
+    deprecation::DeprecationSettings,
     enforcement::EnforcementSettings,
     identity::IdentitySettings,
     limits::RateLimitSettings,
@@ -94,6 +95,7 @@ impl Config {
             trusted_proxies,
             basic_auth,
             basic_auth_exceptions,
+            basic_auth_deprecation,
             credentials,
             anonymous_paths,
             ui_authorization,
@@ -147,6 +149,8 @@ impl Config {
             .enumerate()
             .map(|(i, exception)| BasicExceptionSettings::parse(i, exception, &mut errors))
             .collect();
+        let basic_auth_deprecation =
+            basic_auth_deprecation.map(|it| DeprecationSettings::parse(it, &mut errors));
         let trusted_proxies = ProxySettings::parse(&trusted_proxies, &mut errors);
         let enforcement = EnforcementSettings::parse(on_bypass, &allowed_listeners, &mut errors);
         let upstream = parse_upstream(upstream, &trusted_proxies, &mut errors);
@@ -165,6 +169,7 @@ impl Config {
                 trusted_proxies,
                 basic_auth,
                 basic_auth_exceptions,
+                basic_auth_deprecation,
                 credentials,
                 anonymous_paths,
                 ui_authorization,

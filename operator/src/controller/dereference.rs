@@ -8,6 +8,7 @@ use k8s_openapi::{
         core::v1::{ConfigMap, Namespace, Pod, Secret},
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
+    jiff::Timestamp,
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -41,6 +42,8 @@ pub struct Observed {
     pub pods: Vec<ObservedPod>,
     /// Pod templates that are selected.
     pub templates: Vec<Template>,
+    /// When it was looked at, in seconds since 1970.
+    pub at: i64,
 }
 
 /// What is in force.
@@ -138,6 +141,7 @@ pub async fn dereference(client: &Client, policy: &RestApiAuthPolicy) -> Result<
         stored_keys: stored_keys(client, &namespace, &uid).await?,
         pods,
         templates,
+        at: Timestamp::now().as_second(),
     })
 }
 

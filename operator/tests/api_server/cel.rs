@@ -61,6 +61,20 @@ fn upstream() -> Vec<Row> {
     ]
 }
 
+/// Password logins that end then, with as many trials, an hour each.
+fn ends(sunset: &str, trials: usize) -> Value {
+    let hour = |i: usize| format!("2026-11-{:02}T{:02}:00:00Z", 1 + i / 24, i % 24);
+    let trials: Vec<_> = (0..trials).map(|i| json!({"start": hour(i), "end": hour(i + 1)})).collect();
+    let since = "2026-10-01T00:00:00Z";
+    json!({"basicAuth": {"deprecation": {"since": since, "sunset": sunset, "brownOuts": trials}}})
+}
+
+fn overlapping() -> Value {
+    let mut spec = ends("2026-12-31T00:00:00Z", 2);
+    spec["basicAuth"]["deprecation"]["brownOuts"][0]["end"] = json!("2026-11-01T01:00:01Z");
+    spec
+}
+
 fn other_fields() -> Vec<Row> {
     let account = |client: &str| json!({"serviceAccounts": [{"client": client, "username": "u"}]});
     let many = |count: usize| -> Vec<Value> {
@@ -73,6 +87,14 @@ fn other_fields() -> Vec<Row> {
         (json!({"mode": "enforce"}), Some("Unsupported value")),
         (json!({"mode": "Audit", "basicAuth": {"mode": "Deny"}}), None),
         (json!({"basicAuth": {"mode": "Block"}}), Some("Unsupported value")),
+        (ends("2026-12-31T00:00:00Z", 32), None),
+        (ends("2026-12-31T00:00:00+14:00", 0), None),
+        (ends("2026-12-31T00:00:00Z", 33), Some("spec.basicAuth.deprecation.brownOuts")),
+        (ends("2026-09-30T00:00:00Z", 0), Some("sunset must not be earlier than since")),
+        (ends("2026-02-30T00:00:00Z", 0), Some("spec.basicAuth.deprecation.sunset")),
+        (ends("2026-12-31T00:00:00.5Z", 0), Some("spec.basicAuth.deprecation.sunset")),
+        (ends("2026-12-31", 0), Some("spec.basicAuth.deprecation.sunset")),
+        (overlapping(), Some("must not overlap")),
         (json!({"usernameAttribute": ""}), Some("spec.usernameAttribute")),
         (account("reports"), None),
         (account("*"), Some("serviceAccounts take no wildcards")),

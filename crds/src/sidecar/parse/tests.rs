@@ -97,6 +97,7 @@ fn users_are_named_by_one_header_that_means_nothing_else() {
 
 #[test]
 fn every_bad_optional_member_is_named() {
+    let ends = |sunset: &str, page: &str| json!({"since": "2026-10-01T00:00:00Z", "sunset": sunset, "documentation": page});
     let table = [
         ("issuers/0", "backchannelURL", json!("https://kc.svc/auth"), "issuers[0].backchannelURL"),
         ("issuers/0", "audiences", json!([""]), "issuers[0].audiences"),
@@ -114,6 +115,19 @@ fn every_bad_optional_member_is_named() {
             json!([{"paths": [{"type": "Exact", "value": "/a;b"}]}]),
             "basicAuth.exceptions[0].paths.value",
         ),
+        (
+            "",
+            "basicAuthDeprecation",
+            ends("2026-12-31T00:00:00Z", "http://h"),
+            "basicAuth.deprecation.documentation",
+        ),
+        (
+            "",
+            "basicAuthDeprecation",
+            ends("2026-09-30T00:00:00Z", "https://h"),
+            "basicAuth.deprecation.sunset",
+        ),
+        ("", "basicAuthDeprecation", ends("2026-02-30T00:00:00Z", "https://h"), "config"),
         ("", "tokens", json!({"algorithms": []}), "tokens.algorithms"),
         ("", "tokens", json!({"algorithms": ["HS256"]}), "config"),
         ("", "tokens", json!({"algorithms": ["none"]}), "config"),
