@@ -70,7 +70,7 @@ pub fn refusal(deny: &Deny, asked: &Asked<'_>) -> Response<Body> {
             challenge(asked.realm, asked.resource.as_deref(), Some(deny.reason)),
         );
     }
-    let retry_after = deny.retry_after.or((explained.status == 503).then_some(10));
+    let retry_after = deny.retry_after.or_else(|| (explained.status == 503).then_some(10));
     headers.extend(retry_after.map(|wait| (header::RETRY_AFTER, HeaderValue::from(wait))));
     if let Some(limited) = &deny.limited {
         say_limits(limited, headers);

@@ -86,6 +86,7 @@ pub(crate) struct World {
     pub(crate) network: PodNetwork,
     directory: Directory,
     config: Value,
+    pod: PodSettings,
 }
 
 impl World {
@@ -156,18 +157,29 @@ impl World {
         change_pod(&mut pod);
         let audit = Captured::default();
         let network = PodNetwork::default();
-        let options = Options {
-            pod,
-            config_dir: directory.path.clone(),
-            network: network.source(),
-            audit: Audit::to(audit.clone()),
-            bounds,
-            traces,
-        };
-        let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
-        let world = Self { idp, wiki, audit, running, network, directory, config };
-        eventually("the sidecar is ready", || async { world.admin("/readyz").await.status == 200 }).await;
+        let running = run(&pod, &directory, &network, &audit, (bounds, traces)).await;
+        let world = Self { idp, wiki, audit, running, network, directory, config, pod };
+        world.is_ready().await;
         world
+    }
+
+    /// The sidecar's container is stopped and started again.
+    pub(crate) async fn restarted(self) -> Self {
+        assert!(self.running.drain(PATIENCE).await);
+        let plain = (Bounds::default(), None);
+        let running = run(&self.pod, &self.directory, &self.network, &self.audit, plain).await;
+        let world = Self { running, ..self };
+        world.is_ready().await;
+        world
+    }
+
+    async fn is_ready(&self) {
+        eventually("the sidecar is ready", || async { self.admin("/readyz").await.status == 200 }).await;
+    }
+
+    /// Directory of what the sidecar remembers.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.directory.state()
     }
 
     /// Waits until tokens can be checked and Confluence accepts assertions.
@@ -250,6 +262,25 @@ impl World {
     }
 }
 
+async fn run(
+    pod: &PodSettings,
+    directory: &Directory,
+    network: &PodNetwork,
+    audit: &Captured,
+    (bounds, traces): (Bounds, Option<Traces>),
+) -> Running {
+    let options = Options {
+        pod: pod.clone(),
+        config_dir: directory.path.clone(),
+        state_dir: directory.state(),
+        network: network.source(),
+        audit: Audit::to(audit.clone()),
+        bounds,
+        traces,
+    };
+    app::start(options, Listeners::on_loopback().await.unwrap()).unwrap()
+}
+
 /// What the kernel shows of the pod's network. Its own address is one of loopback, as tests have no other for sure.
 #[derive(Clone)]
 pub(crate) struct PodNetwork(Arc<Mutex<Option<Network>>>);
@@ -291,6 +322,9 @@ impl PodNetwork {
     }
 }
 
+/// Directory of what the sidecar remembers, here beside its configuration.
+const STATE: &str = "state";
+
 /// A directory that is replaced as the kubelet does it.
 struct Directory {
     path: PathBuf,
@@ -306,13 +340,17 @@ impl Directory {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("restward-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
+        std::fs::create_dir_all(path.join(STATE)).unwrap();
         Self {
             path,
             generation: AtomicUsize::new(0),
             client_secret: Mutex::new(Some(CLIENT_SECRET.to_owned())),
             client_assertion: Mutex::default(),
         }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.path.join(STATE)
     }
 
     fn write(&self, config: &str) {
