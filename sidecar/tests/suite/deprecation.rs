@@ -11,9 +11,9 @@ const API: &str = "/rest/api/content";
 const HOUR: i64 = 3600;
 const BASIC: [(&str, &str); 1] = [("Authorization", BASIC_ALICE)];
 
-fn from_now(seconds: i64) -> jiff::Timestamp {
+fn from_now(seconds: i64) -> String {
     let now = jiff::Timestamp::now().as_second();
-    jiff::Timestamp::from_second(now + seconds).unwrap()
+    jiff::Timestamp::from_second(now + seconds).unwrap().to_string()
 }
 
 /// Deprecated for an hour, over at `sunset`.
