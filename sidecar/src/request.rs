@@ -1,6 +1,7 @@
 //! The phases of a request, in order: read → route → credential → decide → judge → forward → clean → record. Each phase
 //! is a module of its own; this file only puts them in a row.
 
+mod answers;
 mod exchange;
 mod head;
 mod judge;
@@ -29,7 +30,6 @@ use crate::{
         self, Body, Limits, Upstream, clean, clean::Checked, form::Reader, headers, held::held, tunnel,
     },
     identity::strip,
-    metadata,
     metrics::Metrics,
     refusal::Deny,
     respond::{self, Asked},
@@ -39,6 +39,7 @@ use crate::{
     verify::Verifier,
 };
 use exchange::Exchange;
+use head::Head;
 use judge::{Case, Treatment};
 
 /// The data port: everything a request meets on its way.
@@ -105,7 +106,7 @@ impl Gate {
             record.reason = Some(deny.reason);
             let asked = Asked {
                 realm: active.as_ref().map_or("restward", |active| active.realm()),
-                resource: resource(active.as_deref(), &exchange),
+                resource: answers::resource(active.as_deref(), &exchange),
                 request_id: &record.request_id,
                 has_body,
                 grant: exchange.origin.as_ref().and_then(|origin| self.grants.of(origin)),
@@ -142,7 +143,7 @@ impl Gate {
         if exchange.head.target == Err(Reason::MethodNotAllowed) {
             return Err(Reason::MethodNotAllowed.into());
         }
-        if let Some(document) = metadata(active, exchange, record)? {
+        if let Some(document) = answers::metadata(active, exchange, record)? {
             return Ok(document);
         }
         let (started, began) = (Instant::now(), SystemTime::now());
@@ -276,7 +277,7 @@ impl Gate {
         headers::remove_hop_by_hop(answer.headers_mut());
         if active.settings.mode != Mode::Off {
             self.check_assertion(active, &method, &treatment, &mut answer)?;
-            hide_challenges(active, exchange, record, &treatment, &mut answer);
+            answers::hide_challenges(active, exchange, record, &treatment, &mut answer);
         }
         Ok(answer.map(|body| forward::streamed(body, limits.idle)))
     }
@@ -311,54 +312,4 @@ impl Gate {
 /// the sidecar may not name users.
 fn holds_in_every_mode(reason: Reason) -> bool {
     matches!(reason, Reason::ReservedConsumer | Reason::EnforcementUnverified)
-}
-
-/// Confluence's own 401 gets our challenge, save for partners and clients that wait for its own.
-fn hide_challenges(
-    active: &Active,
-    exchange: &Exchange,
-    record: &Record,
-    treatment: &Treatment,
-    answer: &mut Response<Incoming>,
-) {
-    let is_partner = matches!(record.credential, Kind::OAuth1 | Kind::ApplicationLinkJwt);
-    let keeps_challenge = matches!(treatment, Treatment::Only { keeps_challenge: true, .. })
-        || active.settings.mode == Mode::Audit;
-    let is_protected = record.class == Some(PathClass::Protected);
-    let is_asserted = matches!(treatment, Treatment::AsUser { .. });
-    if answer.status() == StatusCode::UNAUTHORIZED
-        && (is_asserted || (is_protected && !is_partner && !keeps_challenge))
-    {
-        let resource = resource(Some(active), exchange);
-        let ours = respond::challenge(active.realm(), resource.as_deref(), None);
-        clean::challenge(answer.headers_mut(), ours);
-    }
-}
-
-fn resource(active: Option<&Active>, exchange: &Exchange) -> Option<String> {
-    active?.resource(exchange.host.as_ref()?)
-}
-
-/// The document for clients that look for the identity provider, when it is asked for.
-fn metadata(
-    active: &Active,
-    exchange: &Exchange,
-    record: &mut Record,
-) -> Result<Option<Response<Body>>, Reason> {
-    let head = &exchange.head;
-    let Ok(target) = &head.target else { return Ok(None) };
-    if active.settings.mode == Mode::Off
-        || !metadata::is_asked_for(&head.method, target, &active.context_path)
-        || head.check().is_err()
-    {
-        return Ok(None);
-    }
-    record.class = Some(PathClass::Open);
-    let issuers = active.issuer_names();
-    match resource(Some(active), exchange) {
-        Some(resource) if !issuers.is_empty() => {
-            Ok(Some(metadata::document(&resource, &active.settings, &issuers)))
-        }
-        _ => Err(Reason::KeysUnavailable),
-    }
 }

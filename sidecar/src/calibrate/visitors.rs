@@ -24,6 +24,7 @@ pub enum Visitors {
 impl Visitors {
     /// Takes in how a call of [`crate::current_user::PATH`] without a credential was answered. What says nothing, as while
     /// Confluence restarts, changes nothing.
+    #[must_use]
     pub fn after(self, answer: Option<&Answer>) -> Self {
         match answer.map(|answer| (answer.status, is_anonymous(answer))) {
             Some((StatusCode::OK, true)) => Self::Served,

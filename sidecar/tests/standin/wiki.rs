@@ -177,8 +177,7 @@ impl Wiki {
         let pod = PodSettings::from_json(&pod.to_string()).unwrap();
         let network = Arc::new(|| Ok(Network { listeners: [].into(), ..machine()? }));
         let (state_dir, bounds) = (directory.join("state"), Bounds::default());
-        let options =
-            Options { pod, config_dir: directory, state_dir, network, audit, bounds, traces: None };
+        let options = Options { pod, config_dir: directory, state_dir, network, audit, bounds, traces: None };
         app::start(options, Listeners::on_loopback().await.unwrap()).unwrap()
     }
 
