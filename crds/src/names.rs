@@ -40,6 +40,9 @@ pub const SERVER_XML_VOLUME: &str = "restward-server-xml";
 /// Name of the empty volume that hides the pod's ServiceAccount token from the sidecar.
 pub const NO_TOKEN_VOLUME: &str = "restward-no-token";
 
+/// Name of the volume for what the sidecar remembers over a restart of its container.
+pub const STATE_VOLUME: &str = "restward-state";
+
 /// Name of the Secret with the keys of all policies of a namespace.
 pub const KEYS_SECRET: &str = "restward-keys";
 /// Directory in the sidecar at which the projected volume is mounted.
@@ -58,6 +61,10 @@ pub const FILE_CLIENT_ID: &str = "client-id";
 pub const FILE_CLIENT_SECRET: &str = "client-secret";
 /// File with the token of the pod's ServiceAccount by which the sidecar shows that it is that client, in [`CONFIG_DIR`].
 pub const FILE_CLIENT_ASSERTION: &str = "client-assertion";
+/// Directory in the sidecar at which [`STATE_VOLUME`] is mounted.
+pub const STATE_DIR: &str = "/var/lib/restward";
+/// File with the report on password logins, in [`STATE_DIR`].
+pub const FILE_BASIC_REPORT: &str = "basic-report.jsonl";
 /// File with the Tomcat valve, a key of the policy's ConfigMap.
 pub const FILE_VALVE: &str = "context.xml.default";
 
@@ -65,6 +72,8 @@ pub const FILE_VALVE: &str = "context.xml.default";
 pub const ENV_POD: &str = "RESTWARD_POD";
 /// Environment variable of the sidecar with the directory of its configuration; default [`CONFIG_DIR`].
 pub const ENV_CONFIG_DIR: &str = "RESTWARD_CONFIG_DIR";
+/// Environment variable of the sidecar with the directory of what it remembers; default [`STATE_DIR`].
+pub const ENV_STATE_DIR: &str = "RESTWARD_STATE_DIR";
 /// Environment variable with the log filter (`tracing` directives).
 pub const ENV_LOG: &str = "RESTWARD_LOG";
 /// Environment variable of OpenTelemetry with the base URL of an OTLP/HTTP collector.

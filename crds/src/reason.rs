@@ -72,6 +72,8 @@ reasons! {
         "This Authorization scheme is not accepted. Send 'Authorization: Bearer <access token>'.";
     BasicDenied = 401 "basic_denied" None,
         "Basic authentication and password logins are switched off for this API. Use a Bearer token.";
+    BasicBrownOut = 401 "basic_brown_out" None,
+        "Basic authentication and password logins end soon, and are refused on trial for a while now. Use a Bearer token.";
     PersonalAccessTokenDenied = 401 "personal_access_token_denied" TOKEN,
         "Personal access tokens are switched off for this API. Use a token of the identity provider.";
     OAuth2Denied = 401 "confluence_oauth2_denied" TOKEN,

@@ -11,10 +11,12 @@
 //! - [`tokens`]: what a token has to be
 //! - [`who`]: who the caller is, and what that caller may do
 //! - [`basic`]: which password logins stay allowed
+//! - [`deprecation`]: how password logins end
 //! - [`limits`]: how often
 
 pub mod basic;
 pub mod config;
+pub mod deprecation;
 pub mod enforcement;
 pub mod identity;
 pub mod limits;

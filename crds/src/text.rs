@@ -6,8 +6,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
 mod header;
+mod page;
+mod timestamp;
 
 pub use header::{UserHeader, folds_to, folds_to_start};
+pub use page::PageUrl;
+pub use timestamp::Timestamp;
 
 /// Why a text is not what it should be; says what is expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -60,6 +60,15 @@ fn broken(changes: &Value) -> String {
     }
 }
 
+/// Password logins that end with 2026.
+fn ends(since: &str, brown_outs: &[(&str, &str)]) -> Value {
+    let brown_outs: Vec<_> =
+        brown_outs.iter().map(|(start, end)| json!({"start": start, "end": end})).collect();
+    json!({"basicAuth": {"mode": "Audit", "deprecation": {
+        "since": since, "sunset": "2026-12-31T00:00:00Z", "brownOuts": brown_outs,
+    }}})
+}
+
 #[test]
 fn rules_accept_what_makes_sense() {
     for spec in [
@@ -72,6 +81,16 @@ fn rules_accept_what_makes_sense() {
         json!({"tokens": {"validation": "Introspection"},
                "keycloak": {"host": "h", "realm": "r", "clientAssertion": {"clientID": "gate"}}}),
         json!({"basicAuth": {"mode": "Deny", "exceptions": [{"users": ["svc"]}, {"presets": ["Feeds"]}]}}),
+        ends("2026-10-01T00:00:00Z", &[("2026-10-01T00:00:00Z", "2026-10-01T01:00:00Z")]),
+        ends("2026-10-01T00:00:00Z", &[("2026-12-30T23:00:00Z", "2026-12-31T01:00:00+01:00")]),
+        ends(
+            "2026-12-01T00:00:00+05:00",
+            &[
+                ("2026-12-20T10:00:00Z", "2026-12-20T11:00:00Z"),
+                ("2026-12-10T10:00:00Z", "2026-12-10T11:00:00Z"),
+                ("2026-12-10T09:00:00Z", "2026-12-10T10:00:00Z"),
+            ],
+        ),
         json!({"trustedProxies": {"cidrs": ["10.0.0.0/8"], "clientCertificateHeader": "Client-Cert"}}),
         json!({"issuers": [{"issuer": "https://login.example.com/realms/partners", "audiences": ["wiki"]}]}),
         json!({"externalURLs": ["https://wiki.example.com", "http://wiki.example.com:8080/"]}),
@@ -96,6 +115,39 @@ fn rules_refuse_the_rest_and_say_why() {
             "clientSecretRef or clientAssertion, not both",
         ),
         (json!({"basicAuth": {"exceptions": [{"users": []}]}}), "an entry names users, paths"),
+        (ends("2026-12-31T00:00:01Z", &[]), "sunset must not be earlier than since"),
+        (
+            ends("2026-10-01T00:00:00Z", &[("2026-12-10T10:00:00Z", "2026-12-10T10:00:00Z")]),
+            "each ends after its start",
+        ),
+        (
+            ends("2026-12-10T10:00:00Z", &[("2026-12-10T09:00:00Z", "2026-12-10T11:00:00Z")]),
+            "lies between since and sunset",
+        ),
+        (
+            ends("2026-10-01T00:00:00Z", &[("2026-12-30T10:00:00Z", "2026-12-31T00:00:01Z")]),
+            "lies between since and sunset",
+        ),
+        (
+            ends(
+                "2026-10-01T00:00:00Z",
+                &[
+                    ("2026-12-10T10:00:00Z", "2026-12-10T12:00:00Z"),
+                    ("2026-12-10T09:00:00Z", "2026-12-10T11:00:00Z"),
+                ],
+            ),
+            "must not overlap",
+        ),
+        (
+            ends(
+                "2026-10-01T00:00:00Z",
+                &[
+                    ("2026-12-10T10:00:00Z", "2026-12-10T12:00:00Z"),
+                    ("2026-12-10T11:00:00+01:00", "2026-12-10T12:00:00Z"),
+                ],
+            ),
+            "must not overlap",
+        ),
         (
             json!({"trustedProxies": {"hops": 1, "clientCertificateHeader": "Client-Cert"}}),
             "set trustedProxies.cidrs",

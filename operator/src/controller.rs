@@ -187,6 +187,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         public_key: keys.map(PolicyKeys::public_key),
         consumer_key: consumer_key(&verdict, &observed),
         in_force,
+        at: observed.at,
     };
     let findings = assess::findings(&outcome);
     update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;

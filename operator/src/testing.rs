@@ -38,6 +38,7 @@ pub(crate) fn observed() -> Observed {
         pods: Vec::new(),
         templates: Vec::new(),
         server_xmls: BTreeMap::new(),
+        at: 0,
     }
 }
 

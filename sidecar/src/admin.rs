@@ -122,7 +122,7 @@ impl Admin {
         if !from_pod_itself(peer) {
             return only_for_the_pod();
         }
-        private(&self.basic.entries())
+        private(&self.basic.shown())
     }
 
     async fn explain(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {

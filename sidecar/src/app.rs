@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::Admin,
     audit::Audit,
-    basic_report::BasicReport,
+    basic_report::keeper::Keeper,
     config::Store,
     cors::Grants,
     forward::{Upstream, form::Reader},
     metrics::Metrics,
     request::Gate,
     server::{self, Bounds},
+    time::UnixTime,
     trace::Traces,
     verify::{NetworkSource, Verifier},
 };
@@ -29,6 +30,8 @@ pub struct Options {
     pub pod: PodSettings,
     /// Directory of its configuration.
     pub config_dir: PathBuf,
+    /// Directory of what outlives a restart.
+    pub state_dir: PathBuf,
     /// Shows the pod's network.
     pub network: NetworkSource,
     /// Where audit lines go.
@@ -72,6 +75,7 @@ pub struct Running {
     pub admin: SocketAddr,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
+    keeper: Arc<Keeper>,
 }
 
 /// Starts everything on bound ports.
@@ -79,13 +83,13 @@ pub struct Running {
 /// # Errors
 /// A listener has no address, or no HTTP client could be made.
 pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
-    let Options { pod, config_dir, network, audit, bounds, traces } = options;
+    let Options { pod, config_dir, state_dir, network, audit, bounds, traces } = options;
     let metrics = Arc::new(Metrics::default());
     let upstream_port = pod.upstream_port;
     let store = Arc::new(Store::new(config_dir, pod, Arc::clone(&metrics)));
     let verifier = Verifier::new(Arc::clone(&store), Arc::clone(&metrics), network);
     let verifier = Arc::new(verifier.map_err(io::Error::other)?);
-    let basic = Arc::new(BasicReport::default());
+    let keeper = Arc::new(Keeper::open(&state_dir, UnixTime::now()));
     let gate = Arc::new(Gate {
         store: Arc::clone(&store),
         upstream: Upstream::new(upstream_port),
@@ -95,13 +99,13 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         verifier: Arc::clone(&verifier),
         grants: Grants::default(),
         audit,
-        basic: Arc::clone(&basic),
+        basic: keeper.report(),
         metrics: Arc::clone(&metrics),
         traces,
     });
     let admin = Arc::new(Admin {
         store: Arc::clone(&store),
-        basic,
+        basic: keeper.report(),
         verifier: Arc::clone(&verifier),
         metrics,
         upstream_port,
@@ -114,6 +118,8 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
     tasks.spawn(async move { store.watch(token).await });
     let token = shutdown.clone();
     tasks.spawn(async move { verifier.run(token).await });
+    let (token, running) = (shutdown.clone(), Arc::clone(&keeper));
+    tasks.spawn(async move { running.run(token).await });
     tasks.spawn(server::serve(listeners.data, bounds, shutdown.clone(), move |request, peer| {
         let gate = Arc::clone(&gate);
         async move { gate.handle(request, peer).await }
@@ -122,15 +128,19 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         let admin = Arc::clone(&admin);
         async move { admin.handle(request, peer).await }
     }));
-    Ok(Running { data: data_address, admin: admin_address, shutdown, tasks })
+    Ok(Running { data: data_address, admin: admin_address, shutdown, tasks, keeper })
 }
 
 impl Running {
     /// Stops accepting and waits for what is in flight. `false`: something was still in flight at the deadline.
     pub async fn drain(mut self, deadline: Duration) -> bool {
         self.shutdown.cancel();
+        // Now, as who is impatient kills before the deadline; and what is still in flight afterwards.
+        self.keeper.save().await;
         let all = async { while self.tasks.join_next().await.is_some() {} };
-        tokio::time::timeout(deadline, all).await.is_ok()
+        let is_done = tokio::time::timeout(deadline, all).await.is_ok();
+        self.keeper.save().await;
+        is_done
     }
 
     /// Waits for a task to end although nobody asked for it, which none should.

@@ -17,6 +17,10 @@ pub struct Args {
     #[arg(long, env = names::ENV_CONFIG_DIR, value_name = "DIRECTORY", default_value = names::CONFIG_DIR)]
     pub config_dir: PathBuf,
 
+    /// Directory for what outlives a restart; without it nothing does
+    #[arg(long, env = names::ENV_STATE_DIR, value_name = "DIRECTORY", default_value = names::STATE_DIR)]
+    pub state_dir: PathBuf,
+
     /// Log filter, such as 'info' or 'restward_sidecar=debug'
     #[arg(long, env = names::ENV_LOG, value_name = "FILTER", default_value = "info")]
     pub log: String,

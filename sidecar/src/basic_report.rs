@@ -1,14 +1,21 @@
 //! `GET /basic-report` on the admin port: who still logs in by password although the policy audits or denies it, so that
 //! an administrator knows whom to tell before a ban. It names people, so only the pod itself is answered, and nothing of
-//! it is in metrics. Kept in memory, bounded.
+//! it is in metrics. Kept in memory, bounded, and in a file, so that a restart of the container forgets nothing.
+//!
+//! - [`file`]: as what it is written
+//! - [`keeper`]: reads and writes the file
+
+mod file;
+pub mod keeper;
 
 use std::{
+    borrow::Cow,
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use http::{HeaderMap, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::{Outcome, Record},
@@ -40,7 +47,7 @@ impl Login {
 }
 
 /// What became of a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Fate {
     /// Confluence let it in.
@@ -51,16 +58,16 @@ enum Fate {
     Refused,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Who {
     user: Option<String>,
     user_agent: String,
     address: IpAddr,
-    path_class: &'static str,
+    path_class: Cow<'static, str>,
     outcome: Fate,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Seen {
     first: i64,
     last: i64,
@@ -68,30 +75,69 @@ struct Seen {
 }
 
 /// One line of the report.
-#[derive(Debug, Clone, Serialize)]
-pub struct Entry {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Entry {
     #[serde(flatten)]
     who: Who,
     #[serde(flatten)]
     seen: Seen,
 }
 
+/// The report, for people.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    /// Since when it counts, in seconds since 1970.
+    since: i64,
+    /// Why it knows less than it should, or may after the next restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    /// Latest first.
+    entries: Vec<Entry>,
+}
+
 struct Tables {
+    since: i64,
     accepted: Bounded<Who, Seen>,
     /// Apart, so that nobody who is not let in can push out of the report who is.
     others: Bounded<Who, Seen>,
+    /// The file says the same.
+    is_saved: bool,
+    problem: Option<String>,
+}
+
+impl Tables {
+    fn empty(since: i64) -> Self {
+        Self {
+            since,
+            accepted: Bounded::new(HALF),
+            others: Bounded::new(HALF),
+            is_saved: false,
+            problem: None,
+        }
+    }
+
+    fn table(&mut self, outcome: Fate) -> &mut Bounded<Who, Seen> {
+        if outcome == Fate::Accepted { &mut self.accepted } else { &mut self.others }
+    }
+}
+
+/// Latest first.
+fn entries(table: &Bounded<Who, Seen>) -> Vec<Entry> {
+    let mut entries: Vec<_> =
+        table.iter().map(|(who, seen)| Entry { who: who.clone(), seen: *seen }).collect();
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.seen.last));
+    entries
 }
 
 /// Who logs in by password.
 pub struct BasicReport(Mutex<Tables>);
 
-impl Default for BasicReport {
-    fn default() -> Self {
-        Self(Mutex::new(Tables { accepted: Bounded::new(HALF), others: Bounded::new(HALF) }))
-    }
-}
-
 impl BasicReport {
+    /// Nobody yet.
+    pub fn new(now: UnixTime) -> Self {
+        Self(Mutex::new(Tables::empty(now.secs())))
+    }
+
     /// Notes a login and how it was answered.
     pub fn note(&self, login: Login, record: &Record, status: u16, answer: &HeaderMap, now: UnixTime) {
         let outcome = match record.outcome {
@@ -100,21 +146,40 @@ impl BasicReport {
             _ => Fate::Rejected,
         };
         let Login { user, user_agent } = login;
-        let who = Who { user, user_agent, address: record.client, path_class: record.class_word(), outcome };
+        let path_class = Cow::Borrowed(record.class_word());
+        let who = Who { user, user_agent, address: record.client, path_class, outcome };
         let mut tables = self.lock();
-        let table = if outcome == Fate::Accepted { &mut tables.accepted } else { &mut tables.others };
+        tables.is_saved = false;
+        let table = tables.table(outcome);
         let now = now.secs();
         let seen = table.get(&who).unwrap_or(Seen { first: now, last: now, count: 0 });
         table.insert(who, Seen { last: now, count: seen.count.saturating_add(1), ..seen });
     }
 
-    /// The report, latest first.
-    pub fn entries(&self) -> Vec<Entry> {
+    /// The report.
+    pub fn shown(&self) -> Shown {
         let tables = self.lock();
-        let all = tables.accepted.iter().chain(tables.others.iter());
-        let mut entries: Vec<_> = all.map(|(who, seen)| Entry { who: who.clone(), seen: *seen }).collect();
-        entries.sort_by_key(|entry| std::cmp::Reverse(entry.seen.last));
-        entries
+        let mut all = entries(&tables.accepted);
+        all.extend(entries(&tables.others));
+        all.sort_by_key(|entry| std::cmp::Reverse(entry.seen.last));
+        Shown { since: tables.since, problem: tables.problem.clone(), entries: all }
+    }
+
+    /// What is to be written, if it is not.
+    fn unsaved(&self) -> Option<Vec<u8>> {
+        let mut tables = self.lock();
+        if tables.is_saved {
+            return None;
+        }
+        // What is noted while this is being written is not in it.
+        tables.is_saved = true;
+        Some(file::written(tables.since, &[entries(&tables.accepted), entries(&tables.others)]))
+    }
+
+    /// Notes that it could not be written; it is tried again.
+    fn not_saved(&self, problem: String) {
+        let mut tables = self.lock();
+        (tables.is_saved, tables.problem) = (false, Some(problem));
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
@@ -169,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_same_caller_is_one_line_for_each_outcome() {
-        let report = BasicReport::default();
+        let report = BasicReport::new(UnixTime::from_secs(0));
         for (outcome, status, word, at) in [
             (Outcome::WouldRefuse, 200, Some("OK"), 10),
             (Outcome::WouldRefuse, 404, None, 20),
@@ -181,7 +246,8 @@ mod tests {
             note(&report, "alice", outcome, status, word, at);
         }
         let lines: Vec<_> = report
-            .entries()
+            .shown()
+            .entries
             .iter()
             .map(|entry| (entry.who.outcome, entry.seen.first, entry.seen.last, entry.seen.count))
             .collect();
@@ -191,12 +257,12 @@ mod tests {
 
     #[test]
     fn it_is_bounded_and_strangers_push_nobody_out() {
-        let report = BasicReport::default();
+        let report = BasicReport::new(UnixTime::from_secs(0));
         note(&report, "alice", Outcome::WouldRefuse, 200, None, 1);
         for stranger in 0..10_000 {
             note(&report, &format!("x{stranger}"), Outcome::WouldRefuse, 401, None, 2);
         }
-        let entries = report.entries();
+        let entries = report.shown().entries;
         assert!(entries.len() <= 2 * HALF + 1, "{}", entries.len());
         assert!(entries.iter().any(|entry| entry.who.user.as_deref() == Some("alice")));
     }

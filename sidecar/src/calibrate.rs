@@ -1,15 +1,18 @@
 //! Finds out in the background whether Confluence takes the sidecar's assertions, and as what URL it knows itself.
 //! A signed call for a user that cannot exist must not be refused for its signature, and the same call with one bit
 //! changed must be: else Confluence does not look at signatures at all. Where a header names users, such a call must be
-//! nobody's, and the first user who is known shows that the header is believed. Readiness never waits for any of this.
+//! nobody's, and the first user who is known shows that the header is believed. A call without any credential shows
+//! whether the wiki is public. Readiness never waits for any of this.
 //!
 //! - [`candidates`]: the URLs to try
 //! - [`verdict`]: what an answer to a signed call says
 //! - [`header`]: what answers say where a header names users
+//! - [`visitors`]: what they say about visitors
 
 pub mod candidates;
 pub mod header;
 pub mod verdict;
+pub mod visitors;
 
 use std::{
     sync::{
@@ -43,6 +46,7 @@ use crate::{
 };
 use header::{Proof, Ran};
 use verdict::Finding;
+use visitors::Visitors;
 
 /// Between two calibrations until users can be asserted: an application link that was just made works at once.
 const EVERY_UNTRUSTED: Duration = Duration::from_secs(15);
@@ -78,6 +82,7 @@ struct State {
     /// What Confluence knows itself as; `None`: nobody may be asserted.
     origin: Option<Origin>,
     report: Report<UpstreamReason>,
+    visitors: Visitors,
 }
 
 impl Calibration {
@@ -95,7 +100,7 @@ impl Calibration {
                 context_path: context_path(settings, pod).to_owned(),
                 nobody: impossible_user(),
                 proof: Mutex::default(),
-                state: ArcSwap::from_pointee(State { origin: None, report }),
+                state: ArcSwap::from_pointee(State { origin: None, report, visitors: Visitors::Unknown }),
                 wake: Notify::new(),
                 poked: AtomicBool::new(false),
             }),
@@ -114,6 +119,11 @@ impl Calibration {
     /// For status.
     pub fn report(&self) -> Report<UpstreamReason> {
         self.shared.state.load().report.clone()
+    }
+
+    /// Whether Confluence serves visitors.
+    pub fn visitors(&self) -> Visitors {
+        self.shared.state.load().visitors
     }
 
     /// Whether Confluence takes assertions, as far as was seen.
@@ -160,10 +170,15 @@ impl Calibration {
     /// One calibration.
     pub async fn calibrate(&self) {
         let before = self.shared.state.load_full();
+        let is_running = self.is_running().await;
+        let visit = if is_running { self.answer_to(None).await } else { None };
         let state = match &*self.shared.identity {
-            Identity::OAuth1(_) => self.by_signature(&before).await,
-            Identity::Header(mode) => self.by_header(mode, &before).await,
+            Identity::OAuth1(_) => self.by_signature(is_running, &before).await,
+            Identity::Header(mode) => {
+                self.by_header(mode, is_running.then(|| Ran::of(visit.as_ref())), &before).await
+            }
         };
+        let state = State { visitors: before.visitors.after(visit.as_ref()), ..state };
         if state.report != before.report {
             let reason = state.report.reason.as_str();
             tracing::info!(upstream.reason = reason, upstream.message = state.report.message, "calibration");
@@ -171,19 +186,22 @@ impl Calibration {
         self.shared.state.store(Arc::new(state));
     }
 
-    async fn by_signature(&self, before: &State) -> State {
-        let (finding, origin) = self.find().await;
+    async fn by_signature(&self, is_running: bool, before: &State) -> State {
+        let (finding, origin) = if is_running { self.find().await } else { (Finding::NotRunning, None) };
         // A Confluence that restarts has not changed its mind.
         let origin = if finding.is_inconclusive() { before.origin.clone() } else { origin };
         let report = verdict::report(&finding, origin.as_ref(), &self.shared.candidates);
-        State { origin, report }
+        State { origin, report, ..before.clone() }
     }
 
-    async fn by_header(&self, mode: &Header, before: &State) -> State {
-        let finding = if self.is_running().await {
-            let nobody = self.shared.nobody.as_ref();
-            let invented = if nobody.is_some() { self.run_as(nobody).await } else { Ran::Unknown };
-            header::judge(&self.run_as(None).await, &invented)
+    /// `without`: as whom a call without the header ran; `None`: Confluence does not run.
+    async fn by_header(&self, mode: &Header, without: Option<Ran>, before: &State) -> State {
+        let finding = if let Some(without) = without {
+            let invented = match &self.shared.nobody {
+                Some(nobody) => self.run_as(nobody).await,
+                None => Ran::Unknown,
+            };
+            header::judge(&without, &invented)
         } else {
             header::Finding::Inconclusive
         };
@@ -197,13 +215,13 @@ impl Calibration {
             self.ask_the_witness().await;
         }
         let report = self.proof(|proof| header::report(mode.name(), &finding, proof));
-        State { origin, report }
+        State { origin, report, ..before.clone() }
     }
 
     /// A header that was believed may not be any more.
     async fn ask_the_witness(&self) {
         let Proof::Witness(witness) = self.proof(|proof| proof.clone()) else { return };
-        let ran = self.run_as(Some(&witness)).await;
+        let ran = self.run_as(&witness).await;
         let reconsidered = header::reconsider(&witness, &ran);
         self.proof(|proof| {
             // Meanwhile there may be another witness.
@@ -213,24 +231,23 @@ impl Calibration {
         });
     }
 
-    /// As whom a call for this user runs, or one without a user.
-    async fn run_as(&self, user: Option<&Username>) -> Ran {
-        let asked = async {
-            let mut request = self.request(current_user::PATH)?;
-            if let Some(user) = user {
-                let origin = self.shared.candidates.first()?;
-                self.shared.identity.assert(origin, user, UnixTime::now(), &mut request).ok()?;
-            }
-            self.shared.client.send(request, DEADLINE).await.ok()
-        };
-        Ran::of(asked.await.as_ref())
+    /// As whom a call for this user runs.
+    async fn run_as(&self, user: &Username) -> Ran {
+        Ran::of(self.answer_to(Some(user)).await.as_ref())
+    }
+
+    /// The answer to a call that names this user, or to one without any credential.
+    async fn answer_to(&self, user: Option<&Username>) -> Option<Answer> {
+        let mut request = self.request(current_user::PATH)?;
+        if let Some(user) = user {
+            let origin = self.shared.candidates.first()?;
+            self.shared.identity.assert(origin, user, UnixTime::now(), &mut request).ok()?;
+        }
+        self.shared.client.send(request, DEADLINE).await.ok()
     }
 
     /// Tries the candidates until one is not refused for its signature.
     async fn find(&self) -> (Finding, Option<Origin>) {
-        if !self.is_running().await {
-            return (Finding::NotRunning, None);
-        }
         for origin in &self.shared.candidates {
             match verdict::of_good_signature(self.ask(origin, Signature::Good).await.as_ref()) {
                 Finding::SignatureInvalid => {}

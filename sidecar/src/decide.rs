@@ -12,7 +12,9 @@ use restward_crds::{
 
 use crate::{
     credential::{Kind, Presented, params::AuthType},
+    deprecation::{Passwords, is_about_passwords},
     route::{PathClass, Route},
+    time::UnixTime,
 };
 
 /// What is done with a request.
@@ -46,9 +48,13 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether this is, or would be, the reason of a refusal.
-    pub fn is_about(&self, reason: Reason) -> bool {
-        self.action == Action::Refuse(reason) || self.audited == Some(reason)
+    /// Whether a password login is, or would be, refused for being one.
+    pub fn is_about_passwords(&self) -> bool {
+        let refused = match self.action {
+            Action::Refuse(reason) => Some(reason),
+            _ => self.audited,
+        };
+        refused.is_some_and(is_about_passwords)
     }
 }
 
@@ -71,15 +77,23 @@ pub struct Facts<'a> {
     pub is_excepted: bool,
     /// Confluence's OAuth 1 filter skips this User-Agent.
     pub skips_oauth1: bool,
+    /// When it came.
+    pub now: UnixTime,
 }
 
 /// Decides.
 pub fn decide(settings: &Settings, facts: &Facts<'_>) -> Decision {
-    let switches = Switches {
-        basic: if facts.is_excepted { Switch::Allow } else { settings.basic_auth },
-        others: &settings.credentials,
-        ui: settings.ui_authorization,
-    };
+    let excepted = facts.is_excepted.then_some(Passwords::ALLOWED);
+    decide_with(excepted.unwrap_or_else(|| Passwords::at(settings, facts.now)), settings, facts)
+}
+
+/// Whether the end of password logins is the end of this request.
+pub fn ends_with_passwords(settings: &Settings, facts: &Facts<'_>) -> bool {
+    !facts.is_excepted && decide_with(Passwords::DENIED, settings, facts).is_about_passwords()
+}
+
+fn decide_with(basic: Passwords, settings: &Settings, facts: &Facts<'_>) -> Decision {
+    let switches = Switches { basic, others: &settings.credentials, ui: settings.ui_authorization };
     match facts.route.class {
         PathClass::Open => open(facts.presented.kind).into(),
         PathClass::Content => content(switches, facts.presented),
@@ -89,9 +103,15 @@ pub fn decide(settings: &Settings, facts: &Facts<'_>) -> Decision {
 
 #[derive(Clone, Copy)]
 struct Switches<'a> {
-    basic: Switch,
+    basic: Passwords,
     others: &'a Credentials,
     ui: UiAuthorization,
+}
+
+impl Passwords {
+    fn decide(self, allowed: Action) -> Decision {
+        switched(self.switch, self.denied, allowed)
+    }
 }
 
 /// Applies a switch: `allowed` unless it denies.
@@ -113,8 +133,8 @@ const fn open(kind: Kind) -> Action {
 
 /// Confluence's own login decides; only tokens and the switches are ours.
 fn content(switches: Switches<'_>, presented: &Presented) -> Decision {
-    if presented.has_password_parameters && presented.kind != Kind::Token && switches.basic.denies() {
-        return Action::Refuse(Reason::BasicDenied).into();
+    if presented.has_password_parameters && presented.kind != Kind::Token && switches.basic.switch.denies() {
+        return Action::Refuse(switches.basic.denied).into();
     }
     match presented.kind {
         Kind::Token if switches.ui == UiAuthorization::Authenticate => Action::AsUser.into(),
@@ -123,7 +143,7 @@ fn content(switches: Switches<'_>, presented: &Presented) -> Decision {
             Action::Refuse(Reason::TokenMalformed).into()
         }
         Kind::MalformedToken => Action::PassWithout.into(),
-        Kind::Basic | Kind::PasswordParameters => switched(switches.basic, Reason::BasicDenied, Action::Pass),
+        Kind::Basic | Kind::PasswordParameters => switches.basic.decide(Action::Pass),
         Kind::PersonalAccessToken => {
             switched(switches.others.personal_access_token, Reason::PersonalAccessTokenDenied, Action::Pass)
         }
@@ -141,8 +161,8 @@ fn content(switches: Switches<'_>, presented: &Presented) -> Decision {
 fn protected(switches: Switches<'_>, facts: &Facts<'_>) -> Decision {
     let presented = facts.presented;
     // A password in the parameters logs in beside every other credential, but is removed where the sidecar signs.
-    if presented.has_password_parameters && presented.kind != Kind::Token && switches.basic.denies() {
-        return Action::Refuse(Reason::BasicDenied).into();
+    if presented.has_password_parameters && presented.kind != Kind::Token && switches.basic.switch.denies() {
+        return Action::Refuse(switches.basic.denied).into();
     }
     match presented.kind {
         Kind::Token => Action::AsUser.into(),
@@ -156,7 +176,7 @@ fn protected(switches: Switches<'_>, facts: &Facts<'_>) -> Decision {
             switched(switches.others.confluence_oauth2, Reason::OAuth2Denied, Action::ConfirmBearer)
         }
         Kind::Basic | Kind::PasswordParameters => {
-            switched(switches.basic, Reason::BasicDenied, Action::PassOnlyWith(AuthType::Basic))
+            switches.basic.decide(Action::PassOnlyWith(AuthType::Basic))
         }
         Kind::OAuth1 => oauth1(switches, facts),
         Kind::ApplicationLinkJwt if facts.route.takes_jwt => {
@@ -183,7 +203,7 @@ fn oauth1(switches: Switches<'_>, facts: &Facts<'_>) -> Decision {
 fn without_authorization(switches: Switches<'_>, facts: &Facts<'_>, has_session: bool) -> Decision {
     let Facts { route, presented, .. } = facts;
     let is_denied_session = has_session && switches.others.session.denies();
-    if presented.asks_for_challenge && !switches.basic.denies() && !is_denied_session {
+    if presented.asks_for_challenge && !switches.basic.switch.denies() && !is_denied_session {
         return Action::PassForChallenge.into();
     }
     if route.is_anonymous {
@@ -206,7 +226,7 @@ fn without_authorization(switches: Switches<'_>, facts: &Facts<'_>, has_session:
 
 /// The body may hold a login, nobody but Confluence can tell; and a session counts here as elsewhere.
 fn rpc(switches: Switches<'_>, has_session: bool) -> Decision {
-    let as_basic = switched(switches.basic, Reason::BasicDenied, Action::Pass);
+    let as_basic = switches.basic.decide(Action::Pass);
     if !has_session || as_basic.action != Action::Pass {
         return as_basic;
     }

@@ -16,6 +16,7 @@ pub mod cors;
 pub mod credential;
 pub mod current_user;
 pub mod decide;
+pub mod deprecation;
 pub mod digest;
 pub mod exceptions;
 pub mod explain;

@@ -45,6 +45,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let options = Options {
         pod,
         config_dir: args.config_dir,
+        state_dir: args.state_dir,
         network: Arc::new(|| Network::read(Path::new("/proc"))),
         audit: Audit::stdout(),
         traces: traces.clone(),

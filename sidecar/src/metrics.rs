@@ -76,6 +76,7 @@ pub struct Metrics {
     fetches: Fetches,
     keys_age: Family<IssuerLabel, Gauge<f64, AtomicU64>>,
     memories: Family<MemoryLabel, Gauge>,
+    announcements: Counter,
     verifications: Family<ResultLabel, Counter>,
     bypass_ports: Gauge,
     config_is_current: Gauge,
@@ -102,6 +103,7 @@ impl Default for Metrics {
             fetches: Fetches::default(),
             keys_age: Family::default(),
             memories: Family::default(),
+            announcements: Counter::default(),
             verifications: Family::default(),
             bypass_ports: Gauge::default(),
             config_is_current: Gauge::default(),
@@ -130,6 +132,11 @@ impl Default for Metrics {
             "rejected_assertions",
             "Answers in which Confluence did not accept how the user was asserted",
             this.rejected_assertions.clone(),
+        );
+        registry.register(
+            "basic_end_announcements",
+            "Answers to password logins that say when such logins end",
+            this.announcements.clone(),
         );
         registry.register(
             "verifications",
@@ -203,6 +210,11 @@ impl Metrics {
     /// Counts an assertion that Confluence did not accept.
     pub fn assertion_rejected(&self) {
         self.rejected_assertions.inc();
+    }
+
+    /// Counts an answer that says when password logins end.
+    pub fn end_announced(&self) {
+        self.announcements.inc();
     }
 
     /// Counts a look for ways around the sidecar.

@@ -13,6 +13,8 @@ pub struct Deny {
     pub detail: Option<String>,
     /// For [`Reason::RateLimited`]: when to try again.
     pub limited: Option<Limited>,
+    /// Seconds after which another try makes sense, where that is known.
+    pub retry_after: Option<u64>,
 }
 
 impl Deny {
@@ -24,6 +26,6 @@ impl Deny {
 
 impl From<Reason> for Deny {
     fn from(reason: Reason) -> Self {
-        Self { reason, detail: None, limited: None }
+        Self { reason, detail: None, limited: None, retry_after: None }
     }
 }

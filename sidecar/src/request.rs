@@ -1,12 +1,14 @@
 //! The phases of a request, in order: read → route → credential → decide → judge → forward → clean → record. Each phase
 //! is a module of its own; this file only puts them in a row.
 
+mod answers;
 mod exchange;
 mod head;
 mod judge;
+mod passwords;
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -22,18 +24,16 @@ use crate::{
     basic_report::{BasicReport, Login},
     config::{Active, Store},
     cors::Grants,
-    credential::{Kind, Presented},
+    credential::Kind,
     decide::{self, Facts},
-    exceptions::{self, Attempt},
     forward::{
         self, Body, Limits, Upstream, clean, clean::Checked, form::Reader, headers, held::held, tunnel,
     },
     identity::strip,
-    metadata,
     metrics::Metrics,
     refusal::Deny,
     respond::{self, Asked},
-    route::{self, PathClass, Route},
+    route::{PathClass, Route},
     time::UnixTime,
     trace::{Trace, Traces},
     verify::Verifier,
@@ -101,18 +101,21 @@ impl Gate {
             // Never open: without a configuration nobody knows what may pass.
             None => Err(Reason::NotConfigured.into()),
         };
-        let response = answer.unwrap_or_else(|deny| {
+        let mut response = answer.unwrap_or_else(|deny| {
             record.outcome = Outcome::Refused;
             record.reason = Some(deny.reason);
             let asked = Asked {
                 realm: active.as_ref().map_or("restward", |active| active.realm()),
-                resource: resource(active.as_deref(), &exchange),
+                resource: answers::resource(active.as_deref(), &exchange),
                 request_id: &record.request_id,
                 has_body,
                 grant: exchange.origin.as_ref().and_then(|origin| self.grants.of(origin)),
             };
             respond::refusal(&deny, &asked)
         });
+        if exchange.learns_of_end {
+            passwords::announce_end(active.as_deref(), &self.metrics, response.headers_mut());
+        }
         self.metrics.count(&record);
         let (status, now) = (response.status().as_u16(), UnixTime::now());
         if let Some(login) = exchange.login.take() {
@@ -140,7 +143,7 @@ impl Gate {
         if exchange.head.target == Err(Reason::MethodNotAllowed) {
             return Err(Reason::MethodNotAllowed.into());
         }
-        if let Some(document) = metadata(active, exchange, record)? {
+        if let Some(document) = answers::metadata(active, exchange, record)? {
             return Ok(document);
         }
         let (started, began) = (Instant::now(), SystemTime::now());
@@ -194,12 +197,16 @@ impl Gate {
             route,
             presented: &presented,
             is_cors_preflight: exchange.head.is_cors_preflight(),
-            is_excepted: is_excepted(active, &exchange.head, &presented, record.client),
+            is_excepted: passwords::is_excepted(active, &exchange.head, &presented, record.client),
             skips_oauth1: strip::is_skipped_by_oauth(&exchange.head.headers),
+            now: UnixTime::now(),
         };
         let decision = decide::decide(settings, &facts);
-        exchange.login =
-            decision.is_about(Reason::BasicDenied).then(|| Login::of(&exchange.head.headers, &presented));
+        exchange.login = decision.is_about_passwords().then(|| Login::of(&exchange.head.headers, &presented));
+        // Audit changes no answer.
+        exchange.learns_of_end = settings.mode == Mode::Enforce
+            && settings.basic_auth_deprecation.is_some()
+            && decide::ends_with_passwords(settings, &facts);
         let case = Case {
             active,
             presented: &presented,
@@ -208,6 +215,7 @@ impl Gate {
             route,
             peer: exchange.peer,
             client: record.client,
+            now: facts.now,
         };
         let treatment = judge::judge(&case, decision, record).await?;
         match treatment {
@@ -269,7 +277,7 @@ impl Gate {
         headers::remove_hop_by_hop(answer.headers_mut());
         if active.settings.mode != Mode::Off {
             self.check_assertion(active, &method, &treatment, &mut answer)?;
-            hide_challenges(active, exchange, record, &treatment, &mut answer);
+            answers::hide_challenges(active, exchange, record, &treatment, &mut answer);
         }
         Ok(answer.map(|body| forward::streamed(body, limits.idle)))
     }
@@ -304,67 +312,4 @@ impl Gate {
 /// the sidecar may not name users.
 fn holds_in_every_mode(reason: Reason) -> bool {
     matches!(reason, Reason::ReservedConsumer | Reason::EnforcementUnverified)
-}
-
-/// Confluence's own 401 gets our challenge, save for partners and clients that wait for its own.
-fn hide_challenges(
-    active: &Active,
-    exchange: &Exchange,
-    record: &Record,
-    treatment: &Treatment,
-    answer: &mut Response<Incoming>,
-) {
-    let is_partner = matches!(record.credential, Kind::OAuth1 | Kind::ApplicationLinkJwt);
-    let keeps_challenge = matches!(treatment, Treatment::Only { keeps_challenge: true, .. })
-        || active.settings.mode == Mode::Audit;
-    let is_protected = record.class == Some(PathClass::Protected);
-    let is_asserted = matches!(treatment, Treatment::AsUser { .. });
-    if answer.status() == StatusCode::UNAUTHORIZED
-        && (is_asserted || (is_protected && !is_partner && !keeps_challenge))
-    {
-        let resource = resource(Some(active), exchange);
-        let ours = respond::challenge(active.realm(), resource.as_deref(), None);
-        clean::challenge(answer.headers_mut(), ours);
-    }
-}
-
-/// Whether an exception of the policy is about a password login.
-fn is_excepted(active: &Active, head: &Head, presented: &Presented, client: IpAddr) -> bool {
-    let (exceptions, Ok(target)) = (&active.settings.basic_auth_exceptions, &head.target) else {
-        return false;
-    };
-    if exceptions.is_empty() {
-        return false;
-    }
-    let paths = route::readings_below(target, &active.context_path);
-    let user = presented.password_user.as_deref();
-    exceptions::hold(exceptions, Attempt { paths: &paths, user, client })
-}
-
-fn resource(active: Option<&Active>, exchange: &Exchange) -> Option<String> {
-    active?.resource(exchange.host.as_ref()?)
-}
-
-/// The document for clients that look for the identity provider, when it is asked for.
-fn metadata(
-    active: &Active,
-    exchange: &Exchange,
-    record: &mut Record,
-) -> Result<Option<Response<Body>>, Reason> {
-    let head = &exchange.head;
-    let Ok(target) = &head.target else { return Ok(None) };
-    if active.settings.mode == Mode::Off
-        || !metadata::is_asked_for(&head.method, target, &active.context_path)
-        || head.check().is_err()
-    {
-        return Ok(None);
-    }
-    record.class = Some(PathClass::Open);
-    let issuers = active.issuer_names();
-    match resource(Some(active), exchange) {
-        Some(resource) if !issuers.is_empty() => {
-            Ok(Some(metadata::document(&resource, &active.settings, &issuers)))
-        }
-        _ => Err(Reason::KeysUnavailable),
-    }
 }

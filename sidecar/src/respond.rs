@@ -70,9 +70,8 @@ pub fn refusal(deny: &Deny, asked: &Asked<'_>) -> Response<Body> {
             challenge(asked.realm, asked.resource.as_deref(), Some(deny.reason)),
         );
     }
-    if explained.status == 503 {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
-    }
+    let retry_after = deny.retry_after.or_else(|| (explained.status == 503).then_some(10));
+    headers.extend(retry_after.map(|wait| (header::RETRY_AFTER, HeaderValue::from(wait))));
     if let Some(limited) = &deny.limited {
         say_limits(limited, headers);
     }

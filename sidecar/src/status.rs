@@ -11,7 +11,7 @@ use restward_crds::{
     },
 };
 
-use crate::{config::Store, verify::Verifier};
+use crate::{calibrate::visitors, config::Store, verify::Verifier};
 
 /// The policy's key for status answers.
 pub struct StatusKey(hmac::Key);
@@ -57,6 +57,8 @@ pub fn of(store: &Store, verifier: &Verifier) -> Option<SidecarStatus> {
     let identity_provider: Report<ProviderReason> =
         active.authenticator.report().unwrap_or_else(|| active.keys.report());
     let upstream: Report<UpstreamReason> = active.calibration().report();
+    let mut advisories = active.authenticator.advisories();
+    advisories.extend(visitors::advice(active.calibration().visitors(), &active.settings));
     Some(SidecarStatus {
         sidecar_version: env!("CARGO_PKG_VERSION").to_owned(),
         policy,
@@ -65,7 +67,7 @@ pub fn of(store: &Store, verifier: &Verifier) -> Option<SidecarStatus> {
         identity_provider,
         upstream,
         verification: Some(verifier.report()),
-        advisories: active.authenticator.advisories(),
+        advisories,
     })
 }
 

@@ -3,15 +3,16 @@
 #![allow(clippy::duplicated_attributes, reason = "each printcolumn of the kube derive has the same keys")]
 #![allow(unreachable_pub, reason = "the KubeSchema derive repeats the struct inside a function")]
 
+mod basic_auth;
 mod identity;
 mod issuers;
 mod policy;
 mod status;
 
+pub use basic_auth::BasicAuth;
 pub use identity::{HeaderSpec, IdentitySpec, OAuth1Spec};
 pub use issuers::{CaCertificateRef, ClientAssertion, ClientSecretRef, Keycloak, OpenIdIssuerSpec};
 pub use policy::{
-    BasicAuth, DeletionPolicy, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens,
-    UpstreamSpec,
+    DeletionPolicy, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,
 };
 pub use status::{ApplicationLinkStatus, InForceStatus, RestApiAuthPolicyStatus, WorkloadStatus};

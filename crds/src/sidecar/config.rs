@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     basic::BasicException,
+    deprecation::BasicDeprecation,
     enforcement::{AllowedListener, OnBypass},
     identity::Identity,
     limits::RateLimit,
@@ -64,6 +65,9 @@ pub struct Config {
     /// Password logins that stay allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub basic_auth_exceptions: Vec<BasicException>,
+    /// The announced end of password logins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic_auth_deprecation: Option<BasicDeprecation>,
     /// The other kinds of credential.
     pub credentials: Credentials,
     /// Protected paths that need no credential.

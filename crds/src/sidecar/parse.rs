@@ -6,6 +6,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use super::{
     basic::BasicExceptionSettings,
     config::{Config, Upstream, VERSION},
+    deprecation::DeprecationSettings,
     enforcement::EnforcementSettings,
     identity::IdentitySettings,
     limits::RateLimitSettings,
@@ -94,6 +95,7 @@ impl Config {
             trusted_proxies,
             basic_auth,
             basic_auth_exceptions,
+            basic_auth_deprecation,
             credentials,
             anonymous_paths,
             ui_authorization,
@@ -132,21 +134,11 @@ impl Config {
         check_anonymous_paths(&anonymous_paths.paths, &mut errors);
         let username_mapping = MappingSettings::parse(username_mapping, &mut errors);
         let denied_users = errors.texts("deniedUsers", &denied_users);
-        let rules = rules
-            .into_iter()
-            .enumerate()
-            .map(|(i, rule)| RuleSettings::parse(i, rule, &mut errors))
-            .collect();
-        let rate_limits = rate_limits
-            .into_iter()
-            .enumerate()
-            .map(|(i, limit)| RateLimitSettings::parse(i, limit, &mut errors))
-            .collect();
-        let basic_auth_exceptions = basic_auth_exceptions
-            .into_iter()
-            .enumerate()
-            .map(|(i, exception)| BasicExceptionSettings::parse(i, exception, &mut errors))
-            .collect();
+        let rules = each(rules, &mut errors, RuleSettings::parse);
+        let rate_limits = each(rate_limits, &mut errors, RateLimitSettings::parse);
+        let basic_auth_exceptions = each(basic_auth_exceptions, &mut errors, BasicExceptionSettings::parse);
+        let basic_auth_deprecation =
+            basic_auth_deprecation.map(|it| DeprecationSettings::parse(it, &mut errors));
         let trusted_proxies = ProxySettings::parse(&trusted_proxies, &mut errors);
         let enforcement = EnforcementSettings::parse(on_bypass, &allowed_listeners, &mut errors);
         let upstream = parse_upstream(upstream, &trusted_proxies, &mut errors);
@@ -165,6 +157,7 @@ impl Config {
                 trusted_proxies,
                 basic_auth,
                 basic_auth_exceptions,
+                basic_auth_deprecation,
                 credentials,
                 anonymous_paths,
                 ui_authorization,
@@ -175,6 +168,11 @@ impl Config {
             (_, _, errors) => Err(errors),
         }
     }
+}
+
+/// Parses every entry, by its index.
+fn each<T, U>(list: Vec<T>, errors: &mut Errors, parse: fn(usize, T, &mut Errors) -> U) -> Vec<U> {
+    list.into_iter().enumerate().map(|(index, entry)| parse(index, entry, errors)).collect()
 }
 
 fn check_anonymous_paths(paths: &[PathMatch], errors: &mut Errors) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     basic::BasicExceptionSettings,
     config::{AnonymousPaths, Credentials, LastKnown, OwnClient, PolicyRef},
+    deprecation::DeprecationSettings,
     enforcement::EnforcementSettings,
     identity::IdentitySettings,
     limits::RateLimitSettings,
@@ -44,6 +45,8 @@ pub struct Settings {
     pub basic_auth: Switch,
     /// Password logins that stay allowed.
     pub basic_auth_exceptions: Vec<BasicExceptionSettings>,
+    /// The announced end of password logins.
+    pub basic_auth_deprecation: Option<DeprecationSettings>,
     /// The other kinds of credential.
     pub credentials: Credentials,
     /// Protected paths that need no credential.

@@ -2,6 +2,7 @@
 
 mod config_current;
 mod enforced;
+mod passwords;
 mod upstream;
 
 use std::collections::BTreeSet;
@@ -69,6 +70,8 @@ pub struct Outcome<'a> {
     pub consumer_key: Option<String>,
     /// What pods are held to.
     pub in_force: Option<InForceStatus>,
+    /// When the cluster was looked at, in seconds since 1970.
+    pub at: i64,
 }
 
 /// The findings, in the order of status.
@@ -280,6 +283,7 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
             header.name
         ));
     }
+    advisories.extend(passwords::end_of_them(outcome));
     let told: BTreeSet<&String> = outcome
         .acks
         .iter()

@@ -16,7 +16,11 @@ use k8s_openapi::{
 use kube::api::ObjectMeta;
 use restward_crds::{
     names,
-    sidecar::config::{Config, LastKnown},
+    sidecar::{
+        config::{Config, LastKnown},
+        deprecation::Phase,
+        terms::Switch,
+    },
 };
 
 use super::{
@@ -104,6 +108,15 @@ pub fn config(validated: &Validated, fresh: Option<LastKnown>, observed: &Observ
     let known = fresh.or_else(|| observed.programmed.as_ref().and_then(|before| said_last(before, &config)));
     if let Some(issuer) = config.issuers.first_mut() {
         issuer.last_known = known.filter(|known| known.jwks.to_string().len() <= MAX_LAST_KNOWN);
+    }
+    // Each sidecar looks at its own clock. That one that is late, or set back, holds the door open is ruled out by a second.
+    if validated
+        .settings
+        .basic_auth_deprecation
+        .as_ref()
+        .is_some_and(|it| it.phase(observed.at) == Phase::Over)
+    {
+        config.basic_auth = Switch::Deny;
     }
     config
 }

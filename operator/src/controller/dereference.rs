@@ -8,6 +8,7 @@ use k8s_openapi::{
         core::v1::{ConfigMap, Namespace, Pod, Secret},
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
+    jiff::Timestamp,
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -44,6 +45,8 @@ pub struct Observed {
     pub templates: Vec<Template>,
     /// The `server.xml` of ConfigMaps that those pods and templates mount as the official chart does, by ConfigMap.
     pub server_xmls: BTreeMap<String, String>,
+    /// When it was looked at, in seconds since 1970.
+    pub at: i64,
 }
 
 /// What is in force.
@@ -145,6 +148,7 @@ pub async fn dereference(client: &Client, policy: &RestApiAuthPolicy) -> Result<
         pods,
         templates,
         server_xmls,
+        at: Timestamp::now().as_second(),
     })
 }
 

@@ -186,6 +186,7 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         service_accounts,
         basic_auth: basic_auth.mode,
         basic_auth_exceptions: basic_auth.exceptions,
+        basic_auth_deprecation: basic_auth.deprecation,
         credentials,
         anonymous_paths,
         ui_authorization,

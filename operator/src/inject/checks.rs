@@ -94,7 +94,13 @@ fn reserved_container(pod: &Value, _: &Target) -> Option<Refusal> {
 
 /// A volume of our name in a pod that has no sidecar yet is somebody else's.
 fn reserved_volume(pod: &Value, _: &Target) -> Option<Refusal> {
-    let ours = [names::CONFIG_VOLUME, names::VALVE_VOLUME, names::SERVER_XML_VOLUME, names::NO_TOKEN_VOLUME];
+    let ours = [
+        names::CONFIG_VOLUME,
+        names::VALVE_VOLUME,
+        names::SERVER_XML_VOLUME,
+        names::NO_TOKEN_VOLUME,
+        names::STATE_VOLUME,
+    ];
     let injected = view::own_sidecar(pod).is_some();
     let taken = view::list(pod, "/spec/volumes")
         .iter()

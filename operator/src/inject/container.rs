@@ -43,7 +43,8 @@ pub(super) fn build(sidecar: &Sidecar, settings: &PodSettings) -> Value {
         "volumeMounts": [
             {"name": names::CONFIG_VOLUME, "mountPath": names::CONFIG_DIR, "readOnly": true},
             // The sidecar needs no token; an empty directory here keeps the pod's away.
-            {"name": names::NO_TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true}
+            {"name": names::NO_TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true},
+            {"name": names::STATE_VOLUME, "mountPath": names::STATE_DIR}
         ]
     })
 }

@@ -61,6 +61,8 @@ pub(super) fn of(policy: &Candidate, origin: Origin<'_>) -> Vec<Value> {
         }),
         // In memory: an empty directory on disk would keep a cluster autoscaler from moving the pod.
         json!({"name": names::NO_TOKEN_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "64Ki"}}),
+        // The same. Holds the report on password logins, 1 MiB at most, and its successor while that is written.
+        json!({"name": names::STATE_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "4Mi"}}),
     ];
     if let Origin::ConfigMap(connector) = origin {
         volumes.push(origin::volume(policy, connector));

@@ -61,6 +61,33 @@ fn upstream() -> Vec<Row> {
     ]
 }
 
+/// Password logins that end then, with as many trials, an hour each.
+fn ends(sunset: &str, trials: usize) -> Value {
+    let hour = |i: usize| format!("2026-11-{:02}T{:02}:00:00Z", 1 + i / 24, i % 24);
+    let trials: Vec<_> = (0..trials).map(|i| json!({"start": hour(i), "end": hour(i + 1)})).collect();
+    let since = "2026-10-01T00:00:00Z";
+    json!({"basicAuth": {"deprecation": {"since": since, "sunset": sunset, "brownOuts": trials}}})
+}
+
+fn overlapping() -> Value {
+    let mut spec = ends("2026-12-31T00:00:00Z", 2);
+    spec["basicAuth"]["deprecation"]["brownOuts"][0]["end"] = json!("2026-11-01T01:00:01Z");
+    spec
+}
+
+fn end_of_passwords() -> Vec<Row> {
+    vec![
+        (ends("2026-12-31T00:00:00Z", 32), None),
+        (ends("2026-12-31T00:00:00+14:00", 0), None),
+        (ends("2026-12-31T00:00:00Z", 33), Some("spec.basicAuth.deprecation.brownOuts")),
+        (ends("2026-09-30T00:00:00Z", 0), Some("sunset must not be earlier than since")),
+        (ends("2026-02-30T00:00:00Z", 0), Some("spec.basicAuth.deprecation.sunset")),
+        (ends("2026-12-31T00:00:00.5Z", 0), Some("spec.basicAuth.deprecation.sunset")),
+        (ends("2026-12-31", 0), Some("spec.basicAuth.deprecation.sunset")),
+        (overlapping(), Some("must not overlap")),
+    ]
+}
+
 fn other_fields() -> Vec<Row> {
     let account = |client: &str| json!({"serviceAccounts": [{"client": client, "username": "u"}]});
     let many = |count: usize| -> Vec<Value> {
@@ -172,7 +199,9 @@ async fn the_api_server_refuses_what_makes_no_sense_and_says_why() {
     let api =
         kube::Api::<DynamicObject>::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
     let params = PatchParams::apply("restward-tests").dry_run().validation_strict();
-    for (spec, refusal) in hosts().into_iter().chain(upstream()).chain(other_fields()) {
+    for (spec, refusal) in
+        hosts().into_iter().chain(upstream()).chain(end_of_passwords()).chain(other_fields())
+    {
         let object: DynamicObject = serde_json::from_value(policy("wiki", spec.clone())).unwrap();
         match (api.patch("wiki", &params, &Patch::Apply(object)).await, refusal) {
             (Ok(_), None) => {}

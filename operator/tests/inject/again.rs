@@ -161,14 +161,16 @@ fn variables_of_open_telemetry_reach_the_sidecar_as_they_are() {
 }
 
 #[test]
-fn only_the_sidecar_mounts_configuration_and_keys() {
+fn only_the_sidecar_mounts_configuration_keys_and_what_it_remembers() {
     for name in ["default.yaml", "additional-containers.yaml", "istio.yaml"] {
         let pod = injected(&pod(name));
         let lists = ["initContainers", "containers"].map(|list| pod["spec"][list].as_array().cloned());
         for container in lists.into_iter().flatten().flatten() {
             let mounts = container["volumeMounts"].as_array().cloned().unwrap_or_default();
-            let has_keys = mounts.iter().any(|mount| mount["name"] == names::CONFIG_VOLUME);
-            assert_eq!(has_keys, container["name"] == names::SIDECAR_CONTAINER, "{name}: {container}");
+            for volume in [names::CONFIG_VOLUME, names::STATE_VOLUME] {
+                let has_it = mounts.iter().any(|mount| mount["name"] == volume);
+                assert_eq!(has_it, container["name"] == names::SIDECAR_CONTAINER, "{name}: {container}");
+            }
         }
     }
 }

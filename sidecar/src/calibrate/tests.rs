@@ -35,11 +35,17 @@ fn status(state: &str) -> Reply {
     (200, vec![], format!("{{\"state\":\"{state}\"}}"))
 }
 
-/// A Confluence that is running and answers signed calls, counted from 0, as `signed` says.
+/// A call without any credential.
+fn is_visit(asked: &Asked) -> bool {
+    asked.target == "/confluence/rest/api/user/current" && !asked.headers.contains_key("authorization")
+}
+
+/// A Confluence that is running, is not public, and answers signed calls, counted from 0, as `signed` says.
 async fn confluence(signed: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Scripted {
     let calls = std::sync::atomic::AtomicUsize::new(0);
     Scripted::start(move |asked: &Asked| match asked.target.as_str() {
         "/confluence/status" => status("RUNNING"),
+        _ if is_visit(asked) => (403, vec![], String::new()),
         _ => signed(calls.fetch_add(1, Ordering::SeqCst)),
     })
     .await
@@ -95,6 +101,7 @@ async fn nothing_is_signed_before_confluence_runs_and_a_restart_is_no_distrust()
     let wiki = Scripted::start(move |asked| match (asked.target.as_str(), PHASE.load(Ordering::SeqCst)) {
         ("/confluence/status", 1 | 3) => status("RUNNING"),
         ("/confluence/status", _) => status("STARTING"),
+        _ if is_visit(asked) => (200, vec![], r#"{"type":"anonymous"}"#.into()),
         (_, 3) => problem("consumer_key_unknown"),
         _ if signed.fetch_add(1, Ordering::SeqCst) % 2 == 1 => problem("signature_invalid"),
         _ => (403, vec![], String::new()),
@@ -103,14 +110,17 @@ async fn nothing_is_signed_before_confluence_runs_and_a_restart_is_no_distrust()
     let calibration = calibration(&wiki);
     calibration.calibrate().await;
     assert_eq!((wiki.asked().len(), calibration.report().reason), (1, UpstreamReason::Pending));
+    assert_eq!(calibration.visitors(), Visitors::Unknown);
 
     PHASE.store(1, Ordering::SeqCst);
     calibration.calibrate().await;
     let trusted = calibration.origin().unwrap();
+    assert_eq!(calibration.visitors(), Visitors::Served);
     PHASE.store(2, Ordering::SeqCst);
     calibration.calibrate().await;
     assert_eq!(calibration.origin(), Ok(trusted), "a restart");
     assert_eq!(calibration.report().reason, UpstreamReason::Trusted);
+    assert_eq!(calibration.visitors(), Visitors::Served, "a restart closes no wiki");
     PHASE.store(3, Ordering::SeqCst);
     calibration.calibrate().await;
     assert_eq!(calibration.origin(), Err(Reason::LinkMissing.into()), "the link is gone");
@@ -142,14 +152,14 @@ async fn a_poke_calibrates_again_and_shutdown_ends_it() {
             .unwrap();
         }
     };
-    calls(3).await; // status, good, damaged
+    calls(4).await; // status, visit, good, damaged
     for _ in 0..100 {
         calibration.poke();
     }
-    calls(6).await;
+    calls(8).await;
     shutdown.cancel();
     background.await.unwrap();
-    assert!(wiki.asked().len() <= 9, "a flood of pokes is one calibration: {}", wiki.asked().len());
+    assert!(wiki.asked().len() <= 12, "a flood of pokes is one calibration: {}", wiki.asked().len());
 }
 
 /// A public Confluence that believes the header, as long as it does, of users that it knows.

@@ -68,6 +68,7 @@ fn facts(class: PathClass, presented: &Presented) -> Facts<'_> {
         is_cors_preflight: false,
         is_excepted: false,
         skips_oauth1: false,
+        now: UnixTime::from_secs(0),
     }
 }
 
@@ -177,6 +178,24 @@ fn an_excepted_login_is_as_if_passwords_were_allowed() {
             assert_eq!(decide(&strict, &excepted), decide(&lenient, &facts(class, &presented)), "{kind:?}");
         }
     }
+}
+
+#[test]
+fn the_end_of_passwords_concerns_whoever_a_ban_would_refuse() {
+    let settings = settings(|_| {});
+    for kind in Kind::ALL {
+        let presented = presented(kind);
+        let is_login = matches!(kind, Kind::Basic | Kind::PasswordParameters);
+        for (class, want) in
+            [(PathClass::Open, false), (PathClass::Content, is_login), (PathClass::Protected, is_login)]
+        {
+            let facts = facts(class, &presented);
+            assert_eq!(ends_with_passwords(&settings, &facts), want, "{kind:?} {class:?}");
+            assert!(!ends_with_passwords(&settings, &Facts { is_excepted: true, ..facts }), "{kind:?}");
+        }
+    }
+    let beside = of(Some("Bearer MTIzNDU2Nzg5MDEyOpCkS1lTq0f3Z1h9Qm5wX2tZcFdu"), false, "os_password=a");
+    assert!(ends_with_passwords(&settings, &facts(PathClass::Protected, &beside)));
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(super) struct Exchange {
     pub(super) origin: Option<HeaderValue>,
     /// A password login that the policy audits or denies.
     pub(super) login: Option<Login>,
+    /// A password login whose caller is told that they end.
+    pub(super) learns_of_end: bool,
 }
 
 impl Exchange {
@@ -48,7 +50,10 @@ impl Exchange {
         let request_id = headers::request_id(&mut head.headers);
         let (host, origin) = (head.host().cloned(), cors::origin(&head.headers));
         let body = forward::streamed(body, Some(body_time));
-        (Self { head, body, form: None, wish, peer, host, origin, login: None }, request_id)
+        (
+            Self { head, body, form: None, wish, peer, host, origin, login: None, learns_of_end: false },
+            request_id,
+        )
     }
 
     /// Reads the body if it is parameters. A form that is too large is an error, but not lost.

@@ -13,6 +13,7 @@ use crate::{
     config::Active,
     credential::{Kind, Presented, TokenScheme, params::AuthType},
     decide::{Action, Decision},
+    deprecation,
     identity::Origin,
     limits,
     refusal::Deny,
@@ -47,6 +48,8 @@ pub(super) struct Case<'a> {
     pub(super) peer: IpAddr,
     /// Address of the caller.
     pub(super) client: IpAddr,
+    /// When it came.
+    pub(super) now: UnixTime,
 }
 
 /// Carries out a decision as far as it needs to be asked about; notes in `record` what came out.
@@ -64,7 +67,7 @@ pub(super) async fn judge(
         case.authorize(None)?;
     }
     match decision.action {
-        Action::Refuse(reason) => Err(reason.into()),
+        Action::Refuse(reason) => Err(deprecation::refuse(reason, &case.active.settings, case.now)),
         Action::Pass => Ok(Treatment::Untouched),
         Action::PassWithout => Ok(Treatment::WithoutAuthorization),
         Action::PassOnlyWith(how) => Ok(Treatment::Only { how, keeps_challenge: false }),

@@ -176,8 +176,8 @@ impl Wiki {
         let pod = json!({"listenPort": 1, "upstreamPort": self.client.port(), "contextPath": CONTEXT});
         let pod = PodSettings::from_json(&pod.to_string()).unwrap();
         let network = Arc::new(|| Ok(Network { listeners: [].into(), ..machine()? }));
-        let bounds = Bounds::default();
-        let options = Options { pod, config_dir: directory, network, audit, bounds, traces: None };
+        let (state_dir, bounds) = (directory.join("state"), Bounds::default());
+        let options = Options { pod, config_dir: directory, state_dir, network, audit, bounds, traces: None };
         app::start(options, Listeners::on_loopback().await.unwrap()).unwrap()
     }
 

@@ -147,6 +147,7 @@ async fn before_the_first_configuration_nothing_passes_and_the_probes_say_why() 
     let options = Options {
         pod,
         config_dir: "/nonexistent/restward".into(),
+        state_dir: "/nonexistent/restward".into(),
         network: PodNetwork::default().source(),
         audit: Audit::to(Captured::default()),
         traces: None,

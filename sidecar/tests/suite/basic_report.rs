@@ -7,7 +7,7 @@ use crate::support::{World, wiki::BASIC_ALICE};
 const AGENT: (&str, &str) = ("User-Agent", "backup/1.0");
 
 async fn report(world: &World) -> Vec<Value> {
-    world.admin("/basic-report").await.json().as_array().unwrap().clone()
+    world.admin("/basic-report").await.json()["entries"].as_array().unwrap().clone()
 }
 
 #[tokio::test]
@@ -102,4 +102,25 @@ async fn excepted_logins_pass_and_no_other_says_that_it_is_one() {
         report(&world).await.iter().all(|entry| entry["outcome"] == "refused"),
         "the excepted are not in it"
     );
+}
+
+#[tokio::test]
+async fn a_restart_of_the_container_forgets_nobody() {
+    let world = World::with(|config| config["basicAuth"] = json!("Audit")).await;
+    let query = "/rest/api/content?os_username=carol&os_password=hunter2-secret";
+    world.get("/rest/api/content", &[("Authorization", BASIC_ALICE), AGENT]).await;
+    world.get(query, &[]).await;
+    let before = world.admin("/basic-report").await.json();
+    assert!(before["since"].is_i64() && before["problem"].is_null(), "{before}");
+    let world = world.restarted().await;
+    let after = world.admin("/basic-report").await.json();
+    assert_eq!(before, after);
+    world.get("/rest/api/content", &[("Authorization", BASIC_ALICE), AGENT]).await;
+    let alice = report(&world).await.into_iter().find(|entry| entry["user"] == "alice").unwrap();
+    assert_eq!(alice["count"], 2, "it goes on counting");
+    for file in std::fs::read_dir(world.state_dir()).unwrap() {
+        let content = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let is_clean = ["hunter2", "secret", "YWxpY2U6c2VjcmV0"].iter().all(|word| !content.contains(word));
+        assert!(content.contains("carol") && is_clean, "{content}");
+    }
 }

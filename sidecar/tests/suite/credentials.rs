@@ -204,3 +204,24 @@ async fn a_public_wiki_may_say_so() {
     assert_eq!(world.get("/rest/api/content", &[]).await.text(), r#"{"user":"anonymous"}"#);
     assert_eq!(world.get_as("/rest/api/content", "a.b.c").await.status, 401);
 }
+
+#[tokio::test]
+async fn a_public_wiki_is_named_in_status_and_a_private_one_is_not() {
+    let advised = async |is_private: bool, anonymous: &str| {
+        let world = World::start(
+            |config| config["credentials"] = json!({"anonymous": anonymous}),
+            |_| {},
+            |_, wiki| wiki.behave(|wiki| wiki.is_private = is_private),
+        )
+        .await;
+        world.is_trusted().await;
+        world.status().await["advisories"].to_string()
+    };
+    for (anonymous, switch) in
+        [("Deny", "credentials.anonymous to Allow"), ("Allow", "credentials.anonymous to Deny")]
+    {
+        let public = advised(false, anonymous).await;
+        assert!(public.contains("AnonymousAccessEnabled: ") && public.contains(switch), "{public}");
+        assert!(!advised(true, anonymous).await.contains("AnonymousAccessEnabled"));
+    }
+}

@@ -20,6 +20,7 @@ mod bounds;
 mod config;
 mod cors;
 mod credentials;
+mod deprecation;
 mod dpop;
 mod explain;
 mod faults;

@@ -1,5 +1,6 @@
 //! The world around the sidecar, and what tests ask of it.
 
+mod directory;
 pub(crate) mod http;
 pub(crate) mod idp;
 pub(crate) mod keys;
@@ -12,15 +13,12 @@ use std::{
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
-use restward_crds::{names, sidecar::PodSettings};
+use restward_crds::sidecar::PodSettings;
 use restward_sidecar::{
     app::{self, Listeners, Options, Running},
     audit::Audit,
@@ -34,6 +32,7 @@ use restward_sidecar::{
 use serde_json::{Value, json};
 
 pub(crate) use self::http::{Reply, exchange, request};
+use directory::Directory;
 use idp::Idp;
 use wiki::Wiki;
 
@@ -86,6 +85,7 @@ pub(crate) struct World {
     pub(crate) network: PodNetwork,
     directory: Directory,
     config: Value,
+    pod: PodSettings,
 }
 
 impl World {
@@ -156,18 +156,29 @@ impl World {
         change_pod(&mut pod);
         let audit = Captured::default();
         let network = PodNetwork::default();
-        let options = Options {
-            pod,
-            config_dir: directory.path.clone(),
-            network: network.source(),
-            audit: Audit::to(audit.clone()),
-            bounds,
-            traces,
-        };
-        let running = app::start(options, Listeners::on_loopback().await.unwrap()).unwrap();
-        let world = Self { idp, wiki, audit, running, network, directory, config };
-        eventually("the sidecar is ready", || async { world.admin("/readyz").await.status == 200 }).await;
+        let running = run(&pod, &directory, &network, &audit, (bounds, traces)).await;
+        let world = Self { idp, wiki, audit, running, network, directory, config, pod };
+        world.is_ready().await;
         world
+    }
+
+    /// The sidecar's container is stopped and started again.
+    pub(crate) async fn restarted(self) -> Self {
+        assert!(self.running.drain(PATIENCE).await);
+        let plain = (Bounds::default(), None);
+        let running = run(&self.pod, &self.directory, &self.network, &self.audit, plain).await;
+        let world = Self { running, ..self };
+        world.is_ready().await;
+        world
+    }
+
+    async fn is_ready(&self) {
+        eventually("the sidecar is ready", || async { self.admin("/readyz").await.status == 200 }).await;
+    }
+
+    /// Directory of what the sidecar remembers.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.directory.state()
     }
 
     /// Waits until tokens can be checked and Confluence accepts assertions.
@@ -250,6 +261,25 @@ impl World {
     }
 }
 
+async fn run(
+    pod: &PodSettings,
+    directory: &Directory,
+    network: &PodNetwork,
+    audit: &Captured,
+    (bounds, traces): (Bounds, Option<Traces>),
+) -> Running {
+    let options = Options {
+        pod: pod.clone(),
+        config_dir: directory.path.clone(),
+        state_dir: directory.state(),
+        network: network.source(),
+        audit: Audit::to(audit.clone()),
+        bounds,
+        traces,
+    };
+    app::start(options, Listeners::on_loopback().await.unwrap()).unwrap()
+}
+
 /// What the kernel shows of the pod's network. Its own address is one of loopback, as tests have no other for sure.
 #[derive(Clone)]
 pub(crate) struct PodNetwork(Arc<Mutex<Option<Network>>>);
@@ -288,55 +318,5 @@ impl PodNetwork {
     /// Can be read again, and has no listeners.
     pub(crate) fn shows_again(&self) {
         *self.0.lock().unwrap() = Self::default().0.lock().unwrap().take();
-    }
-}
-
-/// A directory that is replaced as the kubelet does it.
-struct Directory {
-    path: PathBuf,
-    generation: AtomicUsize,
-    /// Secret of the sidecar's client at the identity provider, when it is mounted.
-    client_secret: Mutex<Option<String>>,
-    /// The token that it may show instead, when it is mounted.
-    client_assertion: Mutex<Option<String>>,
-}
-
-impl Directory {
-    fn new() -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("restward-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self {
-            path,
-            generation: AtomicUsize::new(0),
-            client_secret: Mutex::new(Some(CLIENT_SECRET.to_owned())),
-            client_assertion: Mutex::default(),
-        }
-    }
-
-    fn write(&self, config: &str) {
-        let generation = format!("..gen-{}", self.generation.fetch_add(1, Ordering::Relaxed));
-        let directory = self.path.join(&generation);
-        std::fs::create_dir(&directory).unwrap();
-        std::fs::write(directory.join(names::FILE_CONFIG), config).unwrap();
-        std::fs::write(directory.join(names::FILE_CONSUMER_KEY), keys::consumer_pem()).unwrap();
-        std::fs::write(directory.join(names::FILE_STATUS_KEY), STATUS_KEY).unwrap();
-        if let Some(secret) = self.client_secret.lock().unwrap().as_deref() {
-            std::fs::write(directory.join(names::FILE_CLIENT_ID), CLIENT_ID).unwrap();
-            std::fs::write(directory.join(names::FILE_CLIENT_SECRET), secret).unwrap();
-        }
-        if let Some(token) = self.client_assertion.lock().unwrap().as_deref() {
-            std::fs::write(directory.join(names::FILE_CLIENT_ASSERTION), token).unwrap();
-        }
-        let link = self.path.join("..data_tmp");
-        std::os::unix::fs::symlink(&generation, &link).unwrap();
-        std::fs::rename(&link, self.path.join("..data")).unwrap();
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.path);
     }
 }

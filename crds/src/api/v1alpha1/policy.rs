@@ -6,20 +6,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    basic_auth::BasicAuth,
     identity::IdentitySpec,
     issuers::{Keycloak, OpenIdIssuerSpec},
     status::RestApiAuthPolicyStatus,
 };
 use crate::sidecar::{
-    basic::BasicException,
+    config::{AnonymousPaths, Credentials, Timeouts},
+    terms::{Audit, Mode, Scheme, ServiceAccount, UiAuthorization},
+    tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
+};
+use crate::sidecar::{
     enforcement::{AllowedListener, OnBypass},
     limits::RateLimit,
     who::{CallRule, TrustedProxies, UsernameMapping},
-};
-use crate::sidecar::{
-    config::{AnonymousPaths, Credentials, Timeouts},
-    terms::{Audit, Mode, Scheme, ServiceAccount, Switch, UiAuthorization},
-    tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
 };
 use crate::text::GoDuration;
 
@@ -196,21 +196,6 @@ pub struct RestApiAuthPolicySpec {
 
 fn default_username_attribute() -> String {
     "preferred_username".into()
-}
-
-/// Password logins: the Basic header in any spelling, `os_username` and `os_password`, and the bodies of XML-RPC and SOAP.
-#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BasicAuth {
-    /// Allow passes them on. Audit passes them on and records each. Deny answers 401.
-    #[serde(default)]
-    pub mode: Switch,
-    /// Logins that stay allowed, and unrecorded, while `mode` is Audit or Deny.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
-    #[x_kube(validation = ("self.all(e, (has(e.users) && size(e.users) > 0) || (has(e.paths) && size(e.paths) > 0) || (has(e.presets) && size(e.presets) > 0) || (has(e.cidrs) && size(e.cidrs) > 0))",
-        "basicAuth.exceptions: an entry names users, paths, presets or cidrs; set mode to Allow if everybody is meant"))]
-    pub exceptions: Vec<BasicException>,
 }
 
 /// Which tokens of the realm are accepted.

@@ -199,6 +199,21 @@ fn every_bad_optional_member_is_named() {
     }
 }
 
+#[test]
+fn the_announced_end_of_passwords_is_checked() {
+    for (sunset, page, field) in [
+        ("2026-12-31T00:00:00Z", "http://h", "basicAuth.deprecation.documentation"),
+        ("2026-09-30T00:00:00Z", "https://h", "basicAuth.deprecation.sunset"),
+        ("2026-02-30T00:00:00Z", "https://h", "config"),
+    ] {
+        let mut config = minimal();
+        config["basicAuthDeprecation"] =
+            json!({"since": "2026-10-01T00:00:00Z", "sunset": sunset, "documentation": page});
+        let errors = read(&config).unwrap_err();
+        assert_eq!(errors[0].field, field, "{sunset} {page}: {errors:?}");
+    }
+}
+
 fn with_open_id(changes: &Value) -> Value {
     let mut issuer = json!({"issuer": "https://login.example.com", "audiences": ["wiki"]});
     for (name, value) in changes.as_object().unwrap() {

@@ -18,6 +18,7 @@ use crate::{
 use clap::Parser;
 
 mod enforced;
+mod passwords;
 mod upstream;
 
 const UID: &str = "11112222-3333-4444-5555-666677778888";
@@ -118,6 +119,7 @@ impl Case {
             public_key: Some(keys.public_key()),
             consumer_key: crate::controller::consumer_key(&verdict, &self.observed),
             in_force: None,
+            at: self.observed.at,
         };
         (findings(&outcome), status(&outcome))
     }

@@ -1,4 +1,4 @@
-use restward_crds::sidecar::parse;
+use restward_crds::{sidecar::parse, text::Timestamp};
 use serde_json::json;
 
 use super::*;
@@ -62,6 +62,19 @@ fn keys_known_last_stay_while_the_provider_is_away_and_go_with_the_realm() {
     let mut other_realm = fresh;
     other_realm.issuers[0].realm = "other".into();
     assert_eq!(last_known(&config(&validated, None, &programmed(&other_realm))), None);
+}
+
+#[test]
+fn after_the_end_of_password_logins_it_is_no_sidecars_clock_alone_that_refuses_them() {
+    let end: Timestamp = "2026-12-31T00:00:00Z".parse().unwrap();
+    let spec = json!({"basicAuth": {"deprecation": {"since": end, "sunset": end}}});
+    let written = |at: i64| {
+        let observed = Observed { at, ..observed() };
+        let config = config(&validate(&policy(spec.clone()), &observed).unwrap(), None, &observed);
+        (config.basic_auth, config.basic_auth_deprecation.map(|it| it.sunset))
+    };
+    assert_eq!(written(end.secs() - 1), (Switch::Allow, Some(end)));
+    assert_eq!(written(end.secs()), (Switch::Deny, Some(end)));
 }
 
 #[test]
