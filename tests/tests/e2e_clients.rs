@@ -17,7 +17,8 @@ const NO_TOKEN: &str = "This resource needs a token: send 'Authorization: Bearer
 const NOT_A_TOKEN: &str = "The token is not a signed JWT in compact form.";
 const UNKNOWN_USER: &str = "Confluence has no active user of this name.";
 const UNMAPPED: &str = "Map the client to a Confluence user in the policy's serviceAccounts.";
-const NO_BASIC: &str = "Basic authentication and password logins are switched off for this API. Use a Bearer token.";
+const NO_BASIC: &str =
+    "Basic authentication and password logins are switched off for this API. Use a Bearer token.";
 const ALICE: &str = "alice:alice-password";
 
 /// The client works, and shows this.
@@ -87,8 +88,14 @@ async fn curl(world: &World, clients: &Clients, tokens: &Tokens, table: &mut Tab
     works(table, "a token", &shown, as_alice);
     let shown = clients.curl(&["--user", ALICE, &echo]).await?;
     works(table, "--user", &shown, as_alice);
-    let upload = ["--header", &with(&tokens.alice), "--upload-file", "/proc/self/exe", &echo];
-    works(table, "an upload", &clients.curl(&upload).await?, as_alice);
+    let upload = [
+        "--header",
+        &with(&tokens.alice),
+        "--upload-file",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+        &echo,
+    ];
+    works(table, "--upload-file", &clients.curl(&upload).await?, r#""method":"PUT""#);
     fails(table, "401: no token", &clients.curl(&[&echo]).await?, NO_TOKEN);
     let shown = clients.curl(&["--header", &with("garbage"), &echo]).await?;
     fails(table, "401: no JWT", &shown, NOT_A_TOKEN);
@@ -152,7 +159,12 @@ async fn discovery(world: &World, clients: &Clients, table: &mut Table) -> Resul
     let url = &world.wiki_url;
     let named = format!("resource_metadata=\"{url}/.well-known/oauth-protected-resource\"");
     works(table, "the 401 names the metadata", &shown, &named);
-    works(table, "the authorization server is found", &shown, "authorization server: https://sso.example.test/");
+    works(
+        table,
+        "the authorization server is found",
+        &shown,
+        "authorization server: https://sso.example.test/",
+    );
     works(table, "the call", &shown, "I am svc-reports");
     fails(table, "403: a client that is not mapped", &run("unmapped").await?, UNMAPPED);
     Ok(())
