@@ -10,6 +10,7 @@ use restward_crds::{
         status::{Report, SidecarStatus, mac_input},
     },
 };
+use zeroize::Zeroizing;
 
 use crate::{calibrate::visitors, config::Store, verify::Verifier};
 
@@ -30,13 +31,11 @@ impl StatusKey {
     pub fn from_hex(text: &[u8]) -> Result<Self, String> {
         let text = text.trim_ascii();
         let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let digits: Option<Vec<u8>> = text.iter().map(digit).collect();
+        let digits = text.iter().map(digit).collect::<Option<Vec<u8>>>().map(Zeroizing::new);
         match digits {
             Some(digits) if digits.len() == 64 => {
-                let bytes: Vec<u8> = digits
-                    .chunks_exact(2)
-                    .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
-                    .collect();
+                let byte = |pair: &[u8]| pair.iter().fold(0, |byte, digit| byte << 4 | digit);
+                let bytes: Zeroizing<Vec<u8>> = digits.chunks_exact(2).map(byte).collect::<Vec<u8>>().into();
                 Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
             }
             _ => Err("status-key must be 64 hexadecimal digits".to_owned()),

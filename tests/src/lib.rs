@@ -1,6 +1,7 @@
 //! What the demo and the end-to-end suites have in common. They see the product as its users do: through `kubectl`,
 //! through HTTP, and through what status says. Nothing of the operator or the sidecar is linked in.
 //!
+//! - [`clients`]: clients that people really use
 //! - [`command`]: running `kubectl` and other programs
 //! - [`wait`]: waiting for a condition, never for a time
 //! - [`world`]: where things are in the test cluster
@@ -14,6 +15,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
+pub mod clients;
 pub mod command;
 pub mod guide;
 pub mod holder;

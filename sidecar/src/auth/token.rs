@@ -3,6 +3,7 @@
 use std::fmt;
 
 use restward_crds::reason::Reason;
+use zeroize::Zeroizing;
 
 use super::{json, jws::decode_part};
 
@@ -10,9 +11,9 @@ use super::{json, jws::decode_part};
 /// Keycloak administrators with many roles exceed 8 KiB.
 pub const MAX_TOKEN: usize = 32 * 1024;
 
-/// What followed `Bearer ` in the one Authorization header.
+/// What followed `Bearer ` in the one Authorization header; wiped when it was judged.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RawToken(String);
+pub struct RawToken(Zeroizing<String>);
 
 impl RawToken {
     /// Accepts a token68 (RFC 9110 section 11.2) of bounded length.
@@ -25,7 +26,7 @@ impl RawToken {
         let is_token68 =
             !body.is_empty() && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b));
         if is_token68 && text.len() <= MAX_TOKEN {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.to_owned().into()))
         } else {
             Err(Reason::TokenMalformed)
         }

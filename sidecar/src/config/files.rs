@@ -3,11 +3,15 @@
 use std::{fmt, io, path::Path};
 
 use restward_crds::names;
+use zeroize::Zeroizing;
 
 use crate::digest::sha256;
 
 /// The link that the kubelet moves when everything in a projected volume changes at once.
 const CURRENT: &str = "..data";
+
+/// A file that is wiped from memory when nobody needs it any more.
+type Secret = Zeroizing<Vec<u8>>;
 
 /// The files' contents.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,15 +19,15 @@ pub struct Files {
     /// The configuration.
     pub config: Vec<u8>,
     /// The consumer's private key.
-    pub consumer_key: Vec<u8>,
+    pub consumer_key: Secret,
     /// The key of the status endpoint.
-    pub status_key: Vec<u8>,
+    pub status_key: Secret,
     /// Certificate authorities for the identity provider.
     pub ca: Option<Vec<u8>>,
     /// Id and secret of the sidecar's client at the identity provider.
-    pub client: Option<(Vec<u8>, Vec<u8>)>,
+    pub client: Option<(Vec<u8>, Secret)>,
     /// The token by which it shows that it is that client.
-    pub client_assertion: Option<Vec<u8>>,
+    pub client_assertion: Option<Secret>,
 }
 
 impl fmt::Debug for Files {
@@ -59,11 +63,12 @@ impl Files {
         };
         Ok(Self {
             config: read(names::FILE_CONFIG)?,
-            consumer_key: read(names::FILE_CONSUMER_KEY)?,
-            status_key: read(names::FILE_STATUS_KEY)?,
+            consumer_key: read(names::FILE_CONSUMER_KEY)?.into(),
+            status_key: read(names::FILE_STATUS_KEY)?.into(),
             ca: optional(names::FILE_CA)?,
-            client: optional(names::FILE_CLIENT_ID)?.zip(optional(names::FILE_CLIENT_SECRET)?),
-            client_assertion: optional(names::FILE_CLIENT_ASSERTION)?,
+            client: optional(names::FILE_CLIENT_ID)?
+                .zip(optional(names::FILE_CLIENT_SECRET)?.map(Secret::new)),
+            client_assertion: optional(names::FILE_CLIENT_ASSERTION)?.map(Secret::new),
         })
     }
 

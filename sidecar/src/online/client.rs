@@ -5,6 +5,7 @@ use std::fmt;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::HeaderValue;
 use url::form_urlencoded::{Serializer, byte_serialize};
+use zeroize::Zeroizing;
 
 use crate::auth::RawToken;
 
@@ -39,16 +40,16 @@ impl Client {
     /// One is empty or no text.
     pub fn by_secret(id: &[u8], secret: &[u8]) -> Result<Self, String> {
         let text = |bytes: &[u8], what: &str| {
-            let text = String::from_utf8(bytes.to_vec()).unwrap_or_default();
-            let text = text.trim_end_matches(['\r', '\n']).to_owned();
-            if text.is_empty() { Err(format!("{what} is empty or not text")) } else { Ok(text) }
+            let text = std::str::from_utf8(bytes).unwrap_or_default().trim_end_matches(['\r', '\n']);
+            if text.is_empty() { Err(format!("{what} is empty or not text")) } else { Ok(text.to_owned()) }
         };
-        let (id, secret) = (text(id, "client-id")?, text(secret, "client-secret")?);
+        let (id, secret) = (text(id, "client-id")?, Zeroizing::new(text(secret, "client-secret")?));
         // RFC 6749 section 2.3.1: both are form-encoded first.
-        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = BASE64_STANDARD.encode(format!("{}:{}", encoded(&id), encoded(&secret)));
-        let mut header =
-            HeaderValue::try_from(format!("Basic {pair}")).map_err(|_| "client-id is too long".to_owned())?;
+        let encoded = |text: &str| Zeroizing::new(byte_serialize(text.as_bytes()).collect::<String>());
+        let pair = Zeroizing::new(format!("{}:{}", *encoded(&id), *encoded(&secret)));
+        let pair = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
+        let mut header = HeaderValue::try_from(format!("Basic {}", *pair))
+            .map_err(|_| "client-id is too long".to_owned())?;
         header.set_sensitive(true);
         Ok(Self { id, proof: Proof::Basic(header) })
     }

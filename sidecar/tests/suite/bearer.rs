@@ -175,6 +175,30 @@ async fn a_form_is_cleaned_and_signed_with_its_parameters() {
     assert_eq!(world.send("POST", "/rest/api/content", &headers, &large).await.status, 413);
 }
 
+/// Tomcat reads compressed bytes as parameters, and others by the charset that a form names.
+#[tokio::test]
+async fn forms_that_hide_names_are_refused() {
+    let world = World::new().await;
+    let token = format!("Bearer {}", world.idp.token("alice"));
+    let form = "application/x-www-form-urlencoded";
+    for (content_type, encoding) in [
+        (form.to_owned(), "gzip"),
+        (form.to_owned(), "identity, deflate"),
+        (format!("{form};charset=UTF-16"), "identity"),
+        (format!("{form}; Charset=\"iso-8859-1\""), "identity"),
+    ] {
+        let headers = [
+            ("Authorization", token.as_str()),
+            ("Content-Type", content_type.as_str()),
+            ("Content-Encoding", encoding),
+        ];
+        let reply = world.send("POST", "/rest/api/content", &headers, "a=b").await;
+        let shown = format!("{content_type} {encoding}");
+        assert_eq!((reply.status, reply.reason().as_str()), (415, "form_charset"), "{shown}");
+    }
+    assert!(world.wiki.arrived().is_empty());
+}
+
 #[tokio::test]
 async fn answers_carry_no_session_and_stay_out_of_shared_caches() {
     let world = World::new().await;
