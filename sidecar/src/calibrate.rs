@@ -173,7 +173,7 @@ impl Calibration {
         let is_running = self.is_running().await;
         let visit = if is_running { self.answer_to(None).await } else { None };
         let state = match &*self.shared.identity {
-            Identity::OAuth1(_) => self.by_signature(is_running, &before).await,
+            Identity::OAuth1(_) => self.by_signature(is_running, visit.as_ref(), &before).await,
             Identity::Header(mode) => {
                 self.by_header(mode, is_running.then(|| Ran::of(visit.as_ref())), &before).await
             }
@@ -186,8 +186,8 @@ impl Calibration {
         self.shared.state.store(Arc::new(state));
     }
 
-    async fn by_signature(&self, is_running: bool, before: &State) -> State {
-        let (finding, origin) = if is_running { self.find().await } else { (Finding::NotRunning, None) };
+    async fn by_signature(&self, is_running: bool, visit: Option<&Answer>, before: &State) -> State {
+        let (finding, origin) = if is_running { self.find(visit).await } else { (Finding::NotRunning, None) };
         // A Confluence that restarts has not changed its mind.
         let origin = if finding.is_inconclusive() { before.origin.clone() } else { origin };
         let report = verdict::report(&finding, origin.as_ref(), &self.shared.candidates);
@@ -247,9 +247,10 @@ impl Calibration {
     }
 
     /// Tries the candidates until one is not refused for its signature.
-    async fn find(&self) -> (Finding, Option<Origin>) {
+    async fn find(&self, visit: Option<&Answer>) -> (Finding, Option<Origin>) {
         for origin in &self.shared.candidates {
-            match verdict::of_good_signature(self.ask(origin, Signature::Good).await.as_ref()) {
+            let answer = self.ask(origin, Signature::Good).await;
+            match verdict::of_good_signature(answer.as_ref(), visit) {
                 Finding::SignatureInvalid => {}
                 Finding::Trusted => {
                     return match verdict::of_bad_signature(

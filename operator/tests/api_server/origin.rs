@@ -85,7 +85,8 @@ async fn the_charts_server_xml_is_derived_and_a_running_pod_keeps_its_own() {
     assert_eq!(condition(&policy, "Injected"), "False/NoPods");
 
     let candidate = programmed(&cluster, "wiki").await;
-    let whole = injected(restricted("wiki-0"), &candidate, &cluster);
+    // Not a name that the StatefulSet would adopt, and remove as one too many.
+    let whole = injected(restricted("by-hand"), &candidate, &cluster);
     let file = inject::server_xml_file(&whole).unwrap().to_owned();
     let map = cluster.config_map("wiki").await.unwrap().data.unwrap();
     assert!(
@@ -119,7 +120,7 @@ async fn the_charts_server_xml_is_derived_and_a_running_pod_keeps_its_own() {
     assert_eq!(files(&cluster).await.len(), 2, "the pod mounts one, the next pod the other");
     let advisories = policy.status.unwrap().advisories;
     assert!(advisories.iter().any(|told| told.starts_with("ServerXmlChanged: ")), "{advisories:?}");
-    cluster.delete_pod("wiki-0").await;
+    cluster.delete_pod("by-hand").await;
     reconcile(&cluster).await;
     let left = files(&cluster).await;
     assert!(left.len() == 1 && left[0] != file, "{left:?}");

@@ -70,8 +70,9 @@ pub fn says_running(status: StatusCode, body: &[u8]) -> bool {
 }
 
 /// Reads the answer to a rightly signed call for a user that does not exist. To Confluence such a user is no error:
-/// the call goes on as anonymous, which may read (200) or not (403, 404).
-pub fn of_good_signature(answer: Option<&Answer>) -> Finding {
+/// the call goes on as anonymous, which may read (200) or not (403, 404), or not even use Confluence (401): then `visit`,
+/// the answer to the same call without a credential, is a 401 too.
+pub fn of_good_signature(answer: Option<&Answer>, visit: Option<&Answer>) -> Finding {
     let Some(answer) = answer else { return Finding::NotRunning };
     if let Some(problem) = oauth_problem(&answer.headers) {
         return match problem.as_str() {
@@ -84,6 +85,8 @@ pub fn of_good_signature(answer: Option<&Answer>) -> Finding {
     }
     match answer.status.as_u16() {
         200 | 403 | 404 => Finding::Trusted,
+        // Whether the consumer may name users then shows when it names one who exists.
+        401 if visit.is_some_and(|visit| visit.status == StatusCode::UNAUTHORIZED) => Finding::Trusted,
         401 => Finding::ImpersonationOff,
         429 | 500..=599 => Finding::NotRunning,
         other => Finding::Unexpected(format!("status {other}")),
@@ -205,8 +208,25 @@ mod tests {
             (None, NotRunning, NotRunning),
         ];
         for (answer, good, bad) in table {
-            assert_eq!(of_good_signature(answer.as_ref()), good, "{answer:?}");
+            let public = self::answer(200, "");
+            assert_eq!(of_good_signature(answer.as_ref(), None), good, "{answer:?}");
+            assert_eq!(of_good_signature(answer.as_ref(), Some(&public)), good, "{answer:?}");
             assert_eq!(of_bad_signature(answer.as_ref()), bad, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn where_visitors_may_not_use_confluence_a_401_says_nothing_about_the_consumer() {
+        let private = answer(401, "OAuth realm=\"x\"");
+        let judged = |challenge: &str| of_good_signature(Some(&answer(401, challenge)), Some(&private));
+        assert_eq!(judged(""), Finding::Trusted);
+        assert_eq!(judged("OAuth realm=\"x\""), Finding::Trusted);
+        for (problem, finding) in [
+            ("permission_denied", Finding::ImpersonationOff),
+            ("signature_invalid", Finding::SignatureInvalid),
+            ("consumer_key_unknown", Finding::LinkMissing),
+        ] {
+            assert_eq!(judged(&format!("OAuth oauth_problem=\"{problem}\"")), finding);
         }
     }
 

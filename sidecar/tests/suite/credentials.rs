@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::{
     CONSUMER, World,
-    wiki::{BASIC_ALICE, PAT},
+    wiki::{BASIC_ALICE, PAT, Wiki},
 };
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn a_public_wiki_is_named_in_status_and_a_private_one_is_not() {
         let world = World::start(
             |config| config["credentials"] = json!({"anonymous": anonymous}),
             |_| {},
-            |_, wiki| wiki.behave(|wiki| wiki.is_private = is_private),
+            |_, wiki| wiki.behave(|wiki| wiki.refuses_visitors = is_private.then_some(403)),
         )
         .await;
         world.is_trusted().await;
@@ -223,5 +223,21 @@ async fn a_public_wiki_is_named_in_status_and_a_private_one_is_not() {
         let public = advised(false, anonymous).await;
         assert!(public.contains("AnonymousAccessEnabled: ") && public.contains(switch), "{public}");
         assert!(!advised(true, anonymous).await.contains("AnonymousAccessEnabled"));
+    }
+}
+
+#[tokio::test]
+async fn users_are_named_where_visitors_may_not_use_confluence_whatever_they_are_told() {
+    for status in [401, 403] {
+        let private = |wiki: &Wiki| wiki.behave(|wiki| wiki.refuses_visitors = Some(status));
+        let world = World::start(|_| {}, |_| {}, |_, wiki| private(wiki)).await;
+        world.is_trusted().await;
+        assert_eq!(
+            world.get_as("/rest/api/content", &world.idp.token("alice")).await.status,
+            200,
+            "{status}"
+        );
+        let reply = world.get_as("/rest/api/content", &world.idp.token("nobody")).await;
+        assert_eq!((reply.status, reply.reason().as_str()), (403, "user_unknown"), "{status}");
     }
 }

@@ -81,8 +81,8 @@ pub(crate) struct Behaviour {
     pub(crate) has_no_valve: bool,
     /// Its authenticator believes this header, before it looks at anything else.
     pub(crate) believes: Option<&'static str>,
-    /// Visitors may not use it.
-    pub(crate) is_private: bool,
+    /// Visitors may not use it: with this status.
+    pub(crate) refuses_visitors: Option<u16>,
     /// It lets no page of another origin call it any more.
     pub(crate) grants_no_origin: bool,
     /// What it says to `/display/lie`.
@@ -193,8 +193,8 @@ impl State {
             Err(answer) => return answer,
         };
         arrived.user.clone_from(&user);
-        if user.is_none() && behaviour.is_private {
-            return Answer(403, vec![], br#"{"statusCode":403}"#.to_vec());
+        if let (None, Some(status)) = (&user, behaviour.refuses_visitors) {
+            return Answer(status, vec![], format!(r#"{{"statusCode":{status}}}"#).into_bytes());
         }
         if arrived.path().ends_with("/rest/api/user/current") {
             let body = user.as_ref().map_or_else(
