@@ -26,8 +26,8 @@ use crate::{
     time::UnixTime,
 };
 
-/// Half of the number of tokens that are remembered.
-const REMEMBERED: usize = 4096;
+/// Half of the number of tokens that are remembered: some 4 KiB each, and only valid ones.
+const REMEMBERED: usize = 8192;
 
 /// Authenticates tokens under one configuration; a new configuration gets a new one, so that no verdict outlives the
 /// settings it was made with.
