@@ -75,6 +75,8 @@ fn set_variable(draft: &mut Draft, target: &Target, name: &str, value: &str) -> 
     let env = format!("{}/env", target.pointer);
     let entries = view::list(draft.pod(), &env);
     match entries.iter().rposition(|entry| view::name(entry) == name) {
+        // The API server leaves an empty value out.
+        Some(index) if value == entries.get(index).map_or("", |entry| view::text(entry, "/value")) => Ok(()),
         Some(index) => draft.set(&format!("{env}/{index}"), "value", json!(value)),
         None => draft.insert(&env, entries.len(), json!({"name": name, "value": value})),
     }
