@@ -12,7 +12,7 @@ use crate::{
     basic_report::keeper::Keeper,
     config::Store,
     cors::Grants,
-    forward::{Upstream, form::Reader},
+    forward::{Upstream, form::Readers},
     metrics::Metrics,
     request::Gate,
     server::{self, Bounds},
@@ -93,7 +93,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
     let gate = Arc::new(Gate {
         store: Arc::clone(&store),
         upstream: Upstream::new(upstream_port),
-        forms: Reader::default(),
+        forms: Readers::default(),
         slots: Arc::new(Semaphore::new(bounds.in_flight)),
         body_time: bounds.idle_time,
         verifier: Arc::clone(&verifier),

@@ -56,6 +56,8 @@ enum Fate {
     Rejected,
     /// The sidecar refused it.
     Refused,
+    /// It went to Confluence, whose answer does not say: a login in the body of a remote procedure call, or an error.
+    Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -142,8 +144,7 @@ impl BasicReport {
     pub fn note(&self, login: Login, record: &Record, status: u16, answer: &HeaderMap, now: UnixTime) {
         let outcome = match record.outcome {
             Outcome::Refused => Fate::Refused,
-            _ if was_accepted(status, answer) => Fate::Accepted,
-            _ => Fate::Rejected,
+            _ => of_answer(login.user.is_some(), status, answer),
         };
         let Login { user, user_agent } = login;
         let path_class = Cow::Borrowed(record.class_word());
@@ -187,11 +188,15 @@ impl BasicReport {
     }
 }
 
-/// A wrong password in parameters goes on as nobody, which only Seraph's own header tells from a login.
-fn was_accepted(status: u16, answer: &HeaderMap) -> bool {
-    match answer.get(LOGIN_REASON) {
-        Some(word) => word == "OK",
-        None => !matches!(status, 401 | 403),
+/// A wrong password in parameters goes on as nobody, which only Seraph's own header tells from a login. Without that word
+/// nobody is let in whose name is not known: anybody may call the legacy APIs.
+fn of_answer(has_name: bool, status: u16, answer: &HeaderMap) -> Fate {
+    match (answer.get(LOGIN_REASON), status) {
+        (Some(word), _) if word == "OK" => Fate::Accepted,
+        (Some(_), _) | (None, 401 | 403) => Fate::Rejected,
+        (None, 500..) => Fate::Unknown,
+        (None, _) if has_name => Fate::Accepted,
+        (None, _) => Fate::Unknown,
     }
 }
 
@@ -240,6 +245,7 @@ mod tests {
             (Outcome::WouldRefuse, 404, None, 20),
             (Outcome::WouldRefuse, 403, Some("OK"), 30),
             (Outcome::WouldRefuse, 401, None, 40),
+            (Outcome::WouldRefuse, 503, None, 45),
             (Outcome::WouldRefuse, 200, Some("AUTHENTICATED_FAILED"), 50),
             (Outcome::Refused, 401, None, 60),
         ] {
@@ -251,7 +257,12 @@ mod tests {
             .iter()
             .map(|entry| (entry.who.outcome, entry.seen.first, entry.seen.last, entry.seen.count))
             .collect();
-        let want = [(Fate::Refused, 60, 60, 1), (Fate::Rejected, 40, 50, 2), (Fate::Accepted, 10, 30, 3)];
+        let want = [
+            (Fate::Refused, 60, 60, 1),
+            (Fate::Rejected, 40, 50, 2),
+            (Fate::Unknown, 45, 45, 1),
+            (Fate::Accepted, 10, 30, 3),
+        ];
         assert_eq!(lines, want);
     }
 
@@ -261,6 +272,10 @@ mod tests {
         note(&report, "alice", Outcome::WouldRefuse, 200, None, 1);
         for stranger in 0..10_000 {
             note(&report, &format!("x{stranger}"), Outcome::WouldRefuse, 401, None, 2);
+            // A call of the legacy APIs, which says nothing and is answered all the same.
+            let nameless = Login { user: None, user_agent: format!("agent/{stranger}") };
+            let asked = record(Outcome::WouldRefuse);
+            report.note(nameless, &asked, 200, &HeaderMap::new(), UnixTime::from_secs(3));
         }
         let entries = report.shown().entries;
         assert!(entries.len() <= 2 * HALF + 1, "{}", entries.len());

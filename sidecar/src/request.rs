@@ -27,7 +27,7 @@ use crate::{
     credential::Kind,
     decide::{self, Facts},
     forward::{
-        self, Body, Limits, Upstream, clean, clean::Checked, form::Reader, headers, held::held, tunnel,
+        self, Body, Limits, Upstream, clean, clean::Checked, form::Readers, headers, held::held, tunnel,
     },
     identity::strip,
     metrics::Metrics,
@@ -49,7 +49,7 @@ pub struct Gate {
     /// Confluence.
     pub upstream: Upstream,
     /// Reads forms.
-    pub forms: Reader,
+    pub forms: Readers,
     /// How many requests there may be at once.
     pub slots: Arc<Semaphore>,
     /// In which a client must send something of its body.
@@ -177,8 +177,11 @@ impl Gate {
             .map(|target| Route::of(&head.method, target, &active.context_path, &settings.anonymous_paths));
         record.class = route.as_ref().ok().map(|route| route.class);
         let is_protected = route.as_ref().is_ok_and(|route| route.class == PathClass::Protected);
-        let form = if is_protected && settings.mode != Mode::Off {
-            exchange.read_form(&self.forms).await
+        // A token is judged before the form beside it is read: nothing in that can name a user any more, and who has no token
+        // must not take up the room of those who have one.
+        let has_token = exchange.presented().kind == Kind::Token;
+        let form = if is_protected && settings.mode != Mode::Off && !has_token {
+            exchange.read_form(&self.forms.of_strangers).await
         } else {
             Ok(())
         };
@@ -220,7 +223,7 @@ impl Gate {
         let treatment = judge::judge(&case, decision, record).await?;
         match treatment {
             Treatment::AsUser { .. } => {
-                exchange.read_form(&self.forms).await.map(|()| treatment).map_err(Deny::from)
+                exchange.read_form(&self.forms.of_users).await.map(|()| treatment).map_err(Deny::from)
             }
             // Audit changes nothing about what is not asserted.
             _ if settings.mode == Mode::Audit => {

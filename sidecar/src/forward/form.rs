@@ -23,10 +23,20 @@ use crate::{
     identity::{form::MAX_FORM, query},
 };
 
-/// Memory that all forms together may take while they are read, in bytes: anybody may send a form.
+/// Memory that all forms of one reader may take while they are read, in bytes: anybody may send a form.
 const BUDGET: usize = 32 * 1024 * 1024;
 /// Longest that a form may take to arrive, so that the budget comes back.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Room for the forms of callers whose token is good, and apart from it for those of everybody else, who could hold up each
+/// other's by sending them slowly.
+#[derive(Debug, Default)]
+pub struct Readers {
+    /// For whom the form is read before anything is decided.
+    pub of_strangers: Reader,
+    /// For whom it is read because the request is rewritten.
+    pub of_users: Reader,
+}
 
 /// Reads forms within a common budget.
 #[derive(Debug)]

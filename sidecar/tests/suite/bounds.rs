@@ -213,3 +213,31 @@ async fn what_nobody_takes_stays_where_it_is() {
     assert!(taken < MUCH, "a body that Confluence does not read was taken from the client");
     assert_eq!(world.get("/display/x", &[]).await.status, 200, "others are served meanwhile");
 }
+
+#[tokio::test]
+async fn strangers_who_send_their_forms_slowly_hold_up_no_form_with_a_good_token() {
+    const ROOM: usize = 2 * 1024 * 1024;
+    let world = World::new().await;
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let mut strangers = Vec::new();
+    for _ in 0..17 {
+        let head = format!(
+            "POST /rest/api/content HTTP/1.1\r\nHost: wiki\r\n{}: {}\r\nContent-Length: {ROOM}\r\n\r\n",
+            form.0, form.1
+        );
+        let mut stranger = sent(&world, head.as_bytes()).await;
+        // What does not fit into anybody's buffer any more waits as well.
+        let _ = timeout(SOON, stranger.write_all(&vec![b'x'; ROOM - 10])).await;
+        strangers.push(stranger);
+    }
+    // Until all of it is taken that is.
+    tokio::time::sleep(SOON).await;
+    let bearer = format!("Bearer {}", world.idp.token("alice"));
+    let reply = world.send("POST", "/rest/api/content", &[form, ("Authorization", &bearer)], "a=1").await;
+    assert_eq!((reply.status, reply.text().as_str()), (200, r#"{"user":"alice"}"#));
+    for stranger in &mut strangers {
+        let mut byte = [0];
+        let waits = timeout(Duration::from_millis(1), stranger.peek(&mut byte)).await.is_err();
+        assert!(waits, "the form with a token waited for the others to be over");
+    }
+}
