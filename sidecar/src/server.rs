@@ -1,9 +1,11 @@
 //! Listens, limits and drains. HTTP/1.1 only, like Tomcat's own connector; an HTTP/2 preface closes the connection.
 //!
 //! - [`bounds`]: what clients may take up
+//! - [`departed`]: a client that has gone before it was answered
 //! - [`patience`]: a client that takes nothing of its answer
 
 pub mod bounds;
+pub mod departed;
 pub mod patience;
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -20,6 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::forward::Body;
 
 pub use bounds::Bounds;
+use departed::Departed;
 use patience::Patient;
 
 /// When `accept` fails for want of file descriptors it fails at once, again and again.
@@ -40,7 +43,8 @@ pub async fn bind(port: u16) -> io::Result<TcpListener> {
     }
 }
 
-/// Serves until `shutdown`, then finishes what is in flight. Returns when the last connection has ended.
+/// Serves until `shutdown`, then finishes what is in flight. Returns when the last connection, and the last request of a
+/// client that has gone, has ended.
 pub async fn serve<S, F>(listener: TcpListener, bounds: Bounds, shutdown: CancellationToken, service: S)
 where
     S: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
@@ -63,9 +67,10 @@ where
         match accepted {
             Ok((slot, (stream, peer))) => {
                 let (service, shutdown) = (service.clone(), shutdown.clone());
+                let tasks = connections.clone();
                 let service = move |mut request: Request<Incoming>| {
                     request.extensions_mut().insert(slot.clone());
-                    service(request, peer)
+                    Departed::new(service(request, peer), tasks.clone())
                 };
                 connections.spawn(serve_connection(stream, bounds, shutdown, service));
             }

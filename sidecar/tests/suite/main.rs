@@ -20,6 +20,7 @@ mod bounds;
 mod config;
 mod cors;
 mod credentials;
+mod departed;
 mod deprecation;
 mod dpop;
 mod explain;
