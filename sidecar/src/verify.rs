@@ -1,6 +1,7 @@
 //! Looks in the background for ways to Confluence around the sidecar, as anybody on the network could go them: at the
-//! pod's own addresses, and as a mesh proxy. A way is only what answers as Confluence; that nothing listens is fine.
-//! No token and no key is sent, and no request waits for any of this.
+//! pod's own addresses, and as a mesh proxy. A way is what answers as Confluence, and a Tomcat that answers with anything
+//! but its valve's 403; that nothing listens is fine. No token and no key is sent, and no request waits for any
+//! of this.
 //!
 //! - [`network`]: what the kernel shows of the pod's network
 //! - [`plan`]: whom to ask

@@ -62,6 +62,7 @@ impl Prober {
         let mut verdict = Verdict::Shut;
         for path in PATHS {
             let url = format!("{scheme}://{}{context_path}{path}", target.to);
+            let before = verdict;
             verdict = match client.get(url).send().await {
                 Ok(answer) => judge(answer).await,
                 Err(error) if error.is_timeout() => Verdict::Silent,
@@ -69,6 +70,10 @@ impl Prober {
                 Err(error) if error.is_connect() && scheme == "http" => Verdict::Shut,
                 Err(_) => Verdict::NotHttp,
             };
+            // Confluence refuses visitors with 403 too: the valve refuses both paths.
+            if let (Verdict::VALVE, Verdict::Http(_)) = (verdict, before) {
+                verdict = before;
+            }
             if !matches!(verdict, Verdict::Http(_)) {
                 break;
             }
@@ -145,6 +150,15 @@ mod tests {
             ask(redirect.port()).await,
             Verdict::Http(StatusCode::FOUND),
             "redirects are not followed"
+        );
+        let strict = Scripted::start(|asked| {
+            (if asked.target.ends_with("/status") { 404 } else { 403 }, vec![], String::new())
+        })
+        .await;
+        assert_eq!(
+            ask(strict.port()).await,
+            Verdict::Http(StatusCode::NOT_FOUND),
+            "no valve refuses one path"
         );
         let endless = Scripted::start(|_| (200, vec![], "x".repeat(4 * MAX_BODY))).await;
         assert_eq!(ask(endless.port()).await, Verdict::Http(StatusCode::OK));

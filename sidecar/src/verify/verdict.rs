@@ -23,10 +23,15 @@ pub enum Verdict {
     Silent,
     /// Something that does not speak HTTP.
     NotHttp,
-    /// HTTP, but not as Confluence: 403 is what Tomcat's valve answers.
+    /// HTTP, but not as Confluence.
     Http(StatusCode),
     /// Confluence.
     Confluence,
+}
+
+impl Verdict {
+    /// What Tomcat's valve answers, to whatever it is asked.
+    pub const VALVE: Self = Self::Http(StatusCode::FORBIDDEN);
 }
 
 /// A way to Confluence around the sidecar.
@@ -68,56 +73,54 @@ pub fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Verdic
 
 /// Judges a look: `seen` has a verdict for every target of the plan.
 pub fn of_look(plan: &Plan, seen: impl Fn(&Target) -> Verdict, before: &Findings) -> Findings {
-    let tomcat = plan.tomcat.iter().map(|target| (target, tomcat_is_open(target)));
+    let tomcat = plan.tomcat.iter().map(|target| (target, tomcat_lets_in(seen(target), target)));
     let strangers = plan.strangers.iter().flat_map(|stranger| &stranger.targets);
-    let strangers = strangers.map(|target| (target, stranger_is_confluence(target)));
+    let strangers = strangers.map(|target| (target, stranger_is_confluence(seen(target), target)));
     let mut bypasses = BTreeMap::new();
-    for (target, message) in tomcat.chain(strangers) {
+    for (target, open) in tomcat.chain(strangers) {
         let port = target.to.port();
         let known = before.bypasses.iter().find(|bypass| bypass.port == port);
-        let message = match (seen(target), known) {
-            (Verdict::Confluence, _) => message,
+        let message = match (open, seen(target), known) {
+            (Some(message), ..) => message,
             // A Confluence that is slow for a moment has not shut the way that it was seen on.
-            (Verdict::Silent, Some(known)) => known.message.clone(),
+            (None, Verdict::Silent, Some(known)) => known.message.clone(),
             _ => continue,
         };
         bypasses.entry(port).or_insert(message);
     }
     let bypasses: Vec<Bypass> =
         bypasses.into_iter().map(|(port, message)| Bypass { port, message }).collect();
-    let warnings = warnings(plan, seen, &bypasses);
+    let warnings = warnings(plan, &bypasses);
     Findings { bypasses, warnings, problem: None }
 }
 
-fn tomcat_is_open(target: &Target) -> String {
+/// On Tomcat's own port every answer but the valve's comes from behind it. 404 may only mean that Confluence is somewhere
+/// else than at the known context path; 400 is no excuse, as Tomcat can read what is asked.
+fn tomcat_lets_in(seen: Verdict, target: &Target) -> Option<String> {
+    let how = match seen {
+        Verdict::Confluence => String::new(),
+        Verdict::Http(status) if seen != Verdict::VALVE => format!(" (it answers {status} instead of 403)"),
+        _ => return None,
+    };
     let who = if target.as_mesh { "a mesh proxy (127.0.0.6)" } else { "callers at the pod's own address" };
-    format!(
-        "Tomcat's own port lets in {who}, so the valve of context.xml.default is not in force; see that nothing replaces \
-         conf/Standalone/localhost/context.xml.default, nor the names of Tomcat's engine and host"
-    )
+    Some(format!(
+        "Tomcat's own port lets in {who}{how}, so the valve of context.xml.default is not in force; see that nothing \
+         replaces conf/Standalone/localhost/context.xml.default, nor the names of Tomcat's engine and host"
+    ))
 }
 
-fn stranger_is_confluence(target: &Target) -> String {
+fn stranger_is_confluence(seen: Verdict, target: &Target) -> Option<String> {
     let whom =
         if target.as_mesh { " to neighbours on the pod's network, which reach its loopback" } else { "" };
-    format!(
-        "something answers as Confluence{whom}; close it, or let it call the pod's HTTP port instead of Tomcat's"
-    )
+    (seen == Verdict::Confluence).then(|| {
+        format!(
+            "something answers as Confluence{whom}; close it, or let it call the pod's HTTP port instead of Tomcat's"
+        )
+    })
 }
 
-fn warnings(plan: &Plan, seen: impl Fn(&Target) -> Verdict, bypasses: &[Bypass]) -> Vec<String> {
+fn warnings(plan: &Plan, bypasses: &[Bypass]) -> Vec<String> {
     let mut warnings = Vec::new();
-    for target in &plan.tomcat {
-        if let Verdict::Http(status) = seen(target)
-            && status != StatusCode::FORBIDDEN
-        {
-            warnings.push(format!(
-                "TomcatAnswers: Tomcat's own port {} answers others with {status} instead of 403; is the valve of \
-                 context.xml.default in force?",
-                target.to.port()
-            ));
-        }
-    }
     let is_loopback = |target: &Target| target.as_mesh;
     let ports = |on_loopback: bool| {
         let unknown =
@@ -230,10 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_answers_as_confluence_is_a_way_around() {
+    fn what_answers_as_confluence_is_a_way_around_and_so_is_a_tomcat_without_403() {
         use Verdict::{Confluence, Http, NotHttp, Shut, Silent};
-        let (no, odd) = (Http(StatusCode::FORBIDDEN), Http(StatusCode::NOT_FOUND));
-        let table: [([Verdict; 3], &[u16], &[&str]); 9] = [
+        let (no, odd) = (Verdict::VALVE, Http(StatusCode::NOT_FOUND));
+        let table: [([Verdict; 3], &[u16], &[&str]); 14] = [
             ([Shut, Shut, Shut], &[], &["UnknownListener"]),
             ([no, no, Http(StatusCode::OK)], &[], &["UnknownListener"]),
             ([Silent, Silent, Silent], &[], &["UnknownListener"]),
@@ -242,7 +245,13 @@ mod tests {
             ([Shut, Confluence, Shut], &[18090], &["UnknownListener"]),
             ([no, no, Confluence], &[9000], &[]),
             ([Confluence, Confluence, Confluence], &[9000, 18090], &[]),
-            ([odd, no, Shut], &[], &["TomcatAnswers", "UnknownListener"]),
+            // On Tomcat's own port whoever is answered by anybody but the valve was let in.
+            ([odd, no, Shut], &[18090], &["UnknownListener"]),
+            ([no, odd, Shut], &[18090], &["UnknownListener"]),
+            ([Http(StatusCode::OK), no, Shut], &[18090], &["UnknownListener"]),
+            ([Http(StatusCode::BAD_REQUEST), no, Shut], &[18090], &["UnknownListener"]),
+            ([no, Http(StatusCode::SERVICE_UNAVAILABLE), Shut], &[18090], &["UnknownListener"]),
+            ([NotHttp, NotHttp, Shut], &[], &["UnknownListener"]),
         ];
         for (verdicts, ports, warnings) in table {
             let (got, warned) = look(verdicts, &Findings::default());
@@ -256,9 +265,9 @@ mod tests {
 
     #[test]
     fn a_way_that_is_known_is_shut_by_an_answer_and_not_by_silence() {
-        use Verdict::{Confluence, Http, Shut, Silent};
+        use Verdict::{Confluence, Shut, Silent};
         let before = of_look(&plan(), |_| Confluence, &Findings::default());
-        let no = Http(StatusCode::FORBIDDEN);
+        let no = Verdict::VALVE;
         assert_eq!(look([Silent, no, Shut], &before).0, [18090]);
         assert_eq!(look([no, no, Silent], &before).0, [9000]);
         assert_eq!(look([no, no, Shut], &before).0, [0; 0]);

@@ -97,6 +97,20 @@ async fn a_tomcat_without_its_valve_is_a_way_around() {
     look(&mut world, |_| {}, "Verified").await;
 }
 
+/// Where Confluence is at another context path than the sidecar knows, nothing answers as Confluence.
+#[tokio::test]
+async fn a_tomcat_that_answers_others_with_anything_but_403_is_a_way_around() {
+    let mut world = World::new().await;
+    world.wiki.behave(|wiki| {
+        wiki.has_no_valve = true;
+        wiki.is_elsewhere = true;
+    });
+    let found = look(&mut world, |_| {}, "BypassDetected").await;
+    assert_eq!(found["bypassPorts"], json!([world.wiki.port()]));
+    assert!(found["message"].as_str().unwrap().contains("404"), "{found}");
+    assert_eq!(readiness(&world).await.0, 503);
+}
+
 /// Answers everything with `answer`, and counts.
 async fn stranger(answer: &'static str) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind((OWN_ADDRESS, 0)).await.unwrap();

@@ -79,6 +79,8 @@ pub(crate) struct Behaviour {
     pub(crate) is_silent: bool,
     /// Tomcat's valve is not in force: everybody is let in, not only loopback.
     pub(crate) has_no_valve: bool,
+    /// It is at another context path: Tomcat has nothing where it is asked.
+    pub(crate) is_elsewhere: bool,
     /// Its authenticator believes this header, before it looks at anything else.
     pub(crate) believes: Option<&'static str>,
     /// Visitors may not use it: with this status.
@@ -182,6 +184,9 @@ const USERS: [&str; 4] = ["alice", "bob", "svc-reports", "jürgen"];
 impl State {
     fn answer(&self, arrived: &mut Arrived) -> Answer {
         let behaviour = self.behaviour.lock().unwrap().clone();
+        if behaviour.is_elsewhere {
+            return Answer(404, vec![], vec![]);
+        }
         if arrived.path() == "/status" {
             return Answer(200, vec![], br#"{"state":"RUNNING"}"#.to_vec());
         }
