@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use restward_crds::sidecar::PodSettings;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     cors::Grants,
     forward::{Upstream, form::Readers},
     metrics::Metrics,
-    request::Gate,
+    request::{Gate, Slots},
     server::{self, Bounds},
     time::UnixTime,
     trace::Traces,
@@ -94,7 +94,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         store: Arc::clone(&store),
         upstream: Upstream::new(upstream_port),
         forms: Readers::default(),
-        slots: Arc::new(Semaphore::new(bounds.in_flight)),
+        slots: Slots::new(bounds.in_flight),
         body_time: bounds.idle_time,
         verifier: Arc::clone(&verifier),
         grants: Grants::default(),

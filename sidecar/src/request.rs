@@ -6,6 +6,7 @@ mod exchange;
 mod head;
 mod judge;
 mod passwords;
+mod slots;
 
 use std::{
     net::SocketAddr,
@@ -16,7 +17,6 @@ use std::{
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use restward_crds::{reason::Reason, sidecar::terms::Mode};
-use tokio::sync::Semaphore;
 
 use crate::{
     address,
@@ -34,6 +34,7 @@ use crate::{
     refusal::Deny,
     respond::{self, Asked},
     route::{PathClass, Route},
+    target::Target,
     time::UnixTime,
     trace::{Trace, Traces},
     verify::Verifier,
@@ -41,6 +42,8 @@ use crate::{
 use exchange::Exchange;
 use head::Head;
 use judge::{Case, Treatment};
+
+pub use slots::Slots;
 
 /// The data port: everything a request meets on its way.
 pub struct Gate {
@@ -51,7 +54,7 @@ pub struct Gate {
     /// Reads forms.
     pub forms: Readers,
     /// How many requests there may be at once.
-    pub slots: Arc<Semaphore>,
+    pub slots: Slots,
     /// In which a client must send something of its body.
     pub body_time: Duration,
     /// Whether there is a way around the sidecar.
@@ -94,12 +97,12 @@ impl Gate {
             token: None,
             trace_id: trace.id(),
         };
-        let slot = Arc::clone(&self.slots).try_acquire_owned();
-        let answer = match &active {
-            _ if slot.is_err() => Err(Reason::Overloaded.into()),
-            Some(active) => self.answer(active, &mut exchange, &mut record, &trace, limits).await,
+        let slot = self.slots.take(|| active.as_ref().is_some_and(|active| is_open(active, &exchange.head)));
+        let answer = match (&slot, &active) {
+            (Err(full), _) => Err((*full).into()),
+            (Ok(_), Some(active)) => self.answer(active, &mut exchange, &mut record, &trace, limits).await,
             // Never open: without a configuration nobody knows what may pass.
-            None => Err(Reason::NotConfigured.into()),
+            (Ok(_), None) => Err(Reason::NotConfigured.into()),
         };
         let mut response = answer.unwrap_or_else(|deny| {
             record.outcome = Outcome::Refused;
@@ -173,8 +176,7 @@ impl Gate {
         let settings = &active.settings;
         let head = &exchange.head;
         let checked = head.check().and_then(|()| head.target.as_ref().map_err(|reason| *reason));
-        let route = checked
-            .map(|target| Route::of(&head.method, target, &active.context_path, &settings.anonymous_paths));
+        let route = checked.map(|target| route(active, &head.method, target));
         record.class = route.as_ref().ok().map(|route| route.class);
         let is_protected = route.as_ref().is_ok_and(|route| route.class == PathClass::Protected);
         // A token is judged before the form beside it is read: nothing in that can name a user any more, and who has no token
@@ -309,6 +311,15 @@ impl Gate {
         }
         Ok(())
     }
+}
+
+fn route(active: &Active, method: &http::Method, target: &Target) -> Route {
+    Route::of(method, target, &active.context_path, &active.settings.anonymous_paths)
+}
+
+fn is_open(active: &Active, head: &Head) -> bool {
+    let class = head.target.as_ref().map(|target| route(active, &head.method, target).class);
+    class == Ok(PathClass::Open)
 }
 
 /// In no mode may anybody but the sidecar use its key, and a call that is to be somebody's must not become nobody's while

@@ -16,7 +16,7 @@ pub struct Bounds {
     pub idle_time: Duration,
     /// Connections at once, tunnels among them; whoever is beyond waits in the kernel's queue.
     pub connections: usize,
-    /// Requests at once, until their answers have been taken.
+    /// Requests at once, until their answers have been taken; a quarter is for open paths alone.
     pub in_flight: usize,
 }
 

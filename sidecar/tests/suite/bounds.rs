@@ -113,6 +113,31 @@ async fn requests_beyond_those_in_flight_are_503_and_told_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn who_waits_on_the_api_leaves_room_for_open_paths() {
+    let bounds = Bounds { in_flight: 4, ..Bounds::default() };
+    let world = World::bounded(bounds, |_| {}).await;
+    let form = "POST /rest/api/content HTTP/1.1\r\nHost: wiki\r\nContent-Length: 10\r\n\
+                Content-Type: application/x-www-form-urlencoded\r\n\r\nabc";
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(sent(&world, form.as_bytes()).await);
+    }
+    let is_full = || async { world.get("/display/x", &[]).await.status == 503 };
+    eventually("they wait for their bodies", is_full).await;
+    for (target, status) in
+        [("/status", 200), ("/login.action", 200), ("/display/x", 503), ("/status/../rest/api", 503)]
+    {
+        assert_eq!(world.get(target, &[]).await.status, status, "{target}");
+    }
+    // That room is bounded too.
+    let upload = b"POST /login.action HTTP/1.1\r\nHost: wiki\r\nContent-Length: 10\r\n\r\nabc";
+    let uploading = sent(&world, upload).await;
+    eventually("it waits for its body", || async { world.get("/status", &[]).await.status == 503 }).await;
+    drop((waiting, uploading));
+    eventually("the next is served", || async { world.get("/display/x", &[]).await.status == 200 }).await;
+}
+
+#[tokio::test]
 async fn a_request_is_in_flight_until_its_answer_was_taken() {
     let bounds = Bounds { in_flight: 1, ..Bounds::default() };
     let world = World::bounded(bounds, |_| {}).await;

@@ -1,0 +1,37 @@
+//! How many requests there may be at once. Some of the room is for open paths alone: status, login and static files must
+//! not wait for calls of the API, whose bodies and tokens anybody may have the sidecar wait for.
+
+use std::sync::Arc;
+
+use restward_crds::reason::Reason;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// One of so many is for open paths alone.
+const OPEN_SHARE: usize = 4;
+
+/// The room for requests in flight.
+pub struct Slots {
+    for_all: Arc<Semaphore>,
+    for_open: Arc<Semaphore>,
+}
+
+impl Slots {
+    /// For so many at once.
+    pub fn new(in_flight: usize) -> Self {
+        let for_open = in_flight / OPEN_SHARE;
+        Self {
+            for_all: Arc::new(Semaphore::new(in_flight - for_open)),
+            for_open: Arc::new(Semaphore::new(for_open)),
+        }
+    }
+
+    /// Room for one, until it is dropped.
+    pub(super) fn take(&self, is_open: impl FnOnce() -> bool) -> Result<OwnedSemaphorePermit, Reason> {
+        let room = Arc::clone(&self.for_all).try_acquire_owned();
+        let room =
+            room.or_else(
+                |full| if is_open() { Arc::clone(&self.for_open).try_acquire_owned() } else { Err(full) },
+            );
+        room.map_err(|_| Reason::Overloaded)
+    }
+}
