@@ -140,13 +140,15 @@ impl Admin {
     }
 
     async fn probe(&self, name: &str) -> Response<Body> {
-        match self.store.pod().probes.iter().find(|probe| probe.name == name) {
-            Some(probe) => {
-                let (status, said) = probes::answer(probe, self.upstream_port).await;
-                text(status, format!("{said}\n"))
-            }
-            None => text(StatusCode::NOT_FOUND, "the pod has no such probe\n"),
-        }
+        let Some(probe) = self.store.pod().probes.iter().find(|probe| probe.name == name) else {
+            return text(StatusCode::NOT_FOUND, "the pod has no such probe\n");
+        };
+        // How users are named is not known yet.
+        let Some(active) = self.store.active() else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "not started\n");
+        };
+        let (status, said) = probes::answer(probe, active.identity(), self.upstream_port).await;
+        text(status, format!("{said}\n"))
     }
 }
 

@@ -4,16 +4,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use restward_crds::sidecar::pod::{AppProbe, ProbeAction};
 use tokio::net::TcpStream;
 
-/// Does the probe and says what the kubelet should see.
-pub async fn answer(probe: &AppProbe, port: u16) -> (StatusCode, String) {
+use crate::identity::Identity;
+
+/// Does the probe and says what the kubelet should see. No header by which Confluence would take it for a user's goes
+/// along: whoever may write a pod must not be anybody there.
+pub async fn answer(probe: &AppProbe, identity: &Identity, port: u16) -> (StatusCode, String) {
     let limit = Duration::from_secs(u64::from(probe.timeout_seconds.max(1)));
-    let outcome = tokio::time::timeout(limit, ask(probe, port)).await;
+    let outcome = tokio::time::timeout(limit, ask(probe, identity, port)).await;
     match outcome {
         Ok(Ok(status)) if status.is_success() || status.is_redirection() => {
             (StatusCode::OK, format!("ok: {status}"))
@@ -27,22 +30,33 @@ pub async fn answer(probe: &AppProbe, port: u16) -> (StatusCode, String) {
     }
 }
 
-async fn ask(probe: &AppProbe, port: u16) -> Result<StatusCode, String> {
+async fn ask(probe: &AppProbe, identity: &Identity, port: u16) -> Result<StatusCode, String> {
     let connection =
         TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| format!("no connection: {error}"))?;
     match &probe.action {
         ProbeAction::TcpSocket {} => Ok(StatusCode::OK),
-        ProbeAction::HttpGet { path, headers } => get(connection, path, headers, port).await,
+        ProbeAction::HttpGet { path, headers } => {
+            let mut headers = map(headers);
+            identity.strip(&mut headers);
+            get(connection, path, headers, port).await
+        }
     }
 }
 
+/// All values of a repeated header, as the kubelet sends them.
+fn map(headers: &[(String, String)]) -> HeaderMap {
+    let valid = headers.iter().filter_map(|(name, value)| {
+        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+    });
+    let mut map = HeaderMap::new();
+    valid.for_each(|(name, value)| {
+        map.append(name, value);
+    });
+    map
+}
+
 /// One request on a connection of its own, so that a probe says something about accepting connections too.
-async fn get(
-    connection: TcpStream,
-    path: &str,
-    headers: &[(String, String)],
-    port: u16,
-) -> Result<StatusCode, String> {
+async fn get(connection: TcpStream, path: &str, headers: HeaderMap, port: u16) -> Result<StatusCode, String> {
     let failed = |error: hyper::Error| format!("no answer: {error}");
     let (mut sender, driver) =
         hyper::client::conn::http1::handshake(TokioIo::new(connection)).await.map_err(failed)?;
@@ -51,13 +65,8 @@ async fn get(
     let mut request = Request::get(path)
         .body(Empty::<Bytes>::new())
         .map_err(|_| "the probe's path is not valid".to_owned())?;
+    *request.headers_mut() = headers;
     let map = request.headers_mut();
-    // All values of a repeated header, as the kubelet sends them.
-    for (name, value) in headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            map.append(name, value);
-        }
-    }
     let host = HeaderValue::try_from(format!("127.0.0.1:{port}")).map_err(|error| error.to_string())?;
     let defaults = [
         (header::HOST, host),

@@ -77,6 +77,26 @@ async fn probes_of_the_pod_really_ask_tomcat() {
 }
 
 #[tokio::test]
+async fn a_probe_is_nobodys_whatever_its_headers_say() {
+    let own = "X-Wiki-User";
+    let headers = [own, "x_wiki_user", "X-Forwarded-User", "X-Probe"];
+    let action = ProbeAction::HttpGet {
+        path: "/rest/probe".into(),
+        headers: headers.map(|name| (name.to_owned(), "alice".to_owned())).to_vec(),
+    };
+    let world = World::start(
+        |config| config["upstream"]["identity"] = serde_json::json!({"header": {"name": own}}),
+        |pod| pod.probes = vec![AppProbe { name: "x".into(), action, timeout_seconds: 1 }],
+        |_, wiki| wiki.behave(|wiki| wiki.believes = Some(own)),
+    )
+    .await;
+    assert_eq!(world.admin("/app-health/x").await.status, 200);
+    let arrived = world.wiki.last();
+    assert_eq!((arrived.user.as_deref(), arrived.header("x-probe")), (None, Some("alice")));
+    assert!(headers[..3].iter().all(|name| arrived.header(name).is_none()), "{arrived:?}");
+}
+
+#[tokio::test]
 async fn a_probe_of_a_tomcat_that_is_gone_fails() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let probes = [
