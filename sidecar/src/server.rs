@@ -13,6 +13,7 @@ use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, t
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -27,6 +28,13 @@ use patience::Patient;
 
 /// When `accept` fails for want of file descriptors it fails at once, again and again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// After a minute of silence a client is asked whether it is still there, and given up after three silent answers: a
+/// tunnel may be silent for as long as it likes, but not when there is nobody any more.
+const ALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_mins(1))
+    .with_interval(Duration::from_secs(20))
+    .with_retries(3);
 
 /// A connection's share of the bound. Each of its requests carries it, so that a tunnel can keep it.
 #[derive(Debug, Clone)]
@@ -91,6 +99,7 @@ where
     F: Future<Output = Response<Body>>,
 {
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&ALIVE);
     let stream = Patient::new(stream, bounds.idle_time);
     let service = service_fn(|request| {
         let answer = service(request);

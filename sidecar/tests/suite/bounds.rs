@@ -178,6 +178,30 @@ async fn who_drips_a_head_or_sends_none_is_hung_up_on() {
     assert_eq!(world.wiki.arrived().len(), 1);
 }
 
+/// The kernel asks for a client that is silent, for one in a tunnel, and ends its connection when nobody is there.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_silent_client_is_asked_whether_it_is_there() {
+    /// Of `/proc/net/tcp`: the keepalive timer runs (kernel's `networking/proc_net_tcp`).
+    const KEEPALIVE: &str = "02";
+    let world = World::new().await;
+    let silent = sent(&world, b"").await;
+    let port = |at: std::net::SocketAddr| format!(":{:04X}", at.port());
+    let (server, client) = (port(world.running.data), port(silent.local_addr().unwrap()));
+    eventually("its timer runs", || async {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let of = |line: &&str| {
+            let fields: Vec<_> = line.split_ascii_whitespace().collect();
+            fields[1].ends_with(&server) && fields[2].ends_with(&client)
+        };
+        let timer = sockets.lines().skip(1).find(of).and_then(|line| line.split_ascii_whitespace().nth(5));
+        timer.and_then(|timer| timer.split_once(':')).is_some_and(|(kind, hundredths)| {
+            kind == KEEPALIVE && (1..=6000).contains(&u32::from_str_radix(hundredths, 16).unwrap())
+        })
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_body_that_stops_is_408_and_never_arrives_as_a_whole_one() {
     let bounds = Bounds { idle_time: SOON, ..Bounds::default() };
