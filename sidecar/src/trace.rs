@@ -9,13 +9,13 @@ pub mod collector;
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use opentelemetry::{
     Context, KeyValue, Value,
-    propagation::TextMapPropagator as _,
-    trace::{SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _},
+    propagation::{Extractor, TextMapPropagator as _},
+    trace::{SpanBuilder, SpanKind, SpanRef, Status, TraceContextExt as _, Tracer as _, TracerProvider as _},
 };
-use opentelemetry_http::{HeaderExtractor, HeaderInjector};
+use opentelemetry_http::HeaderInjector;
 use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{SdkTracer, SdkTracerProvider},
@@ -26,8 +26,13 @@ use crate::audit::Record;
 
 /// Headers of the W3C trace context.
 const CONTEXT_HEADERS: [&str; 2] = ["traceparent", "tracestate"];
+/// Longest `tracestate` that is gone on with, as many as must be (W3C Trace Context section 3.3.1.5): each span keeps it
+/// until it is delivered.
+const MAX_STATE: usize = 512;
 /// How long the last delivery may take; with [`crate::app::DRAIN`] below what the official chart grants a pod.
 const LAST_DELIVERY: Duration = Duration::from_secs(3);
+/// `error.type` of a call that was given up, as when the sidecar ends.
+const CANCELLED: &str = "cancelled";
 /// In spans, the word for a method that is none of [`KNOWN_METHODS`] (semantic conventions of HTTP spans).
 const OTHER_METHOD: &str = "_OTHER";
 static KNOWN_METHODS: [Method; 9] = [
@@ -61,7 +66,7 @@ impl Traces {
             // Two parents are none (W3C Trace Context section 3.2).
             Context::new()
         } else {
-            TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers))
+            TraceContextPropagator::new().extract_with_context(&Context::new(), &Incoming(headers))
         };
         let span = SpanBuilder::from_name(span_name(method)).with_kind(SpanKind::Server);
         let context = parent.with_span(self.tracer.build_with_context(span, &parent));
@@ -73,6 +78,19 @@ impl Traces {
         if let Err(error) = self.provider.shutdown_with_timeout(LAST_DELIVERY) {
             tracing::warn!(error = %error, "the last traces were not delivered");
         }
+    }
+}
+
+/// The context that came with a request. Without a `tracestate` that is too long it is the same trace.
+struct Incoming<'a>(&'a HeaderMap);
+
+impl Extractor for Incoming<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().ok().filter(|value| value.len() <= MAX_STATE)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
     }
 }
 
@@ -142,25 +160,35 @@ pub struct Call(Option<Context>);
 
 impl Call {
     /// Confluence has answered, or the sidecar knows why not.
-    pub fn end(self, outcome: Result<StatusCode, Reason>) {
-        let Some(context) = self.0 else { return };
+    pub fn end(mut self, outcome: Result<StatusCode, Reason>) {
+        let Some(context) = self.0.take() else { return };
         let span = context.span();
         match outcome {
             Ok(status) => {
                 span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
                 if status.is_client_error() || status.is_server_error() {
                     // For a client every refusal is an error (semantic conventions of HTTP spans).
-                    span.set_attribute(KeyValue::new("error.type", status.as_str().to_owned()));
-                    span.set_status(Status::error(""));
+                    fail(&span, status.as_str().to_owned());
                 }
             }
-            Err(reason) => {
-                span.set_attribute(KeyValue::new("error.type", reason.code()));
-                span.set_status(Status::error(""));
-            }
+            Err(reason) => fail(&span, reason.code()),
         }
         span.end();
     }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(context) = self.0.take() {
+            fail(&context.span(), CANCELLED);
+            context.span().end();
+        }
+    }
+}
+
+fn fail(span: &SpanRef<'_>, error: impl Into<Value>) {
+    span.set_attribute(KeyValue::new("error.type", error.into()));
+    span.set_status(Status::error(""));
 }
 
 fn method_word(method: &Method) -> &'static str {
@@ -171,5 +199,30 @@ fn span_name(method: &Method) -> &'static str {
     match method_word(method) {
         OTHER_METHOD => "HTTP",
         known => known,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_sdk::trace::InMemorySpanExporter;
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_given_up_has_failed() {
+        let spans = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
+        let trace = Traces::new(provider).begin(&Method::GET, &HeaderMap::new());
+        drop(trace.call(&Method::GET, &mut HeaderMap::new()));
+        trace.call(&Method::GET, &mut HeaderMap::new()).end(Ok(StatusCode::OK));
+        let ended: Vec<_> = spans
+            .get_finished_spans()
+            .unwrap()
+            .into_iter()
+            .map(|span| (span.status, span.attributes))
+            .collect();
+        let failed = (Status::error(""), vec![KeyValue::new("error.type", CANCELLED)]);
+        let answered = (Status::Unset, vec![KeyValue::new("http.response.status_code", 200)]);
+        assert_eq!(ended, [failed, answered]);
     }
 }

@@ -131,6 +131,25 @@ async fn a_context_that_cannot_be_read_begins_a_new_trace() {
 }
 
 #[tokio::test]
+async fn a_state_that_is_too_long_is_not_kept_and_the_trace_goes_on() {
+    let (world, spans) = World::traced(|_| {}).await;
+    for (length, is_kept) in [(512, true), (513, false)] {
+        spans.reset();
+        let two = format!("a={0},b={0},c=", "x".repeat(200));
+        let state = format!("{two}{}", "x".repeat(length - two.len()));
+        world.get("/display/x", &[("traceparent", PARENT), ("tracestate", &state)]).await;
+        let recorded = recorded(&spans);
+        for span in recorded.values() {
+            assert_eq!(span.span_context.trace_id().to_string(), TRACE_ID);
+            assert_eq!(span.span_context.trace_state().header().is_empty(), !is_kept, "{length}");
+        }
+        assert_eq!(recorded["server"].parent_span_id.to_string(), "b7ad6b7169203331");
+        let sent = world.wiki.last().header("tracestate").unwrap_or_default().to_owned();
+        assert_eq!(sent, if is_kept { state } else { String::new() });
+    }
+}
+
+#[tokio::test]
 async fn nothing_of_a_request_but_its_method_and_id_is_in_a_span() {
     let (world, spans) = World::traced(|_| {}).await;
     let token = world.idp.token("canary-user");
