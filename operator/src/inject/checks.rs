@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     origin,
     refusal::{Refusal, RefusalReason},
+    rendered,
     target::{TOMCAT_PORT, Target},
     tomcat, view,
 };
@@ -29,9 +30,12 @@ const CHECKS: &[Check] = &[
     foreign_mount,
     http_port_taken,
     own_port_taken,
-    hidden_variables,
+    rendered::hidden_variables,
     tomcat_port,
     tunnel_connector,
+    rendered::variables,
+    rendered::other_tomcat,
+    rendered::other_command,
     same_user,
 ];
 
@@ -161,25 +165,6 @@ fn own_port_taken(pod: &Value, _: &Target) -> Option<Refusal> {
         RefusalReason::PortConflict,
         format!(
             "container {container:?} declares port {port}, which Restward uses in the pod; give it another port"
-        ),
-    ))
-}
-
-/// What `envFrom` brings is not known here, so what must be known has to be set beside it, where it wins.
-fn hidden_variables(pod: &Value, target: &Target) -> Option<Refusal> {
-    let container = target.container(pod);
-    if view::list(container, "/envFrom").is_empty() {
-        return None;
-    }
-    let missing = [TOMCAT_PORT, tomcat::CONTEXT_PATH]
-        .into_iter()
-        .find(|variable| view::variable(container, variable) == view::Variable::Absent)?;
-    Some(Refusal::new(
-        RefusalReason::UnknownVariable,
-        format!(
-            "container {:?} takes variables from envFrom, which could set {missing}; set {missing} as a plain value in \
-             env (confluence.additionalEnvironmentVariables of the official chart), empty if it has none",
-            target.name
         ),
     ))
 }

@@ -170,7 +170,7 @@ fn unknown(mount: &Value) -> Refusal {
     Refusal::new(
         RefusalReason::ServerXml,
         format!(
-            "a volume is mounted at {:?}, so that Tomcat's server.xml or its contexts are neither those of the image nor \
+            "a volume is mounted at {:?}, so that Tomcat's server.xml, its template or its contexts are neither those of the image nor \
              those of the official chart, and it is not known where Tomcat listens; let the image render them \
              (confluence.tomcatConfig.generateByHelm: false, openshift.runWithRestrictedSCC: false) or the chart \
              (confluence.tomcatConfig.generateByHelm: true, confluence.tomcatConfig.customServerXml empty), which mounts the \
