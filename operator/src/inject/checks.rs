@@ -28,6 +28,7 @@ const CHECKS: &[Check] = &[
     reserved_container,
     reserved_volume,
     foreign_mount,
+    dotted_mount,
     http_port_taken,
     own_port_taken,
     rendered::hidden_variables,
@@ -133,6 +134,21 @@ fn foreign_mount(pod: &Value, target: &Target) -> Option<Refusal> {
         RefusalReason::ReservedName,
         format!(
             "container {container:?} mounts {volume:?}, which is for the sidecar only; remove that mount"
+        ),
+    ))
+}
+
+/// The backstop judges paths as they stand, so one that climbs is refused here as well, with what to change.
+fn dotted_mount(pod: &Value, target: &Target) -> Option<Refusal> {
+    let mounts = view::list(target.container(pod), "/volumeMounts");
+    let paths = mounts.iter().map(|mount| view::text(mount, "/mountPath"));
+    let path = paths.into_iter().find(|path| path.split('/').any(|part| part == ".."))?;
+    Some(Refusal::new(
+        RefusalReason::ServerXml,
+        format!(
+            "container {:?} mounts a volume at {path:?}; write the path without \"..\", so that it is plain to everybody what \
+             is under it",
+            target.name
         ),
     ))
 }
