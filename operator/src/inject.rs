@@ -8,6 +8,7 @@
 //!
 //! - [`target`]: which container is Confluence, and on which port
 //! - [`refusal`], [`checks`]: what cannot be protected, and what to change
+//! - [`rendered`]: what the image makes `server.xml` of
 //! - [`origin`]: where Tomcat's `server.xml` comes from
 //! - [`tomcat`], [`probes`], [`container`], [`volumes`], [`marks`]: one file for each thing that changes in the pod
 //! - [`advisories`]: what is left as it is, but worth a word in status
@@ -22,6 +23,7 @@ mod marks;
 mod origin;
 mod probes;
 mod refusal;
+mod rendered;
 mod target;
 mod tomcat;
 mod view;

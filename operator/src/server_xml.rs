@@ -10,6 +10,8 @@
 
 mod edit;
 
+use std::collections::BTreeMap;
+
 use restward_crds::sidecar::terms::Scheme;
 use serde::{Deserialize, Serialize};
 
@@ -17,10 +19,13 @@ use crate::keys::sha256_hex;
 
 /// Key of `server.xml` in the chart's ConfigMap, and its file name in every pod.
 pub const FILE: &str = "server.xml";
-/// The chart's file has 5 KiB. All that pods mount has to find room in the policy's ConfigMap (1 MiB).
+/// The chart's file has 5 KiB.
 const MAX_BYTES: usize = 64 * 1024;
-/// Most ConfigMaps for one policy, for the same reason.
-const MAX_SOURCES: usize = 8;
+/// Most ConfigMaps for one policy.
+pub const MAX_SOURCES: usize = 8;
+/// Most bytes of derived files together: they share the policy's ConfigMap (1 MiB) with certificates and key sets of 256 KiB
+/// each, and one that is too large could not be written at all.
+pub const MAX_TOTAL: usize = 320 * 1024;
 /// The sidecar, as Tomcat's RemoteIpValve sees it.
 const LOOPBACK: &str = r"|127\.0\.0\.1|::1|0:0:0:0:0:0:0:1";
 
@@ -86,22 +91,58 @@ impl ServerXml {
         (Self { config_map: config_map.to_owned(), outcome }, derived.ok())
     }
 
+    fn refused(config_map: &str, why: String) -> Self {
+        Self { config_map: config_map.to_owned(), outcome: Outcome::Refused(why) }
+    }
+
     /// One that is too many.
     fn surplus(config_map: &str) -> Self {
         let why = format!(
             "is not read, as the policy selects pods with {MAX_SOURCES} others already; make another policy for them"
         );
-        Self { config_map: config_map.to_owned(), outcome: Outcome::Refused(why) }
+        Self::refused(config_map, why)
+    }
+
+    /// One for which there is no room.
+    fn without_room(config_map: &str) -> Self {
+        let why = format!(
+            "finds no room beside those that the policy's pods have already ({MAX_TOTAL} bytes together); make it shorter, \
+             restart pods that run with older files, or make another policy for them"
+        );
+        Self::refused(config_map, why)
     }
 }
 
-/// Judges all of them, in their order; by ConfigMap.
-pub fn all<'a>(sources: impl Iterator<Item = (&'a str, &'a str)>) -> (Vec<ServerXml>, Vec<Derived>) {
-    let judged = sources.enumerate().map(|(index, (name, source))| {
-        if index < MAX_SOURCES { ServerXml::of(name, source) } else { (ServerXml::surplus(name), None) }
-    });
-    let (judged, derived): (Vec<_>, Vec<_>) = judged.unzip();
-    (judged, derived.into_iter().flatten().collect())
+/// Judges all of them, in their order, the most needed first. `mounted` are files, by their keys, that running pods have and
+/// keep: what is derived anew finds room beside them or is refused.
+pub fn all<'a>(
+    sources: impl Iterator<Item = (&'a str, &'a str)>,
+    mounted: &BTreeMap<&str, &str>,
+) -> (Vec<ServerXml>, Vec<Derived>) {
+    let mut kept: BTreeMap<String, usize> =
+        mounted.iter().map(|(key, xml)| ((*key).to_owned(), xml.len())).collect();
+    let (mut judged, mut files) = (Vec::new(), Vec::new());
+    for (index, (name, source)) in sources.enumerate() {
+        if index >= MAX_SOURCES {
+            judged.push(ServerXml::surplus(name));
+            continue;
+        }
+        let (known, derived) = ServerXml::of(name, source);
+        let Some(derived) = derived else {
+            judged.push(known);
+            continue;
+        };
+        let file = &derived.connector.file;
+        let taken: usize = kept.iter().filter(|(key, _)| *key != file).map(|(_, bytes)| bytes).sum();
+        if !kept.contains_key(file) && taken + derived.xml.len() > MAX_TOTAL {
+            judged.push(ServerXml::without_room(name));
+            continue;
+        }
+        kept.insert(file.clone(), derived.xml.len());
+        judged.push(known);
+        files.push(derived);
+    }
+    (judged, files)
 }
 
 /// A file with the connector on loopback. An error continues the sentence "its server.xml …".

@@ -37,7 +37,7 @@ pub(crate) fn observed() -> Observed {
         stored_keys: StoredKeys::default(),
         pods: Vec::new(),
         templates: Vec::new(),
-        server_xmls: BTreeMap::new(),
+        server_xmls: Vec::new(),
         at: 0,
     }
 }

@@ -1,6 +1,6 @@
 //! The build step in the controller: from a validated policy to the objects that it needs. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use k8s_openapi::{
     ByteString,
@@ -31,7 +31,7 @@ use crate::{
     inject,
     keys::{PolicyKeys, sha256_hex},
     policy_source::{Candidate, FILE_CANDIDATE},
-    server_xml::Outcome,
+    server_xml::{self, Outcome},
     webhook,
 };
 
@@ -90,6 +90,16 @@ pub fn keys(stored: &StoredKeys, policy_uid: &str, pods: &[ObservedPod]) -> KeyP
     }
 }
 
+impl Observed {
+    /// Derived files, by their keys, that running pods mount.
+    pub(super) fn mounted_server_xmls(&self) -> BTreeMap<&str, &str> {
+        let files = self.programmed.iter().flat_map(|before| &before.server_xmls);
+        let is_mounted =
+            |key: &str| self.pods.iter().any(|pod| inject::server_xml_file(&pod.raw) == Some(key));
+        files.filter(|(key, _)| is_mounted(key)).map(|(key, xml)| (key.as_str(), xml.as_str())).collect()
+    }
+}
+
 impl ObservedPod {
     /// Whether the webhook injected this pod for the policy with this UID. Judged by what only the webhook sets and by
     /// the container itself.
@@ -138,10 +148,7 @@ pub fn config_map(validated: &Validated, config: &Config, observed: &Observed) -
         (names::FILE_VALVE.to_owned(), VALVE.to_owned()),
         (FILE_CANDIDATE.to_owned(), serde_json::to_string(candidate).unwrap_or_default()),
     ]);
-    data.extend(kept_server_xmls(observed));
-    data.extend(
-        validated.server_xmls.iter().map(|derived| (derived.connector.file.clone(), derived.xml.clone())),
-    );
+    data.extend(server_xmls(validated, observed));
     data.extend(validated.ca_pem.clone().map(|pem| (names::FILE_CA.to_owned(), pem)));
     let metadata = ObjectMeta {
         name: Some(candidate.config_map()),
@@ -151,18 +158,25 @@ pub fn config_map(validated: &Validated, config: &Config, observed: &Observed) -
     (ConfigMap { metadata, data: Some(data), ..ConfigMap::default() }, hash)
 }
 
-/// Derived files that are still wanted though their source has changed: running pods mount them, and need them when their
-/// node restarts; and a replica of the webhook that has not heard of the change gives a new pod the one from before it.
-fn kept_server_xmls(observed: &Observed) -> BTreeMap<String, String> {
-    let Some(before) = &observed.programmed else { return BTreeMap::new() };
-    let mounted = observed.pods.iter().filter_map(|pod| inject::server_xml_file(&pod.raw));
-    let offered = before.candidate.server_xml.iter().filter_map(|known| match &known.outcome {
-        Outcome::Derived(connector) => Some(connector.file.as_str()),
-        Outcome::Refused(_) => None,
-    });
-    let wanted: BTreeSet<&str> = mounted.chain(offered).collect();
-    let files = before.server_xmls.iter().filter(|(key, _)| wanted.contains(key.as_str()));
-    files.map(|(key, xml)| (key.clone(), xml.clone())).collect()
+/// Derived files: those of now, and those from before that running pods mount, who need them when their node restarts. While
+/// there is room, also those that were offered before: a replica of the webhook that has not heard of the change gives them to
+/// a new pod.
+fn server_xmls(validated: &Validated, observed: &Observed) -> BTreeMap<String, String> {
+    let mounted =
+        observed.mounted_server_xmls().into_iter().map(|(key, xml)| (key.to_owned(), xml.to_owned()));
+    let now =
+        validated.server_xmls.iter().map(|derived| (derived.connector.file.clone(), derived.xml.clone()));
+    let mut files: BTreeMap<String, String> = mounted.chain(now).collect();
+    let Some(before) = &observed.programmed else { return files };
+    for known in &before.candidate.server_xml {
+        let Outcome::Derived(connector) = &known.outcome else { continue };
+        let Some(xml) = before.server_xmls.get(&connector.file) else { continue };
+        let taken: usize = files.values().map(String::len).sum();
+        if taken + xml.len() <= server_xml::MAX_TOTAL {
+            files.entry(connector.file.clone()).or_insert_with(|| xml.clone());
+        }
+    }
+    files
 }
 
 /// Name of the policy's webhook configuration, and of its binding to the backstop.

@@ -1,6 +1,8 @@
 //! The dereference step in the controller: fetches everything that the later steps decide about. It judges nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod wanted;
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
@@ -21,7 +23,6 @@ use restward_crds::{
 use serde_json::{Value, json};
 
 use crate::{
-    inject,
     policy_source::{Candidate, config_map_name, consumer_key_item, status_key_item},
     selector::{self, Labels},
     server_xml, store,
@@ -43,8 +44,8 @@ pub struct Observed {
     pub pods: Vec<ObservedPod>,
     /// Pod templates that are selected.
     pub templates: Vec<Template>,
-    /// The `server.xml` of ConfigMaps that those pods and templates mount as the official chart does, by ConfigMap.
-    pub server_xmls: BTreeMap<String, String>,
+    /// ConfigMaps that those pods and templates mount as the official chart does, and their `server.xml`; the most needed first.
+    pub server_xmls: Vec<(String, String)>,
     /// When it was looked at, in seconds since 1970.
     pub at: i64,
 }
@@ -138,7 +139,8 @@ pub async fn dereference(client: &Client, policy: &RestApiAuthPolicy) -> Result<
         templates = list_templates(client, &namespace, &policy.spec.selector).await?;
     }
     pods.sort_by(|a, b| a.name.cmp(&b.name));
-    let server_xmls = server_xmls(client, &namespace, &pods, &templates).await?;
+    let wanted = wanted::config_maps(&pods, &templates, own.as_ref());
+    let server_xmls = server_xmls(client, &namespace, wanted).await?;
     Ok(Observed {
         programmed: own,
         name_is_taken,
@@ -200,18 +202,15 @@ async fn authorities(
 async fn server_xmls(
     client: &Client,
     namespace: &str,
-    pods: &[ObservedPod],
-    templates: &[Template],
-) -> Result<BTreeMap<String, String>, kube::Error> {
+    wanted: Vec<&str>,
+) -> Result<Vec<(String, String)>, kube::Error> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let pods = pods.iter().map(|pod| &pod.raw).chain(templates.iter().map(|template| &template.raw));
-    let names: BTreeSet<&str> = pods.flat_map(inject::server_xml_config_maps).collect();
-    let mut found = BTreeMap::new();
-    for name in names {
+    let mut found = Vec::new();
+    for name in wanted {
         let map = api.get_opt(name).await?;
-        if let Some(text) = map.and_then(|map| map.data?.remove(server_xml::FILE)) {
-            found.insert(name.to_owned(), text);
-        }
+        found.extend(
+            map.and_then(|map| map.data?.remove(server_xml::FILE)).map(|text| (name.to_owned(), text)),
+        );
     }
     Ok(found)
 }

@@ -68,7 +68,7 @@ pub fn validate(policy: &RestApiAuthPolicy, observed: &Observed) -> Result<Valid
     let settings = config.clone().parse().map_err(|errors| invalid(field_errors(&errors)))?;
     candidate.client_assertion_audience = assertion_audience(policy, &settings);
     let sources = observed.server_xmls.iter().map(|(name, source)| (name.as_str(), source.as_str()));
-    let (judged, server_xmls) = server_xml::all(sources);
+    let (judged, server_xmls) = server_xml::all(sources, &observed.mounted_server_xmls());
     candidate.server_xml = judged;
     if observed.name_is_taken {
         return Err(invalid(format!(

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     origin,
     refusal::{Refusal, RefusalReason},
+    rendered,
     target::{TOMCAT_PORT, Target},
     tomcat, view,
 };
@@ -27,11 +28,15 @@ const CHECKS: &[Check] = &[
     reserved_container,
     reserved_volume,
     foreign_mount,
+    dotted_mount,
     http_port_taken,
     own_port_taken,
-    hidden_variables,
+    rendered::hidden_variables,
     tomcat_port,
     tunnel_connector,
+    rendered::variables,
+    rendered::other_tomcat,
+    rendered::other_command,
     same_user,
 ];
 
@@ -133,6 +138,21 @@ fn foreign_mount(pod: &Value, target: &Target) -> Option<Refusal> {
     ))
 }
 
+/// The backstop judges paths as they stand, so one that climbs is refused here as well, with what to change.
+fn dotted_mount(pod: &Value, target: &Target) -> Option<Refusal> {
+    let mounts = view::list(target.container(pod), "/volumeMounts");
+    let paths = mounts.iter().map(|mount| view::text(mount, "/mountPath"));
+    let path = paths.into_iter().find(|path| path.split('/').any(|part| part == ".."))?;
+    Some(Refusal::new(
+        RefusalReason::ServerXml,
+        format!(
+            "container {:?} mounts a volume at {path:?}; write the path without \"..\", so that it is plain to everybody what \
+             is under it",
+            target.name
+        ),
+    ))
+}
+
 fn declares(container: &Value, port: u16) -> bool {
     view::list(container, "/ports").iter().any(|declared| view::container_port(declared) == Some(port))
 }
@@ -161,25 +181,6 @@ fn own_port_taken(pod: &Value, _: &Target) -> Option<Refusal> {
         RefusalReason::PortConflict,
         format!(
             "container {container:?} declares port {port}, which Restward uses in the pod; give it another port"
-        ),
-    ))
-}
-
-/// What `envFrom` brings is not known here, so what must be known has to be set beside it, where it wins.
-fn hidden_variables(pod: &Value, target: &Target) -> Option<Refusal> {
-    let container = target.container(pod);
-    if view::list(container, "/envFrom").is_empty() {
-        return None;
-    }
-    let missing = [TOMCAT_PORT, tomcat::CONTEXT_PATH]
-        .into_iter()
-        .find(|variable| view::variable(container, variable) == view::Variable::Absent)?;
-    Some(Refusal::new(
-        RefusalReason::UnknownVariable,
-        format!(
-            "container {:?} takes variables from envFrom, which could set {missing}; set {missing} as a plain value in \
-             env (confluence.additionalEnvironmentVariables of the official chart), empty if it has none",
-            target.name
         ),
     ))
 }

@@ -109,17 +109,10 @@ fn volume_named<'a>(pod: &'a Value, name: &str) -> Option<&'a Value> {
     view::list(pod, "/spec/volumes").iter().find(|volume| view::name(volume) == name)
 }
 
-/// Where the runtime puts it: the API server takes `//`, `.` and `..` in such paths as they are.
+/// Where the runtime puts it: the API server takes `//` and `.` in such paths as they are.
 fn path(mount: &Value) -> String {
-    let mut parts = Vec::new();
-    for part in view::text(mount, "/mountPath").split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            _ => parts.push(part),
-        }
-    }
-    parts.iter().flat_map(|part| ["/", part]).collect()
+    let parts = view::text(mount, "/mountPath").split('/').filter(|part| !matches!(*part, "" | "."));
+    parts.flat_map(|part| ["/", part]).collect()
 }
 
 fn is_server_xml(mount: &Value) -> bool {
@@ -170,7 +163,7 @@ fn unknown(mount: &Value) -> Refusal {
     Refusal::new(
         RefusalReason::ServerXml,
         format!(
-            "a volume is mounted at {:?}, so that Tomcat's server.xml or its contexts are neither those of the image nor \
+            "a volume is mounted at {:?}, so that Tomcat's server.xml, its template or its contexts are neither those of the image nor \
              those of the official chart, and it is not known where Tomcat listens; let the image render them \
              (confluence.tomcatConfig.generateByHelm: false, openshift.runWithRestrictedSCC: false) or the chart \
              (confluence.tomcatConfig.generateByHelm: true, confluence.tomcatConfig.customServerXml empty), which mounts the \

@@ -39,6 +39,8 @@ pub enum RefusalReason {
     TomcatPort,
     /// A variable that must be known has no plain value.
     UnknownVariable,
+    /// The container has a command of its own.
+    Command,
     /// Tomcat has a second connector for application tunnels.
     TunnelConnector,
     /// Tomcat's `server.xml` is none that is known, or cannot be protected.
@@ -68,6 +70,7 @@ impl RefusalReason {
             Self::PortConflict => "port_conflict",
             Self::TomcatPort => "tomcat_port",
             Self::UnknownVariable => "unknown_variable",
+            Self::Command => "command",
             Self::TunnelConnector => "tunnel_connector",
             Self::ServerXml => "server_xml",
             Self::ServerXmlPending => "server_xml_pending",

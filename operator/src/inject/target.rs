@@ -42,6 +42,13 @@ pub(super) fn find(pod: &Value, policy: &Candidate) -> Result<Option<Target>, Re
         None => has_port(container) && has_variable(container),
     };
     let found: Vec<_> = containers.iter().enumerate().filter(|(_, container)| wanted(container)).collect();
+    // A mark of Confluence on another container makes it unclear which of them is; a port named http has many a thing.
+    let rival = containers.iter().enumerate().find(|(index, container)| {
+        policy.container.is_none() && has_variable(container) && found.iter().all(|(known, _)| known != index)
+    });
+    if let ([(_, first)], Some((_, second))) = (found.as_slice(), rival) {
+        return Err(ambiguous(first, second, policy));
+    }
     match found.as_slice() {
         [(index, container)] => Ok(Some(Target {
             pointer: format!("/spec/containers/{index}"),
@@ -52,17 +59,21 @@ pub(super) fn find(pod: &Value, policy: &Candidate) -> Result<Option<Target>, Re
             Some(container) => Err(not_confluence(container, policy)),
             None => Ok(None),
         },
-        [(_, first), (_, second), ..] => Err(Refusal::new(
-            RefusalReason::Ambiguous,
-            format!(
-                "containers {:?} and {:?} both have a port named http and the variable {TOMCAT_PORT}, so it is not \
-                 clear which is Confluence; name it in spec.container of RestApiAuthPolicy {:?}",
-                view::name(first),
-                view::name(second),
-                policy.name
-            ),
-        )),
+        [(_, first), (_, second), ..] => Err(ambiguous(first, second, policy)),
     }
+}
+
+fn ambiguous(first: &Value, second: &Value, policy: &Candidate) -> Refusal {
+    Refusal::new(
+        RefusalReason::Ambiguous,
+        format!(
+            "containers {:?} and {:?} both have the variable {TOMCAT_PORT}, so it is not clear which is Confluence; name it in \
+             spec.container of RestApiAuthPolicy {:?}",
+            view::name(first),
+            view::name(second),
+            policy.name
+        ),
+    )
 }
 
 /// The port named `http`, or the only port of a container that was named by the policy.

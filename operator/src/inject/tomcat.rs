@@ -18,12 +18,14 @@ use crate::server_xml;
 
 /// Variable with the context path.
 pub(super) const CONTEXT_PATH: &str = "ATL_TOMCAT_CONTEXTPATH";
+/// Directory of the image's templates.
+const TEMPLATES: &str = "/opt/atlassian/etc";
 /// Directory of Tomcat's configuration in the official image.
 pub(super) const CONF: &str = "/opt/atlassian/confluence/conf";
 /// Defaults of every context of Tomcat's host: engine `Standalone` and host `localhost` are in the image's `server.xml`.
 const CONTEXT_DEFAULTS: &str = "Standalone/localhost/context.xml.default";
 /// Regular expressions of Tomcat's RemoteIpValve, under the names that images of different age know.
-const TRUSTED_PROXIES: [&str; 3] =
+pub(super) const TRUSTED_PROXIES: [&str; 3] =
     ["ATL_TOMCAT_PROXY_INTERNAL_IPS", "ATL_TOMCAT_INTERNALPROXIES", "ATL_TOMCAT_TRUSTEDPROXIES"];
 
 /// The mount of the valve. By `subPath`, so that the rest of the directory stays as it is.
@@ -36,15 +38,15 @@ pub(super) fn valve_mount() -> Value {
     })
 }
 
-/// Whether a mount at `path` decides about Tomcat's connectors or contexts: at `server.xml`, above it, or among the
-/// host's contexts.
+/// Whether a mount at `path` decides about Tomcat's connectors or contexts: at `server.xml`, above it, among the
+/// host's contexts, or among the templates that the image renders.
 pub(super) fn decides_connectors(path: &str) -> bool {
     let server_xml = format!("{CONF}/server.xml");
     let contexts = format!("{CONF}/Standalone");
     let is_in = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    is_in(&server_xml, path) || is_in(path, &contexts)
+    is_in(&server_xml, path) || is_in(path, &contexts) || is_in(path, TEMPLATES)
 }
 
 /// Moves Tomcat to the internal port and shuts it for everybody but loopback.
@@ -60,12 +62,11 @@ pub(super) fn move_behind(draft: &mut Draft, target: &Target, origin: Origin<'_>
 /// Tomcat now sees every request come from the sidecar.
 fn trust_loopback(draft: &mut Draft, target: &Target) -> Result<(), Refusal> {
     for name in TRUSTED_PROXIES {
-        let trusted = match view::variable(target.container(draft.pod()), name) {
-            Variable::Unknown => return Err(unknown(target, name)),
-            Variable::Absent => continue,
-            Variable::Plain(value) => server_xml::with_loopback(value),
-        };
-        set_variable(draft, target, name, &trusted)?;
+        // Those that are not known have been refused.
+        if let Variable::Plain(value) = view::variable(target.container(draft.pod()), name) {
+            let trusted = server_xml::with_loopback(value);
+            set_variable(draft, target, name, &trusted)?;
+        }
     }
     Ok(())
 }
@@ -94,12 +95,6 @@ pub(super) fn settings(
     let known = |name: &str, alias: &str| {
         [name, alias].into_iter().find_map(|name| view::variable(container, name).non_empty())
     };
-    for name in [CONTEXT_PATH, "CATALINA_CONTEXT_PATH"] {
-        // A wrong context path would make the sidecar miss what it protects.
-        if view::variable(container, name) == Variable::Unknown {
-            return Err(unknown(target, name));
-        }
-    }
     let rendered = PodSettings {
         listen_port: target.http_port,
         admin_port: names::ADMIN_PORT,
@@ -141,15 +136,4 @@ pub(super) fn settings(
             ),
         )
     })
-}
-
-fn unknown(target: &Target, name: &str) -> Refusal {
-    Refusal::new(
-        RefusalReason::UnknownVariable,
-        format!(
-            "{name} of container {:?} has no plain value (valueFrom, or put together from other variables), so what it \
-             will be is not known when the pod is made; set it as a plain value",
-            target.name
-        ),
-    )
 }

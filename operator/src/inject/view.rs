@@ -75,11 +75,13 @@ impl<'a> Variable<'a> {
 
 /// The variable `wanted`. Of several with one name the last counts, as for the kubelet.
 pub(super) fn variable<'a>(container: &'a Value, wanted: &str) -> Variable<'a> {
-    let Some(entry) = list(container, "/env").iter().rfind(|entry| name(entry) == wanted) else {
-        return Variable::Absent;
-    };
+    list(container, "/env").iter().rfind(|entry| name(entry) == wanted).map_or(Variable::Absent, self::entry)
+}
+
+/// One entry of a container's variables.
+pub(super) fn entry(entry: &Value) -> Variable<'_> {
     let value = text(entry, "/value");
-    if entry.get("valueFrom").is_some() || value.contains("$(") && wanted != names::ENV_POD {
+    if entry.get("valueFrom").is_some() || value.contains("$(") && name(entry) != names::ENV_POD {
         Variable::Unknown
     } else {
         Variable::Plain(value)

@@ -3,7 +3,8 @@
 //!
 //! Tomcat must not read in the file what is not read here. So nothing passes that two parsers could take differently: no
 //! DOCTYPE (its entities could be a connector), no other encoding or version of XML, no names but plain ones. Tomcat's
-//! digester calls a setter for each attribute with its first letter made a capital, so names are compared without case.
+//! digester calls a setter for each attribute with its first letter made a capital, so names are compared without case, and
+//! one that is there twice but for its case is refused: which of the two counts is Tomcat's affair.
 
 use std::borrow::Cow;
 
@@ -23,6 +24,9 @@ const HTTP: [&str; 4] = [
     "org.apache.coyote.http11.Http11AprProtocol",
 ];
 
+/// The header by which the sidecar tells Tomcat who calls.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
 /// What was found in the file.
 #[derive(Default)]
 pub(super) struct Found {
@@ -30,18 +34,21 @@ pub(super) struct Found {
     services: usize,
     engines: Vec<Attributes>,
     hosts: Vec<Attributes>,
-    /// Contexts that run Confluence itself.
     contexts: Vec<Attributes>,
 }
 
-/// Attributes of an element, unescaped.
+/// Attributes of an element, unescaped. No two names are equal but for their case.
 #[derive(Default)]
 struct Attributes(Vec<(String, String)>);
 
 impl Attributes {
     /// The value, empty when there is none.
     fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+        self.find(name).unwrap_or_default()
+    }
+
+    fn find(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
@@ -126,13 +133,13 @@ impl Found {
                 self.hosts.push(attributes);
                 Vec::new()
             }
-            ([.., "Host"], "Context") => {
+            (["Server", "Service", "Engine", "Host"], "Context") => {
                 self.context(attributes)?;
                 Vec::new()
             }
             (_, "SSLHostConfig") => return Err(ends_tls()),
-            (_, "Valve") => valve(&attributes),
-            ([], _) | (_, "Server" | "Service" | "Connector" | "Engine" | "Host") => {
+            (_, "Valve") => valve(&attributes)?,
+            ([], _) | (_, "Server" | "Service" | "Connector" | "Engine" | "Host" | "Context") => {
                 return Err(format!("has an element {name:?} where Tomcat expects none; remove it"));
             }
             _ => Vec::new(),
@@ -149,9 +156,7 @@ impl Found {
                     .into(),
             );
         }
-        if attributes.get("docBase").rsplit(['/', '\\']).next() == Some("confluence") {
-            self.contexts.push(attributes);
-        }
+        self.contexts.push(attributes);
         Ok(())
     }
 
@@ -178,15 +183,10 @@ impl Found {
                         Engine name=\"Standalone\" defaultHost=\"localhost\" and Host name=\"localhost\" without xmlBase"
                 .into());
         }
-        let [context] = self.contexts.as_slice() else {
-            return Err("has more or less than one Context of Confluence; leave the one with docBase=\"../confluence\"".into());
-        };
-        let context_path = context.get("path").trim_end_matches('/');
-        if context_path.contains("${") {
-            return Err("has a path of Confluence's Context that only Tomcat knows; set it as plain text \
-                        (confluence.service.contextPath of the official chart)"
-                .into());
+        if !matches!(host.get("appBase"), "" | "webapps") {
+            return Err("has an appBase of its own for Host, whose applications are not known; set appBase=\"webapps\"".into());
         }
+        let context_path = context_path(&self.contexts)?;
         let number = |name: &str| connector.get(name).trim().parse::<u16>().ok();
         Ok(Connector {
             file,
@@ -200,20 +200,63 @@ impl Found {
                 .filter(|name| !name.is_empty() && !name.contains("${"))
                 .map(str::to_owned),
             proxy_port: number("proxyPort").filter(|port| *port != 0),
-            context_path: context_path.to_owned(),
+            context_path,
         })
     }
+}
+
+/// The path of Confluence, when there is no other application than it and the chart's proxy to Synchrony.
+fn context_path(contexts: &[Attributes]) -> Result<String, String> {
+    let (synchrony, others): (Vec<_>, Vec<_>) =
+        contexts.iter().partition(|context| context.get("docBase") == "../synchrony-proxy");
+    let [context] = others.as_slice() else {
+        return Err("has more or less than one Context of Confluence; leave the one with docBase=\"../confluence\", besides the one \
+                    with docBase=\"../synchrony-proxy\""
+            .into());
+    };
+    if context.get("docBase") != "../confluence" {
+        return Err("has a Context that is not Confluence's; set docBase=\"../confluence\"".into());
+    }
+    // Without one Tomcat makes a path of the docBase's name.
+    let Some(path) = context.find("path") else {
+        return Err("has no path in Confluence's Context; set path=\"\", or path=\"/name\" when Confluence is below a path \
+                    (confluence.service.contextPath of the official chart)"
+            .into());
+    };
+    if path.contains("${") {
+        return Err("has a path of Confluence's Context that only Tomcat knows; set it as plain text \
+                    (confluence.service.contextPath of the official chart)"
+            .into());
+    }
+    let path = path.trim_end_matches('/').to_owned();
+    let is_below = |context: &&Attributes| {
+        let beginning = context.get("path").strip_suffix("/synchrony-proxy");
+        beginning.is_some_and(|beginning| beginning == "${confluence.context.path}" || beginning == path)
+    };
+    if synchrony.len() > 1 || !synchrony.iter().all(is_below) {
+        return Err("has the proxy to Synchrony at another path; leave one Context with docBase=\"../synchrony-proxy\" and \
+                    path=\"${confluence.context.path}/synchrony-proxy\""
+            .into());
+    }
+    Ok(path)
 }
 
 fn read(element: &BytesStart<'_>) -> Result<Attributes, String> {
     if !is_plain(element.name().0) {
         return Err(format!("has an element of the odd name {:?}; remove it", element.name().0));
     }
-    let mut attributes = Vec::new();
+    let mut attributes: Vec<(String, String)> = Vec::new();
     for attribute in element.attributes() {
         let attribute = attribute.map_err(malformed)?;
         let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(malformed)?;
-        attributes.push((attribute.key.0.to_owned(), value.into_owned()));
+        let name = attribute.key.0;
+        if let Some((other, _)) = attributes.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            return Err(format!(
+                "has {:?} with {other} and {name}, which are one to Tomcat; leave one of them",
+                element.name().0
+            ));
+        }
+        attributes.push((name.to_owned(), value.into_owned()));
     }
     Ok(Attributes(attributes))
 }
@@ -251,15 +294,23 @@ fn no_offset(attributes: &Attributes) -> Result<(), String> {
     }
 }
 
-fn valve(attributes: &Attributes) -> Vec<(&'static str, String)> {
+/// The sidecar says in X-Forwarded-For who calls it, and passes every other header on as the caller sent it.
+fn valve(attributes: &Attributes) -> Result<Vec<(&'static str, String)>, String> {
     if !attributes.get("className").ends_with(".RemoteIpValve") {
-        return Vec::new();
+        return Ok(Vec::new());
+    }
+    let header = attributes.find("remoteIpHeader").unwrap_or(FORWARDED_FOR);
+    if !header.eq_ignore_ascii_case(FORWARDED_FOR) {
+        return Err(format!(
+            "has a RemoteIpValve that believes the header {header:?}, in which callers could name any address once it trusts \
+             the sidecar; set remoteIpHeader=\"{FORWARDED_FOR}\""
+        ));
     }
     let trusted = ["internalProxies", "trustedProxies"].into_iter();
-    trusted
+    Ok(trusted
         .map(|name| (name, with_loopback(attributes.get(name))))
         .filter(|(name, value)| value != attributes.get(name))
-        .collect()
+        .collect())
 }
 
 /// The element with these attributes, in their places or behind the others.
@@ -273,12 +324,10 @@ fn rebuilt(
         let attribute = attribute.map_err(malformed)?;
         let change = changes.iter().find(|(name, _)| attribute.key.0.eq_ignore_ascii_case(name));
         match change {
-            // Spelled two ways an attribute may be there twice; it is set once.
-            Some((name, value)) if missing.iter().any(|(missing, _)| missing == name) => {
+            Some((name, value)) => {
                 missing.retain(|(missing, _)| missing != name);
                 rebuilt.push_attribute(Attribute::from((*name, value.as_str())));
             }
-            Some(_) => {}
             None => rebuilt
                 .push_attribute(Attribute { key: attribute.key, value: Cow::Borrowed(&attribute.value) }),
         }

@@ -68,14 +68,12 @@ fn what_the_connector_says_is_told_to_the_sidecar() {
 
 #[test]
 fn however_address_and_port_are_spelled_there_is_one_of_each() {
-    for spelled in
-        ["address=\"0.0.0.0\"", "Address='0.0.0.0'", "ADDRESS=\"10.0.0.1\" address=\"0.0.0.0\" Port=\"80\""]
-    {
+    for spelled in ["address=\"0.0.0.0\"", "Address='0.0.0.0'", "ADDRESS=\"10.0.0.1\""] {
         let xml = derive(&with("maxThreads=\"100\"", spelled)).unwrap().xml;
         let line =
             xml.lines().find(|line| line.contains("<Connector port=\"18090\"")).unwrap().to_lowercase();
         assert_eq!(line.matches("address=").count(), 1, "{line}");
-        assert!(line.contains("address=\"127.0.0.1\"") && !line.contains("port=\"80\""), "{line}");
+        assert!(line.contains("address=\"127.0.0.1\""), "{line}");
     }
 }
 
@@ -98,6 +96,7 @@ fn whom_tomcat_trusts_gains_loopback_only_where_it_trusts_somebody() {
 fn what_cannot_be_protected_is_refused_with_what_to_set() {
     let second = |attributes: &str| with("<Engine", &format!("<Connector {attributes}/><Engine"));
     let connector = |attribute: &str| with("maxThreads=\"100\"", attribute);
+    let context = |attributes: &str| with("</Host>", &format!("<Context {attributes}/></Host>"));
     let rows = [
         (second("port=\"8093\""), "has 2 connectors (ports 8090, 8093)"),
         (second("port=\"8009\" protocol=\"AJP/1.3\" secret=\"x\""), "connector of protocol \"AJP/1.3\""),
@@ -130,6 +129,36 @@ fn what_cannot_be_protected_is_refused_with_what_to_set() {
         (with("</Engine>", "<Host name=\"other\"/></Engine>"), "one Engine with one Host"),
         (with("path=\"/confluence\"", "path=\"/confluence\" override=\"true\""), "override=\"true\""),
         (with("docBase=\"../confluence\"", "docBase=\"../wiki\""), "docBase=\"../confluence\""),
+        (with("docBase=\"../confluence\"", "docBase=\"/data/confluence\""), "docBase=\"../confluence\""),
+        (with("docBase=\"../confluence\"", "docBase=\"../confluence/\""), "docBase=\"../confluence\""),
+        (with("docBase=\"../confluence\"", ""), "docBase=\"../confluence\""),
+        (context("path=\"/x\" docBase=\"../confluence\""), "more or less than one Context"),
+        (
+            context("path=\"/x\" docBase=\"/opt/atlassian/confluence/./confluence/.\""),
+            "more or less than one Context",
+        ),
+        (context("path=\"/x\" docBase=\"../../jira\""), "more or less than one Context"),
+        (context("docBase=\"../synchrony-proxy\" path=\"/a/synchrony-proxy\""), "Synchrony at another path"),
+        (with("${confluence.context.path}/synchrony-proxy", "/rest"), "Synchrony at another path"),
+        (
+            with("${confluence.context.path}/synchrony-proxy", "/other/synchrony-proxy"),
+            "Synchrony at another path",
+        ),
+        (with("<Engine", "<Context path=\"/x\" docBase=\"../confluence\"/><Engine"), "element \"Context\""),
+        (with("appBase=\"webapps\"", "appBase=\"..\""), "set appBase=\"webapps\""),
+        (with("path=\"/confluence\"", ""), "set path=\"\""),
+        (with("path=\"/confluence\"", "path=\"/confluence\" Path=\"\""), "with path and Path"),
+        (connector("ADDRESS=\"10.0.0.1\" address=\"0.0.0.0\""), "with ADDRESS and address"),
+        (connector("Port=\"80\""), "with port and Port"),
+        (with("remoteIpHeader=\"x-forwarded-for\"", "remoteIpHeader=\"X-Real-IP\""), "\"X-Real-IP\""),
+        (
+            with("remoteIpHeader=\"x-forwarded-for\"", "remoteIpHeader=\"\""),
+            "set remoteIpHeader=\"x-forwarded-for\"",
+        ),
+        (
+            with("remoteIpHeader=\"x-forwarded-for\"", "remoteIpHeader=\"${h}\""),
+            "set remoteIpHeader=\"x-forwarded-for\"",
+        ),
         (with("path=\"/confluence\"", "path=\"${path}\""), "confluence.service.contextPath"),
         (
             with("<Context path=\"/", "<Connector port=\"1\"/><Context path=\"/"),
@@ -157,9 +186,21 @@ fn what_cannot_be_protected_is_refused_with_what_to_set() {
 }
 
 #[test]
+fn what_is_as_good_as_the_charts_is_taken() {
+    for (old, new) in [
+        ("appBase=\"webapps\"", ""),
+        ("${confluence.context.path}/synchrony-proxy", "/confluence/synchrony-proxy"),
+        ("remoteIpHeader=\"x-forwarded-for\"", "remoteIpHeader=\"X-Forwarded-For\""),
+        ("remoteIpHeader=\"x-forwarded-for\"", ""),
+    ] {
+        assert_eq!(derive(&with(old, new)).map(drop), Ok(()), "{new}");
+    }
+}
+
+#[test]
 fn a_policy_takes_so_many_and_says_which_it_does_not() {
     let names: Vec<String> = (0..=MAX_SOURCES).map(|number| format!("map-{number}")).collect();
-    let (judged, derived) = all(names.iter().map(|name| (name.as_str(), CHART)));
+    let (judged, derived) = all(names.iter().map(|name| (name.as_str(), CHART)), &BTreeMap::new());
     assert_eq!((judged.len(), derived.len()), (MAX_SOURCES + 1, MAX_SOURCES));
     let refused: Vec<&str> = judged
         .iter()

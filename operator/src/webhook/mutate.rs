@@ -1,8 +1,13 @@
 //! From an admission review to an answer.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     metrics::Metrics,
@@ -12,13 +17,13 @@ use crate::{
     args::Sidecar,
     inject::{self, Decision, RefusalReason},
     policy_source::{Candidate, PolicySource},
-    server_xml::ServerXml,
+    server_xml::{self, ServerXml},
 };
 
 /// The API server waits 5 s for the webhook; what takes longer than this is answered before it gives up.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// About workloads the API server waits 2 s.
+/// About workloads the API server waits 2 s, however many ConfigMaps they mount.
 const SERVER_XML_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the webhook decides with.
@@ -64,11 +69,14 @@ impl Mutator {
         }
     }
 
-    /// A ConfigMap is often changed a moment before the workload that mounts it, so it is asked for here.
+    /// A ConfigMap is often changed a moment before the workload that mounts it, so it is asked for here, as many as a policy
+    /// takes. What has not come in time is judged as it was.
     async fn with_current_server_xml(&self, mut policy: Candidate, template: &Value) -> Candidate {
-        for name in inject::server_xml_config_maps(template) {
+        let deadline = Instant::now() + SERVER_XML_TIMEOUT;
+        let names: BTreeSet<&str> = inject::server_xml_config_maps(template).collect();
+        for name in names.into_iter().take(server_xml::MAX_SOURCES) {
             let fetched = self.source.fetch_server_xml(&policy.namespace, name);
-            if let Ok(Ok(Some(text))) = tokio::time::timeout(SERVER_XML_TIMEOUT, fetched).await {
+            if let Ok(Ok(Some(text))) = tokio::time::timeout_at(deadline, fetched).await {
                 let (current, _) = ServerXml::of(name, &text);
                 policy.server_xml.retain(|known| known.config_map != name);
                 policy.server_xml.push(current);

@@ -33,6 +33,12 @@ async fn remove_webhooks(cluster: &Cluster) {
     }
 }
 
+/// The mount of the valve.
+fn valve(pod: &mut Value) -> &mut Value {
+    let mounts = pod["spec"]["containers"][0]["volumeMounts"].as_array_mut().unwrap();
+    mounts.iter_mut().find(|mount| mount["name"] == names::VALVE_VOLUME).unwrap()
+}
+
 #[tokio::test]
 async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
     let cluster = Cluster::new("backstop").await;
@@ -44,6 +50,12 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
     let changed = |change: fn(&mut Value)| {
         let mut pod = whole.clone();
         change(&mut pod);
+        pod
+    };
+    let mounting = |path: &str| {
+        let mut pod = whole.clone();
+        let mounts = pod["spec"]["containers"][0]["volumeMounts"].as_array_mut().unwrap();
+        mounts.push(json!({"name": names::NO_TOKEN_VOLUME, "mountPath": path}));
         pod
     };
     let without = |member: &str| {
@@ -81,6 +93,23 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
         ),
         ("Tomcat not moved", changed(|pod| pod["spec"]["containers"][0]["env"][0]["value"] = json!("8090"))),
         ("no valve", changed(|pod| pod["spec"]["containers"][0]["volumeMounts"] = json!([]))),
+        ("the valve elsewhere", changed(|pod| valve(pod)["mountPath"] = json!("/tmp/context.xml.default"))),
+        ("the directory of server.xml", mounting("/opt/atlassian/confluence/conf")),
+        ("a directory above by a path with dots", mounting("/opt//atlassian/./confluence/")),
+        ("server.xml by two slashes", mounting("/opt/atlassian/confluence/conf//server.xml")),
+        ("server.xml by a dot", mounting("/opt/atlassian/confluence/conf/./server.xml")),
+        ("server.xml by a path that climbs", mounting("/srv/../opt/atlassian/confluence/conf/server.xml")),
+        ("a context of its own", mounting("/opt/atlassian/confluence/conf/Standalone/localhost/ROOT.xml")),
+        ("a template of its own", mounting("/opt/atlassian/etc/server.xml.j2")),
+        (
+            "another container stands for it",
+            changed(|pod| {
+                let dummy = json!({"name": "dummy", "image": "localhost/none", "env": pod["spec"]["containers"][0]["env"],
+                    "volumeMounts": pod["spec"]["containers"][0]["volumeMounts"]});
+                pod["spec"]["containers"][0]["volumeMounts"] = json!([]);
+                pod["spec"]["containers"].as_array_mut().unwrap().push(dummy);
+            }),
+        ),
         ("on the node's network", changed(|pod| pod["spec"]["hostNetwork"] = json!(true))),
     ];
     for (what, pod) in slips {
@@ -91,12 +120,35 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
         "spec": {"schedulerName": "nobody", "containers": [{"name": "curl", "image": "localhost/none"}]}});
     for (what, client, pod) in [
         ("injected", &cluster.somebody, whole.clone()),
+        ("with a mount beside", &cluster.somebody, mounting("/opt/atlassian/confluence/logs//old")),
         ("no Confluence, such as a pod of helm test", &cluster.somebody, other),
         ("not selected", &cluster.somebody, confluence("wiki-0", json!({"app": "other"}))),
         ("by somebody who breaks the glass", &cluster.client, named),
     ] {
         allowed(what, async || try_pod(client, &cluster.namespace, &pod).await).await;
     }
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn where_the_policy_names_no_container_none_stands_for_another() {
+    let cluster = Cluster::new("rival").await;
+    without_webhook(&cluster, json!({})).await;
+    let policy = programmed(&cluster, "wiki").await;
+    let whole = injected(confluence("wiki-0", json!({"app": "wiki"})), &policy, &cluster);
+    let beside = |member: &str, value: Value| {
+        let mut pod = whole.clone();
+        let other = json!({"name": "other", "image": "localhost/none", member: value});
+        pod["spec"]["containers"].as_array_mut().unwrap().push(other);
+        pod
+    };
+    let rival = beside("env", json!([{"name": "ATL_TOMCAT_PORT", "value": "8091"}]));
+    refused("a second with the variable", MISSING, async || {
+        try_pod(&cluster.somebody, &cluster.namespace, &rival).await
+    })
+    .await;
+    let exporter = beside("ports", json!([{"name": "http", "containerPort": 9100}]));
+    allowed("an exporter", async || try_pod(&cluster.somebody, &cluster.namespace, &exporter).await).await;
     cluster.clean_up().await;
 }
 

@@ -1,6 +1,9 @@
 //! The webhook over TLS, called as the API server calls it.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::BoxFuture;
@@ -24,6 +27,10 @@ struct Source {
     stored: Option<Vec<Candidate>>,
     /// The `server.xml` of every ConfigMap.
     server_xml: Option<String>,
+    /// ConfigMaps that were asked for.
+    asked: Arc<Mutex<Vec<String>>>,
+    /// Whether the API server answers about ConfigMaps never.
+    is_silent: bool,
 }
 
 impl PolicySource for Source {
@@ -39,9 +46,13 @@ impl PolicySource for Source {
     fn fetch_server_xml<'a>(
         &'a self,
         namespace: &'a str,
-        _: &'a str,
+        config_map: &'a str,
     ) -> BoxFuture<'a, Result<Option<String>, kube::Error>> {
         assert_eq!(namespace, "atlassian");
+        self.asked.lock().unwrap().push(config_map.to_owned());
+        if self.is_silent {
+            return Box::pin(std::future::pending());
+        }
         Box::pin(std::future::ready(Ok(self.server_xml.clone())))
     }
 }
@@ -270,6 +281,32 @@ async fn a_workload_is_judged_by_its_server_xml_as_it_is_now() {
             Webhook::start(source).await.ask(&workload_review(None, &with_server_xml_of(map))).await;
         assert_eq!(response["allowed"], allowed, "{now:?} {map}: {response}");
     }
+}
+
+#[tokio::test]
+async fn however_many_config_maps_a_workload_mounts_it_is_judged_in_time() {
+    let mut pod = with_server_xml_of("map-0");
+    let (mount, volume) =
+        (pod["spec"]["containers"][0]["volumeMounts"][1].clone(), pod["spec"]["volumes"][1].clone());
+    for number in 0..12 {
+        let (mut mount, mut volume) = (mount.clone(), volume.clone());
+        mount["name"] = json!(format!("server-xml-{number}"));
+        volume["name"] = mount["name"].clone();
+        volume["configMap"]["name"] = json!(format!("map-{number}"));
+        pod["spec"]["volumes"].as_array_mut().unwrap().push(volume);
+        let container = json!({"name": format!("other-{number}"), "volumeMounts": [mount, mount]});
+        pod["spec"]["containers"].as_array_mut().unwrap().push(container);
+    }
+    let source = Source { server_xml: Some(GOOD.into()), ..knowing() };
+    Webhook::start(source.clone()).await.ask(&workload_review(None, &pod)).await;
+    let mut asked = source.asked.lock().unwrap().clone();
+    asked.dedup();
+    assert_eq!((asked.len(), source.asked.lock().unwrap().len()), (8, 8));
+
+    let silent = Source { is_silent: true, ..knowing() };
+    let begun = Instant::now();
+    Webhook::start(silent).await.ask(&workload_review(None, &pod)).await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use restward_crds::{sidecar::parse, text::Timestamp};
 use serde_json::json;
 
@@ -136,7 +138,7 @@ const SERVER_XML: &str = include_str!("../../server_xml/testdata/chart.xml");
 
 /// A namespace in which pods mount this `server.xml`, and what is written for it.
 fn derived(server_xml: &str) -> (Observed, Validated, BTreeMap<String, String>) {
-    let server_xmls = BTreeMap::from([("wiki-server-config".to_owned(), server_xml.to_owned())]);
+    let server_xmls = vec![("wiki-server-config".to_owned(), server_xml.to_owned())];
     let observed = Observed { server_xmls, ..observed() };
     let validated = validate(&policy(json!({})), &observed).unwrap();
     let (map, _) = config_map(&validated, &validated.config, &observed);
@@ -181,4 +183,39 @@ fn an_old_server_xml_stays_while_a_pod_mounts_it_and_for_one_round_more() {
         "configMap": {"name": "restward-wiki", "items": [{"key": old, "path": "server.xml"}]}}]);
     observed.pods = vec![running];
     assert_eq!(written(&observed), both, "a pod mounts it");
+}
+
+/// A `server.xml` of nearly the longest that is read; each number gives another one.
+fn long(number: usize) -> String {
+    SERVER_XML.replace("<Service", &format!("<!-- {} {number} --><Service", "x".repeat(60_000)))
+}
+
+#[test]
+fn whatever_pods_mount_the_config_map_can_be_written() {
+    let (mut observed, before, files) = derived(&long(0));
+    let old = files.keys().next().unwrap().clone();
+    let written = |observed: &Observed| {
+        let now = validate(&policy(json!({})), observed).unwrap();
+        let (map, _) = config_map(&now, &now.config, observed);
+        let data = map.data.unwrap();
+        let files: BTreeMap<String, String> =
+            data.into_iter().filter(|(key, _)| crate::server_xml::is_derived(key)).collect();
+        (now.candidate.server_xml, files)
+    };
+    observed.programmed =
+        Some(Programmed { candidate: before.candidate, config_json: String::new(), server_xmls: files });
+    observed.server_xmls = (1..=5).map(|number| (format!("map-{number}"), long(number))).collect();
+    let (judged, files) = written(&observed);
+    assert!(judged.iter().all(|known| matches!(known.outcome, Outcome::Derived(_))));
+    assert!(files.len() == 5 && !files.contains_key(&old), "what was only offered makes room");
+
+    let mut running = injected(pod("wiki-0", json!({})), UID);
+    running.raw["spec"]["volumes"] = json!([{"name": names::SERVER_XML_VOLUME,
+        "configMap": {"name": "restward-wiki", "items": [{"key": old, "path": "server.xml"}]}}]);
+    observed.pods = vec![running];
+    let (judged, files) = written(&observed);
+    assert!(files.len() == 5 && files.contains_key(&old), "a pod mounts it");
+    assert!(files.values().map(String::len).sum::<usize>() <= server_xml::MAX_TOTAL);
+    let Outcome::Refused(why) = &judged[4].outcome else { panic!("{:?}", judged[4]) };
+    assert!(why.contains("finds no room"), "{why}");
 }
