@@ -62,6 +62,7 @@ pub(crate) fn template(name: &str, more_labels: Value, container: &str) -> Templ
         workload: Workload { kind: "StatefulSet".into(), name: name.into() },
         labels: serde_json::from_value(raw["metadata"]["labels"].clone()).unwrap(),
         replicas: 1,
+        claims: Vec::new(),
         raw,
     }
 }

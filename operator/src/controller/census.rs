@@ -7,8 +7,9 @@ use restward_crds::api::v1alpha1::WorkloadStatus;
 use serde_json::Value;
 
 use super::{
-    break_glass::{self, Broken},
+    break_glass,
     dereference::{Observed, Workload},
+    pod::PodId,
 };
 use crate::{
     args::Sidecar,
@@ -30,9 +31,28 @@ pub struct Census {
     /// What injection leaves as it is, but people should know.
     pub advisories: BTreeSet<String>,
     /// Pods that came without the sidecar although the policy was in force.
-    pub broken_glass: BTreeSet<Broken>,
+    pub broken_glass: BTreeSet<PodId>,
     /// Name and address of every pod with this policy's sidecar.
     pub sidecars: Vec<(String, String)>,
+    /// Every pod that counts.
+    pub members: Vec<Member>,
+    /// Workloads whose new pods are injected, with the replicas that they ask for.
+    pub replaceable: BTreeMap<Workload, i32>,
+}
+
+/// A pod that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The pod.
+    pub id: PodId,
+    /// What made it.
+    pub workload: Workload,
+    /// When.
+    pub created: Option<Timestamp>,
+    /// Whether Services send it calls.
+    pub is_ready: bool,
+    /// Whether it has the sidecar.
+    pub is_injected: bool,
 }
 
 impl Census {
@@ -119,6 +139,13 @@ pub fn census(
         census.advisories.extend(advisories(&pod.workload, &pod.raw));
         let (pods, with_sidecar) = census.workloads.entry(pod.workload.clone()).or_default();
         *pods += 1;
+        census.members.push(Member {
+            id: pod.id(),
+            workload: pod.workload.clone(),
+            created: pod.created(),
+            is_ready: pod.is_ready(),
+            is_injected: injected,
+        });
         if !injected {
             census.broken_glass.extend(break_glass::broken(pod, in_force_since));
         }
@@ -133,6 +160,7 @@ pub fn census(
             Decision::LeaveAlone(_) => {}
             Decision::Inject(_) => {
                 census.workloads.entry(template.workload.clone()).or_default();
+                census.replaceable.insert(template.workload.clone(), template.replicas);
             }
             Decision::Refuse(refusal) => {
                 census.refusals.insert(template.workload.clone(), refusal.to_string());

@@ -83,6 +83,8 @@ struct Case {
     provider: Option<Result<(), Failure>>,
     /// Conditions that status shows already.
     before: Vec<Condition>,
+    /// What the watchdog says.
+    watchdog: Option<String>,
 }
 
 impl Case {
@@ -94,6 +96,7 @@ impl Case {
             acks: vec![ack(ProviderReason::Reachable, UpstreamReason::Trusted)],
             provider: Some(Ok(())),
             before: Vec::new(),
+            watchdog: None,
         }
     }
 
@@ -113,6 +116,7 @@ impl Case {
             verdict: &verdict,
             programming: &self.programming,
             census: &census,
+            watchdog: self.watchdog.clone(),
             acks: &self.acks,
             config_hash: Some(HASH),
             provider: self.provider.as_ref(),
@@ -221,6 +225,9 @@ fn a_pod_from_before_the_policy_is_named_with_the_command_that_restarts_it() {
         Some(command)
     );
     assert_eq!((status.pods.as_deref(), case.ready().1), (Some("1/2"), "NotReady"));
+    case.watchdog = Some("watchdog: pod old waits".into());
+    let message = case.finding(ConditionType::Injected).message;
+    assert!(message.ends_with(&format!("{command}; watchdog: pod old waits")), "{message}");
 }
 
 #[test]

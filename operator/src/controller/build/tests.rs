@@ -23,6 +23,7 @@ fn known(kid: &str) -> LastKnown {
 
 fn programmed(config: &Config) -> Observed {
     let before = Programmed {
+        since: None,
         candidate: validated().candidate,
         config_json: serde_json::to_string(config).unwrap(),
         server_xmls: BTreeMap::new(),
@@ -167,6 +168,7 @@ fn an_old_server_xml_stays_while_a_pod_mounts_it_and_for_one_round_more() {
         keys.collect::<BTreeSet<_>>()
     };
     let programmed = |candidate: &Candidate| Programmed {
+        since: None,
         candidate: candidate.clone(),
         config_json: String::new(),
         server_xmls: files.clone(),
