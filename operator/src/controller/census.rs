@@ -169,3 +169,63 @@ pub fn census(
     }
     census
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        controller::validate::validate,
+        testing::{injected, observed, pod, policy, template},
+    };
+
+    const UID: &str = "11112222-3333-4444-5555-666677778888";
+
+    fn count(observed: &Observed) -> Census {
+        let sidecar = crate::testing::sidecar();
+        census(&validate(&policy(json!({})), observed).unwrap().candidate, observed, &sidecar, None)
+    }
+
+    #[test]
+    fn what_counts_is_listed_as_it_is() {
+        let mut first = pod("wiki-0", json!({}));
+        first.raw["metadata"]["uid"] = json!("u-0");
+        first.raw["metadata"]["creationTimestamp"] = json!("2026-02-01T00:00:00Z");
+        first.raw["status"]["conditions"] =
+            json!([{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": "True"}]);
+        let mut second = injected(pod("wiki-1", json!({})), UID);
+        second.raw["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        let mut other = pod("wiki-test", json!({}));
+        other.raw["spec"]["containers"][0] = json!({"name": "curl"});
+        let census = count(&Observed { pods: vec![first, second, other], ..observed() });
+        let members: Vec<_> = census
+            .members
+            .iter()
+            .map(|member| (member.id.pod.as_str(), member.is_ready, member.is_injected))
+            .collect();
+        assert_eq!(members, [("wiki-0", true, false), ("wiki-1", false, true)]);
+        assert_eq!(census.members[0].id.uid, "u-0");
+        assert_eq!(census.members[0].created, Some("2026-02-01T00:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_workload_is_replaceable_when_its_template_would_be_injected() {
+        let mut refused = template("b", json!({}), "confluence");
+        refused.raw["spec"]["hostNetwork"] = json!(true);
+        let mut other = template("c", json!({}), "curl");
+        other.raw["spec"]["containers"][0] = json!({"name": "curl"});
+        let mut foreign = template("d", json!({}), "confluence");
+        foreign.labels.insert("app".into(), "other".into());
+        let mut good = template("a", json!({}), "confluence");
+        good.replicas = 3;
+        let census = count(&Observed { templates: vec![good, refused, other, foreign], ..observed() });
+        let replaceable: Vec<_> = census
+            .replaceable
+            .iter()
+            .map(|(workload, replicas)| (workload.name.as_str(), *replicas))
+            .collect();
+        assert_eq!(replaceable, [("a", 3)]);
+        assert!(census.refusals.keys().map(|workload| workload.name.as_str()).eq(["b"]));
+    }
+}

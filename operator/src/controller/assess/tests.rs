@@ -10,32 +10,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    args::{Cli, Command, Sidecar},
     controller::{census::census, dereference::Observed, validate::validate},
     keys::PolicyKeys,
-    testing::{injected, observed, pod, policy},
+    testing::{injected, observed, pod, policy, sidecar},
 };
-use clap::Parser;
 
 mod enforced;
 mod passwords;
 mod upstream;
 
 const UID: &str = "11112222-3333-4444-5555-666677778888";
-
-fn sidecar() -> Sidecar {
-    let arguments = [
-        "restward-operator",
-        "run",
-        "--namespace=n",
-        "--pod-name=p",
-        "--sidecar-image=example.com/sidecar:1",
-    ];
-    match Cli::try_parse_from(arguments).unwrap().command {
-        Command::Run(run) => run.sidecar,
-        Command::UninstallCheck => unreachable!(),
-    }
-}
 
 const HASH: &str = "0c";
 

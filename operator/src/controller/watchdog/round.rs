@@ -56,7 +56,7 @@ impl Watchdog {
             &policy.name_any(),
             census.pods().saturating_sub(census.injected()),
         );
-        let Some(since) = since.filter(|_| self.action == WatchdogAction::Evict) else { return None };
+        let since = since.filter(|_| self.action == WatchdogAction::Evict)?;
         let Plan { next, mut left } = plan(census, since);
         let mut evicted = None;
         if let Some(next) = next {

@@ -56,10 +56,13 @@ fn a_pod_from_before_the_policy_is_next_when_all_else_is_well() {
     assert_eq!((next(&census), left(&census)), (Some("wiki-0"), Vec::new()));
 }
 
+/// What is done to a census in which the pod would be next, and what comes of it.
+type Guard = (&'static str, fn(&mut Census), Obstacle);
+
 #[test]
 fn each_guard_alone_keeps_the_pod() {
     let others = |what: &str| Obstacle::OthersNotReady(what.into());
-    let guards: [(&str, fn(&mut Census), Obstacle); 10] = [
+    let guards: [Guard; 10] = [
         (
             "it came under the policy",
             |census| census.members[0].created = Some(at("2026-03-01T12:00:11Z")),
