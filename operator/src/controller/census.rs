@@ -195,7 +195,8 @@ mod tests {
         first.raw["status"]["conditions"] =
             json!([{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": "True"}]);
         let mut second = injected(pod("wiki-1", json!({})), UID);
-        second.raw["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        second.raw["status"]["conditions"] =
+            json!([{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": "False"}]);
         let mut other = pod("wiki-test", json!({}));
         other.raw["spec"]["containers"][0] = json!({"name": "curl"});
         let census = count(&Observed { pods: vec![first, second, other], ..observed() });
