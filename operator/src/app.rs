@@ -1,6 +1,9 @@
 //! Wiring: every replica serves admission; the leader also reconciles. The first part that ends, ends the process.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use futures::{FutureExt, StreamExt, future};
@@ -13,7 +16,9 @@ use crate::{
     admin::{self, Admin},
     args::RunArgs,
     certs,
-    controller::{self, Context, WebhookEndpoint, break_glass::Told, provider::Providers, sweep},
+    controller::{
+        self, Context, WebhookEndpoint, break_glass::Told, provider::Providers, sweep, watchdog::Watchdog,
+    },
     discovery::Guard,
     events::Events,
     lease::Leadership,
@@ -75,6 +80,10 @@ async fn lead(
         () = stopped(stop.clone()) => return Ok(()),
     }
     tracing::info!("this replica leads");
+    // A disruption budget refuses with 429, which this client would otherwise repeat for minutes.
+    let mut once = kube::Config::infer().await?;
+    once.default_retry = false;
+    let watchdog = Watchdog::new(args.watchdog, Client::try_from(once)?, Instant::now());
     let context = Context {
         client: client.clone(),
         events: Events::new(client.clone(), &args.pod_name),
@@ -89,6 +98,7 @@ async fn lead(
         providers: Providers::new(Guard::Strict),
         metrics,
         told: Told::default(),
+        watchdog,
     };
     let reconciled =
         controller::watch::run(Arc::new(context), changes(certificates.ca_bundle()), stopped(stop.clone()));

@@ -52,9 +52,22 @@ pub struct RunArgs {
     /// Address of the admin server: liveness, readiness, metrics.
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub admin_listen: SocketAddr,
+    /// What happens to selected pods from before a policy, which run without the sidecar.
+    #[arg(long, value_enum, default_value_t = WatchdogAction::Report)]
+    pub watchdog: WatchdogAction,
     /// The injected container.
     #[command(flatten)]
     pub sidecar: Sidecar,
+}
+
+/// What happens to selected pods from before a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum WatchdogAction {
+    /// Status says which they are, and how to restart them.
+    Report,
+    /// They are evicted, one at a time, to be made anew with the sidecar.
+    Evict,
 }
 
 /// What the cluster's administrator decides about the injected container. Never a policy's author.
@@ -152,6 +165,7 @@ mod tests {
         let Command::Run(run) = cli.command else { panic!("not run") };
         assert_eq!(run.sidecar.pull_policy, PullPolicy::IfNotPresent);
         assert_eq!(run.webhook_listen.port(), names::WEBHOOK_PORT);
+        assert_eq!(run.watchdog, WatchdogAction::Report, "nothing restarts unasked");
     }
 
     #[test]

@@ -18,11 +18,13 @@ pub mod census;
 pub mod dereference;
 pub mod detach;
 pub mod link;
+pub mod pod;
 pub mod provider;
 pub mod sweep;
 pub mod update_status;
 pub mod validate;
 pub mod watch;
+pub mod watchdog;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +32,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{Client, Resource, ResourceExt, runtime::controller::Action};
 use restward_crds::{
     api::v1alpha1::{InForceStatus, RestApiAuthPolicy},
-    condition::{ConditionType, InjectedReason, ReadyReason},
+    condition::{ConditionType, ReadyReason},
     sidecar::{
         config::{Config, LastKnown},
         identity::Identity,
@@ -82,8 +84,10 @@ pub struct Context {
     pub providers: provider::Providers,
     /// Counts.
     pub metrics: Metrics,
-    /// Pods without the sidecar that were told of.
-    pub told: break_glass::Told,
+    /// Pods that came without the sidecar, as far as they were told of.
+    pub told: break_glass::Told<pod::PodId>,
+    /// Evicts pods from before a policy, or does not.
+    pub watchdog: watchdog::Watchdog,
 }
 
 /// The webhook's Service, and its certificate authorities as they are at the moment.
@@ -135,7 +139,10 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let Context { client, events, .. } = context;
     if policy.meta().deletion_timestamp.is_some() {
         return Ok(match detach::detach(client, events, policy).await? {
-            detach::Detached::Completely => Action::await_change(),
+            detach::Detached::Completely => {
+                context.watchdog.forget(context, policy).await;
+                Action::await_change()
+            }
             detach::Detached::PodsLeft => Action::requeue(LATER),
         });
     }
@@ -166,11 +173,11 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     };
     let since = break_glass::in_force_since(policy);
     let census = candidate.map_or_else(Census::default, |of| census(of, &observed, &context.sidecar, since));
-    for broken in context.told.news(&uid, &census.broken_glass) {
-        context.metrics.glass_broken(&policy.namespace().unwrap_or_default(), &policy.name_any());
-        let reason = InjectedReason::BreakGlass.as_str();
-        events.about_pod(policy, &broken, reason, &break_glass::note(&broken)).await;
-    }
+    break_glass::tell(context, policy, &census.broken_glass).await;
+    // Nothing is evicted while what injects the next pod may not be there.
+    let since = observed.programmed.as_ref().and_then(|programmed| programmed.since);
+    let since = since.filter(|_| matches!(programming, Programming::Done | Programming::LastGood));
+    let watchdog = context.watchdog.round(context, policy, &census, &observed.templates, since).await;
     let acks = match keys {
         Some(keys) => context.acks.poll(&census.sidecars, &uid, keys).await,
         None => Vec::new(),
@@ -181,6 +188,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         verdict: &verdict,
         programming: &programming,
         census: &census,
+        watchdog,
         acks: &acks,
         config_hash,
         provider: provider.as_ref(),

@@ -7,7 +7,7 @@ use kube::{
 };
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 
-use crate::{conditions::truncate, controller::break_glass::Broken};
+use crate::{conditions::truncate, controller::pod::PodId};
 
 /// The API server refuses longer notes.
 const MAX_NOTE: usize = 1024;
@@ -33,17 +33,24 @@ impl Events {
         self.publish(policy, None, type_, &condition.reason, &note).await;
     }
 
-    /// Something about one pod of a policy that needs people. Events that differ in the pod stay apart.
-    pub async fn about_pod(&self, policy: &RestApiAuthPolicy, broken: &Broken, reason: &str, note: &str) {
+    /// Something about one pod of a policy. Events that differ in the pod stay apart.
+    pub async fn about_pod(
+        &self,
+        policy: &RestApiAuthPolicy,
+        type_: EventType,
+        id: &PodId,
+        reason: &str,
+        note: &str,
+    ) {
         let pod = ObjectReference {
             api_version: Some("v1".into()),
             kind: Some("Pod".into()),
             namespace: policy.namespace(),
-            name: Some(broken.pod.clone()),
-            uid: Some(broken.uid.clone()),
+            name: Some(id.pod.clone()),
+            uid: Some(id.uid.clone()),
             ..ObjectReference::default()
         };
-        self.publish(policy, Some(pod), EventType::Warning, reason, note).await;
+        self.publish(policy, Some(pod), type_, reason, note).await;
     }
 
     async fn publish(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
@@ -21,12 +21,27 @@ struct PolicyLabels {
     policy: String,
 }
 
+impl PolicyLabels {
+    fn of(namespace: &str, policy: &str) -> Self {
+        Self { namespace: namespace.to_owned(), policy: policy.to_owned() }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EvictionLabels {
+    namespace: String,
+    policy: String,
+    result: &'static str,
+}
+
 /// Every metric of the operator.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
     reconciliations: Family<ReconcileLabels, Counter>,
     break_glass: Family<PolicyLabels, Counter>,
+    without_sidecar: Family<PolicyLabels, Gauge>,
+    evictions: Family<EvictionLabels, Counter>,
     /// Those of the webhook.
     pub webhook: webhook::Metrics,
 }
@@ -46,8 +61,27 @@ impl Default for Metrics {
             "Pods of Confluence that came without the sidecar while a policy was in force",
             break_glass.clone(),
         );
+        let without_sidecar = Family::default();
+        registry.register(
+            "restward_operator_watchdog_pods_without_sidecar",
+            "Pods of Confluence that run without the sidecar under a policy in force",
+            without_sidecar.clone(),
+        );
+        let evictions = Family::default();
+        registry.register(
+            "restward_operator_watchdog_evictions",
+            "Evictions of such pods that were tried, by result",
+            evictions.clone(),
+        );
         let webhook = webhook::Metrics::register(&mut registry);
-        Self { registry: Arc::new(registry), reconciliations, break_glass, webhook }
+        Self {
+            registry: Arc::new(registry),
+            reconciliations,
+            break_glass,
+            without_sidecar,
+            evictions,
+            webhook,
+        }
     }
 }
 
@@ -60,8 +94,23 @@ impl Metrics {
 
     /// A pod came without the sidecar although this policy was in force.
     pub fn glass_broken(&self, namespace: &str, policy: &str) {
-        let labels = PolicyLabels { namespace: namespace.to_owned(), policy: policy.to_owned() };
-        self.break_glass.get_or_create(&labels).inc();
+        self.break_glass.get_or_create(&PolicyLabels::of(namespace, policy)).inc();
+    }
+
+    /// So many pods of this policy run without the sidecar.
+    pub fn without_sidecar(&self, namespace: &str, policy: &str, pods: i32) {
+        self.without_sidecar.get_or_create(&PolicyLabels::of(namespace, policy)).set(pods.into());
+    }
+
+    /// An eviction was tried.
+    pub fn eviction_tried(&self, namespace: &str, policy: &str, result: &'static str) {
+        let labels = EvictionLabels { namespace: namespace.to_owned(), policy: policy.to_owned(), result };
+        self.evictions.get_or_create(&labels).inc();
+    }
+
+    /// The policy is gone, and with it what is the case now. What was counted stays.
+    pub fn forget_policy(&self, namespace: &str, policy: &str) {
+        self.without_sidecar.remove(&PolicyLabels::of(namespace, policy));
     }
 
     /// All of them as text.

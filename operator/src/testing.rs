@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use clap::Parser;
 use restward_crds::api::v1alpha1::RestApiAuthPolicy;
 use serde_json::{Value, json};
 
-use crate::controller::dereference::{Observed, ObservedPod, StoredKeys, Template, Workload};
+use crate::{
+    args::{Cli, Command, Sidecar},
+    controller::dereference::{Observed, ObservedPod, StoredKeys, Template, Workload},
+};
 
 /// A policy `atlassian/wiki`; `spec` is laid over the smallest one.
 pub(crate) fn policy(spec: Value) -> RestApiAuthPolicy {
@@ -25,6 +29,21 @@ pub(crate) fn policy(spec: Value) -> RestApiAuthPolicy {
         under.extend(over);
     }
     serde_json::from_value(policy).unwrap()
+}
+
+/// The sidecar with the command line's defaults.
+pub(crate) fn sidecar() -> Sidecar {
+    let arguments = [
+        "restward-operator",
+        "run",
+        "--namespace=n",
+        "--pod-name=p",
+        "--sidecar-image=example.com/sidecar:1",
+    ];
+    match Cli::try_parse_from(arguments).unwrap().command {
+        Command::Run(run) => run.sidecar,
+        Command::UninstallCheck => unreachable!(),
+    }
 }
 
 /// A namespace with nothing in it.
@@ -62,6 +81,7 @@ pub(crate) fn template(name: &str, more_labels: Value, container: &str) -> Templ
         workload: Workload { kind: "StatefulSet".into(), name: name.into() },
         labels: serde_json::from_value(raw["metadata"]["labels"].clone()).unwrap(),
         replicas: 1,
+        claims: Vec::new(),
         raw,
     }
 }

@@ -58,6 +58,8 @@ pub struct Outcome<'a> {
     pub programming: &'a Programming,
     /// The pods.
     pub census: &'a Census,
+    /// What the watchdog does about pods without the sidecar, and what it waits for.
+    pub watchdog: Option<String>,
     /// What the sidecars say.
     pub acks: &'a [Ack],
     /// Hash of the configuration that they are to run; `None` when it was not rendered now.
@@ -184,6 +186,10 @@ fn injected(outcome: &Outcome<'_>) -> Finding {
         (Truth::False, InjectedReason::RestartRequired, message)
     } else {
         (Truth::True, InjectedReason::Injected, "every selected pod has the sidecar".into())
+    };
+    let message = match &outcome.watchdog {
+        Some(said) => format!("{message}; {said}"),
+        None => message,
     };
     found(ConditionType::Injected, truth, reason.as_str(), message)
 }

@@ -8,10 +8,10 @@ use std::{
 };
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt;
-use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
+use kube::{ResourceExt, runtime::events::EventType};
+use restward_crds::{api::v1alpha1::RestApiAuthPolicy, condition::InjectedReason, names};
 
-use super::dereference::ObservedPod;
+use super::{Context, dereference::ObservedPod, pod::PodId};
 
 /// API servers hear of a new binding a moment after it was written; what they let through until then was no use of
 /// anything.
@@ -25,42 +25,50 @@ pub fn in_force_since(policy: &RestApiAuthPolicy) -> Option<Timestamp> {
     entry.time.as_ref().map(|time| time.0)
 }
 
-/// Such a pod. Its name may be another pod's later.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Broken {
-    /// Name of the pod.
-    pub pod: String,
-    /// Its UID.
-    pub uid: String,
+/// Gives a selected pod without the sidecar, when it cannot be from before.
+pub fn broken(pod: &ObservedPod, since: Option<Timestamp>) -> Option<PodId> {
+    came_after(pod.created()?, since?).then(|| pod.id())
 }
 
-/// Gives a selected pod without the sidecar, when it cannot be from before.
-pub fn broken(pod: &ObservedPod, since: Option<Timestamp>) -> Option<Broken> {
-    let metadata = |member: &str| pod.raw.get("metadata")?.get(member)?.as_str();
-    let created: Timestamp = metadata("creationTimestamp")?.parse().ok()?;
-    (created.duration_since(since?) > SETTLED)
-        .then(|| Broken { pod: pod.name.clone(), uid: metadata("uid").unwrap_or_default().to_owned() })
+/// Whether what was created then met what was in force since then.
+pub(super) fn came_after(created: Timestamp, since: Timestamp) -> bool {
+    created.duration_since(since) > SETTLED
 }
 
 /// What was told already, by policy.
-#[derive(Debug, Default)]
-pub struct Told(Mutex<BTreeMap<String, BTreeSet<Broken>>>);
+#[derive(Debug)]
+pub struct Told<T>(Mutex<BTreeMap<String, BTreeSet<T>>>);
 
-impl Told {
-    /// Which of `pods` are news of this policy. Those that are gone are forgotten; a new process starts anew.
-    pub fn news(&self, policy_uid: &str, pods: &BTreeSet<Broken>) -> Vec<Broken> {
+impl<T> Default for Told<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Ord + Clone> Told<T> {
+    /// Which of `facts` are news of this policy. Those that are gone are forgotten; a new process starts anew.
+    pub fn news(&self, policy_uid: &str, facts: &BTreeSet<T>) -> Vec<T> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = if pods.is_empty() {
+        let before = if facts.is_empty() {
             told.remove(policy_uid)
         } else {
-            told.insert(policy_uid.to_owned(), pods.clone())
+            told.insert(policy_uid.to_owned(), facts.clone())
         };
-        pods.difference(&before.unwrap_or_default()).cloned().collect()
+        facts.difference(&before.unwrap_or_default()).cloned().collect()
+    }
+}
+
+/// Tells of the pods that are news.
+pub(super) async fn tell(context: &Context, policy: &RestApiAuthPolicy, pods: &BTreeSet<PodId>) {
+    for broken in context.told.news(&policy.uid().unwrap_or_default(), pods) {
+        context.metrics.glass_broken(&policy.namespace().unwrap_or_default(), &policy.name_any());
+        let reason = InjectedReason::BreakGlass.as_str();
+        context.events.about_pod(policy, EventType::Warning, &broken, reason, &note(&broken)).await;
     }
 }
 
 /// What people should know of such a pod.
-pub fn note(Broken { pod, .. }: &Broken) -> String {
+pub fn note(PodId { pod, .. }: &PodId) -> String {
     format!(
         "pod {pod} runs Confluence without the sidecar and was made while the policy was in force: by a member of the chart's \
          breakGlass.groups, or while webhook and backstop were both away. The API server's audit log names the user \
@@ -109,7 +117,7 @@ mod tests {
         let told = Told::default();
         let news = |policy: &str, uids: &[&str]| {
             let pods =
-                uids.iter().map(|uid| Broken { pod: "wiki-0".into(), uid: (*uid).to_owned() }).collect();
+                uids.iter().map(|uid| PodId { pod: "wiki-0".into(), uid: (*uid).to_owned() }).collect();
             told.news(policy, &pods).into_iter().map(|broken| broken.uid).collect::<Vec<_>>()
         };
         assert_eq!(news("a", &["1"]), ["1"]);

@@ -100,17 +100,6 @@ impl Observed {
     }
 }
 
-impl ObservedPod {
-    /// Whether the webhook injected this pod for the policy with this UID. Judged by what only the webhook sets and by
-    /// the container itself.
-    pub fn is_injected_by(&self, policy_uid: &str) -> bool {
-        let containers = self.raw.pointer("/spec/initContainers").and_then(serde_json::Value::as_array);
-        self.labels.get(names::LABEL_INJECTED).is_some_and(|uid| uid == policy_uid)
-            && self.annotations.contains_key(names::ANNOTATION_INJECTED_HASH)
-            && containers.into_iter().flatten().any(|container| container["name"] == names::SIDECAR_CONTAINER)
-    }
-}
-
 /// The sidecar's configuration as it is written. `fresh` is what the identity provider just said; without it what it
 /// said last stays, so that pods can start while it is down.
 pub fn config(validated: &Validated, fresh: Option<LastKnown>, observed: &Observed) -> Config {

@@ -7,8 +7,9 @@ use restward_crds::api::v1alpha1::WorkloadStatus;
 use serde_json::Value;
 
 use super::{
-    break_glass::{self, Broken},
+    break_glass,
     dereference::{Observed, Workload},
+    pod::PodId,
 };
 use crate::{
     args::Sidecar,
@@ -30,9 +31,28 @@ pub struct Census {
     /// What injection leaves as it is, but people should know.
     pub advisories: BTreeSet<String>,
     /// Pods that came without the sidecar although the policy was in force.
-    pub broken_glass: BTreeSet<Broken>,
+    pub broken_glass: BTreeSet<PodId>,
     /// Name and address of every pod with this policy's sidecar.
     pub sidecars: Vec<(String, String)>,
+    /// Every pod that counts.
+    pub members: Vec<Member>,
+    /// Workloads whose new pods are injected, with the replicas that they ask for.
+    pub replaceable: BTreeMap<Workload, i32>,
+}
+
+/// A pod that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The pod.
+    pub id: PodId,
+    /// What made it.
+    pub workload: Workload,
+    /// When.
+    pub created: Option<Timestamp>,
+    /// Whether Services send it calls.
+    pub is_ready: bool,
+    /// Whether it has the sidecar.
+    pub is_injected: bool,
 }
 
 impl Census {
@@ -119,6 +139,13 @@ pub fn census(
         census.advisories.extend(advisories(&pod.workload, &pod.raw));
         let (pods, with_sidecar) = census.workloads.entry(pod.workload.clone()).or_default();
         *pods += 1;
+        census.members.push(Member {
+            id: pod.id(),
+            workload: pod.workload.clone(),
+            created: pod.created(),
+            is_ready: pod.is_ready(),
+            is_injected: injected,
+        });
         if !injected {
             census.broken_glass.extend(break_glass::broken(pod, in_force_since));
         }
@@ -133,6 +160,7 @@ pub fn census(
             Decision::LeaveAlone(_) => {}
             Decision::Inject(_) => {
                 census.workloads.entry(template.workload.clone()).or_default();
+                census.replaceable.insert(template.workload.clone(), template.replicas);
             }
             Decision::Refuse(refusal) => {
                 census.refusals.insert(template.workload.clone(), refusal.to_string());
@@ -140,4 +168,65 @@ pub fn census(
         }
     }
     census
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        controller::validate::validate,
+        testing::{injected, observed, pod, policy, template},
+    };
+
+    const UID: &str = "11112222-3333-4444-5555-666677778888";
+
+    fn count(observed: &Observed) -> Census {
+        let sidecar = crate::testing::sidecar();
+        census(&validate(&policy(json!({})), observed).unwrap().candidate, observed, &sidecar, None)
+    }
+
+    #[test]
+    fn what_counts_is_listed_as_it_is() {
+        let mut first = pod("wiki-0", json!({}));
+        first.raw["metadata"]["uid"] = json!("u-0");
+        first.raw["metadata"]["creationTimestamp"] = json!("2026-02-01T00:00:00Z");
+        first.raw["status"]["conditions"] =
+            json!([{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": "True"}]);
+        let mut second = injected(pod("wiki-1", json!({})), UID);
+        second.raw["status"]["conditions"] =
+            json!([{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": "False"}]);
+        let mut other = pod("wiki-test", json!({}));
+        other.raw["spec"]["containers"][0] = json!({"name": "curl"});
+        let census = count(&Observed { pods: vec![first, second, other], ..observed() });
+        let members: Vec<_> = census
+            .members
+            .iter()
+            .map(|member| (member.id.pod.as_str(), member.is_ready, member.is_injected))
+            .collect();
+        assert_eq!(members, [("wiki-0", true, false), ("wiki-1", false, true)]);
+        assert_eq!(census.members[0].id.uid, "u-0");
+        assert_eq!(census.members[0].created, Some("2026-02-01T00:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_workload_is_replaceable_when_its_template_would_be_injected() {
+        let mut refused = template("b", json!({}), "confluence");
+        refused.raw["spec"]["hostNetwork"] = json!(true);
+        let mut other = template("c", json!({}), "curl");
+        other.raw["spec"]["containers"][0] = json!({"name": "curl"});
+        let mut foreign = template("d", json!({}), "confluence");
+        foreign.labels.insert("app".into(), "other".into());
+        let mut good = template("a", json!({}), "confluence");
+        good.replicas = 3;
+        let census = count(&Observed { templates: vec![good, refused, other, foreign], ..observed() });
+        let replaceable: Vec<_> = census
+            .replaceable
+            .iter()
+            .map(|(workload, replicas)| (workload.name.as_str(), *replicas))
+            .collect();
+        assert_eq!(replaceable, [("a", 3)]);
+        assert!(census.refusals.keys().map(|workload| workload.name.as_str()).eq(["b"]));
+    }
 }

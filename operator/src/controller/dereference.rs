@@ -59,6 +59,8 @@ pub struct Programmed {
     pub config_json: String,
     /// Derived `server.xml` files, by their keys.
     pub server_xmls: BTreeMap<String, String>,
+    /// Since when, for the first time: the ConfigMap comes before everything else that a policy needs, and stays.
+    pub since: Option<Timestamp>,
 }
 
 /// One of `caCertificateRefs`.
@@ -114,6 +116,8 @@ pub struct Template {
     pub labels: Labels,
     /// Replicas that it asks for.
     pub replicas: i32,
+    /// Volumes that each pod gets besides, from a claim of its own.
+    pub claims: Vec<String>,
     /// The template as a pod.
     pub raw: Value,
 }
@@ -171,7 +175,7 @@ async fn config_maps(
         let mut data = map.data.clone().unwrap_or_default();
         let config_json = data.remove(names::FILE_CONFIG).unwrap_or_default();
         data.retain(|key, _| server_xml::is_derived(key));
-        Programmed { candidate, config_json, server_xmls: data }
+        Programmed { candidate, config_json, server_xmls: data, since: created(map) }
     });
     let taken = match &own {
         Some(_) => false,
@@ -181,6 +185,10 @@ async fn config_maps(
             .is_some_and(|map| map.labels().get(names::LABEL_MANAGED).is_none()),
     };
     Ok((own, others.into_iter().map(|(candidate, _)| candidate).collect(), taken))
+}
+
+fn created(map: &ConfigMap) -> Option<Timestamp> {
+    map.meta().creation_timestamp.as_ref().map(|time| time.0)
 }
 
 async fn authorities(
@@ -256,7 +264,7 @@ fn has_ended(pod: &Pod) -> bool {
     pod.meta().deletion_timestamp.is_some() || matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-fn observe_pod(pod: Pod) -> ObservedPod {
+pub(super) fn observe_pod(pod: Pod) -> ObservedPod {
     let raw = serde_json::to_value(&pod).unwrap_or_default();
     ObservedPod {
         workload: workload(&pod),
@@ -295,7 +303,10 @@ async fn list_templates(
         Api::<Deployment>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
     let sets = sets.items.into_iter().filter_map(|set| {
         let spec = set.spec?;
-        template("StatefulSet", set.metadata, spec.replicas, &serde_json::to_value(spec.template).ok()?)
+        let claims = spec.volume_claim_templates.unwrap_or_default();
+        let claims = claims.into_iter().filter_map(|claim| claim.metadata.name).collect();
+        let pod = serde_json::to_value(spec.template).ok()?;
+        Some(Template { claims, ..template("StatefulSet", set.metadata, spec.replicas, &pod)? })
     });
     let deployments = deployments.items.into_iter().filter_map(|deployment| {
         let spec = deployment.spec?;
@@ -316,6 +327,7 @@ fn template(kind: &str, owner: ObjectMeta, replicas: Option<i32>, template: &Val
         workload: Workload { kind: kind.into(), name: owner.name? },
         labels: serde_json::from_value(labels).ok()?,
         replicas: replicas.unwrap_or(1),
+        claims: Vec::new(),
         raw: pod,
     })
 }

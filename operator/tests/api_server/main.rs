@@ -22,3 +22,4 @@ mod origin;
 mod programming;
 mod requests;
 mod support;
+mod watchdog;

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use k8s_openapi::{
@@ -25,8 +25,10 @@ use kube::{
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 use restward_operator::{
     acks::Acks,
-    args::{Cli, Command, Sidecar},
-    controller::{self, Context, WebhookEndpoint, break_glass::Told, provider::Providers},
+    args::{Cli, Command, Sidecar, WatchdogAction},
+    controller::{
+        self, Context, WebhookEndpoint, break_glass::Told, provider::Providers, watchdog::Watchdog,
+    },
     discovery::Guard,
     events::Events,
     metrics::Metrics,
@@ -74,7 +76,10 @@ fn impersonate(config: &Config, user: &str, groups: &[&str]) -> Client {
 /// The operator with the rights of its ServiceAccount, and `more` groups.
 pub(crate) async fn operator(more: &[&str]) -> Client {
     let own = ["system:authenticated", "system:serviceaccounts", "system:serviceaccounts:t-operator-ns"];
-    impersonate(&connect().await, chart::OPERATOR, &[&own, more].concat())
+    // What the API server refuses for the moment is to be seen, not tried again.
+    let mut config = connect().await;
+    config.default_retry = false;
+    impersonate(&config, chart::OPERATOR, &[&own, more].concat())
 }
 
 impl Cluster {
@@ -120,6 +125,11 @@ impl Cluster {
         let policy = policies.get(name).await.unwrap();
         controller::reconcile(Arc::new(policy), Arc::clone(&self.context)).await.unwrap();
         policies.get_opt(name).await.unwrap()
+    }
+
+    /// What the controller works with.
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     /// What the operator injects.
@@ -243,6 +253,7 @@ fn context(client: Client) -> Context {
     let authority = rcgen::generate_simple_self_signed(["restward.t.svc".to_owned()]).unwrap();
     let (sender, ca_bundle) = tokio::sync::watch::channel(Some(authority.cert.pem()));
     drop(sender);
+    let watchdog = Watchdog::new(WatchdogAction::Report, client.clone(), Instant::now());
     Context {
         events: Events::new(client.clone(), "t"),
         client,
@@ -253,5 +264,6 @@ fn context(client: Client) -> Context {
         providers: Providers::new(Guard::AllowLoopback),
         metrics: Metrics::default(),
         told: Told::default(),
+        watchdog,
     }
 }

@@ -10,32 +10,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    args::{Cli, Command, Sidecar},
     controller::{census::census, dereference::Observed, validate::validate},
     keys::PolicyKeys,
-    testing::{injected, observed, pod, policy},
+    testing::{injected, observed, pod, policy, sidecar},
 };
-use clap::Parser;
 
 mod enforced;
 mod passwords;
 mod upstream;
 
 const UID: &str = "11112222-3333-4444-5555-666677778888";
-
-fn sidecar() -> Sidecar {
-    let arguments = [
-        "restward-operator",
-        "run",
-        "--namespace=n",
-        "--pod-name=p",
-        "--sidecar-image=example.com/sidecar:1",
-    ];
-    match Cli::try_parse_from(arguments).unwrap().command {
-        Command::Run(run) => run.sidecar,
-        Command::UninstallCheck => unreachable!(),
-    }
-}
 
 const HASH: &str = "0c";
 
@@ -83,6 +67,8 @@ struct Case {
     provider: Option<Result<(), Failure>>,
     /// Conditions that status shows already.
     before: Vec<Condition>,
+    /// What the watchdog says.
+    watchdog: Option<String>,
 }
 
 impl Case {
@@ -94,6 +80,7 @@ impl Case {
             acks: vec![ack(ProviderReason::Reachable, UpstreamReason::Trusted)],
             provider: Some(Ok(())),
             before: Vec::new(),
+            watchdog: None,
         }
     }
 
@@ -113,6 +100,7 @@ impl Case {
             verdict: &verdict,
             programming: &self.programming,
             census: &census,
+            watchdog: self.watchdog.clone(),
             acks: &self.acks,
             config_hash: Some(HASH),
             provider: self.provider.as_ref(),
@@ -221,6 +209,9 @@ fn a_pod_from_before_the_policy_is_named_with_the_command_that_restarts_it() {
         Some(command)
     );
     assert_eq!((status.pods.as_deref(), case.ready().1), (Some("1/2"), "NotReady"));
+    case.watchdog = Some("watchdog: pod old waits".into());
+    let message = case.finding(ConditionType::Injected).message;
+    assert!(message.ends_with(&format!("{command}; watchdog: pod old waits")), "{message}");
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn known(kid: &str) -> LastKnown {
 
 fn programmed(config: &Config) -> Observed {
     let before = Programmed {
+        since: None,
         candidate: validated().candidate,
         config_json: serde_json::to_string(config).unwrap(),
         server_xmls: BTreeMap::new(),
@@ -169,6 +170,7 @@ fn an_old_server_xml_stays_while_a_pod_mounts_it_and_for_one_round_more() {
         keys.collect::<BTreeSet<_>>()
     };
     let programmed = |candidate: &Candidate| Programmed {
+        since: None,
         candidate: candidate.clone(),
         config_json: String::new(),
         server_xmls: files.clone(),
@@ -202,8 +204,12 @@ fn whatever_pods_mount_the_config_map_can_be_written() {
             data.into_iter().filter(|(key, _)| crate::server_xml::is_derived(key)).collect();
         (now.candidate.server_xml, files)
     };
-    observed.programmed =
-        Some(Programmed { candidate: before.candidate, config_json: String::new(), server_xmls: files });
+    observed.programmed = Some(Programmed {
+        candidate: before.candidate,
+        config_json: String::new(),
+        server_xmls: files,
+        since: None,
+    });
     observed.server_xmls = (1..=5).map(|number| (format!("map-{number}"), long(number))).collect();
     let (judged, files) = written(&observed);
     assert!(judged.iter().all(|known| matches!(known.outcome, Outcome::Derived(_))));

@@ -83,7 +83,8 @@ mod tests {
             mount(&mut template.raw, map, "server.xml");
             Template { replicas, ..template }
         });
-        let before = Programmed { candidate, config_json: String::new(), server_xmls: BTreeMap::new() };
+        let server_xmls = BTreeMap::new();
+        let before = Programmed { candidate, config_json: String::new(), server_xmls, since: None };
         let names = config_maps(&[injected, bare], &templates, Some(&before)).join(" ");
         assert_eq!(names, "y-of-a-bare-pod z-of-an-injected-pod b-idle c-made a-idle");
     }
