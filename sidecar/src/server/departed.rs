@@ -4,7 +4,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use tokio::runtime::Handle;
@@ -28,19 +28,20 @@ impl<F: Future<Output: Send> + Send + 'static> Future for Departed<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(work) = &mut self.work else { return Poll::Pending };
-        let output = ready!(work.as_mut().poll(cx));
-        self.work = None;
-        Poll::Ready(output)
+        // Taken, so that work that panics is gone and not gone on with.
+        let Some(mut work) = self.work.take() else { return Poll::Pending };
+        let output = work.as_mut().poll(cx);
+        if output.is_pending() {
+            self.work = Some(work);
+        }
+        output
     }
 }
 
 impl<F: Future<Output: Send> + Send + 'static> Drop for Departed<F> {
     fn drop(&mut self) {
-        // Work that has panicked cannot go on, and without a runtime the process is ending.
-        if let (Some(work), false, Ok(runtime)) =
-            (self.work.take(), std::thread::panicking(), Handle::try_current())
-        {
+        // Without a runtime the process is ending.
+        if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
             self.tasks.spawn_on(work, &runtime);
         }
     }
@@ -48,9 +49,12 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for Departed<F> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+    use std::{
+        future::poll_fn,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, AtomicUsize, Ordering},
+        },
     };
 
     use tokio::sync::Notify;
@@ -78,8 +82,14 @@ mod tests {
         assert!(is_done.load(Ordering::Relaxed));
 
         assert_eq!(Departed::new(async { 7 }, tasks.clone()).await, 7);
-        let panics = Departed::new(async { panic!("as it is meant to") }, tasks.clone());
-        assert!(tokio::spawn(panics).await.is_err());
-        assert!(tasks.is_empty());
+        let polled = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&polled);
+        let panics = poll_fn(move |_| -> Poll<()> {
+            counted.fetch_add(1, Ordering::Relaxed);
+            panic!("as it is meant to")
+        });
+        assert!(tokio::spawn(Departed::new(panics, tasks.clone())).await.is_err());
+        tasks.wait().await;
+        assert_eq!(polled.load(Ordering::Relaxed), 1);
     }
 }
