@@ -36,6 +36,10 @@ test: ## Everything, on a real cluster on this machine (root)
 fuzz: ## Fuzz the sidecar's parsers, SECONDS_EACH=60 for each
 	@sidecar/fuzz/run --seconds $${SECONDS_EACH:-60}
 
+.PHONY: bench
+bench: ## CPU time, latency and memory of the sidecar beside other proxies (root, two cores)
+	@bench/run
+
 .PHONY: gen
 gen: ## Write the generated files: CRDs, schemas, reference pages, golden charts
 	@tests/gen
