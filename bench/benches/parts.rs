@@ -8,46 +8,26 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use openssl::{hash::MessageDigest, pkey::PKey, rsa::Rsa, sign::Signer};
 use restward_crds::{
-    sidecar::{config::AnonymousPaths, identity::IdentitySettings, parse, terms::Scheme},
+    sidecar::{config::AnonymousPaths, identity::IdentitySettings, terms::Scheme},
     text::Username,
 };
+use restward_fuzz::token::{self, NOW, World};
 use restward_sidecar::{
     auth::{self, RawToken},
     credential::Presented,
     identity::{Identity, Origin, Outgoing, strip},
-    keys::{IssuerKeys, Snapshot, snapshot::usable_keys},
     route::Route,
     target::Target,
-    time::UnixTime,
 };
-use serde_json::json;
-
-const JWKS: &str = include_str!("../../sidecar/fuzz/src/token/jwks.json");
-const SIGNED: &str = include_str!("../../sidecar/fuzz/src/token/signed.txt");
-const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
 fn verify(criterion: &mut Criterion) {
-    let config = json!({
-        "version": 1,
-        "policy": {"namespace": "atlassian", "name": "wiki", "uid": "u", "generation": 1},
-        "mode": "Enforce",
-        "issuers": [{"host": "https://sso.example.com", "realm": "wiki"}],
-        "usernameAttribute": "preferred_username",
-        "serviceAccounts": [],
-        "basicAuth": "Deny",
-        "credentials": {},
-        "upstream": {"identity": {"oauth1": {"consumerKey": "restward"}}}
-    });
-    let settings = parse::from_json(config.to_string().as_bytes()).expect("a good configuration");
-    let keys = usable_keys(&serde_json::from_str(JWKS).expect("a key set")).expect("keys");
-    let names = vec!["https://sso.example.com/realms/wiki".to_owned()];
-    let keys = Snapshot::new(vec![IssuerKeys { names, keys, ..IssuerKeys::default() }]);
+    let World { settings, keys } = &*token::WORLD;
     let mut group = criterion.benchmark_group("verify");
-    for (name, token) in ["RS256", "ES256", "EdDSA"].into_iter().zip(SIGNED.lines()) {
+    for (name, token) in ["RS256", "ES256", "EdDSA"].into_iter().zip(token::signed()) {
         let token = RawToken::parse(token.as_bytes()).expect("a token");
-        assert!(auth::authenticate(&settings, &keys, &token, NOW).is_ok());
+        assert!(auth::authenticate(settings, keys, &token, NOW).is_ok());
         group.bench_function(name, |bencher| {
-            bencher.iter(|| auth::authenticate(&settings, &keys, black_box(&token), NOW));
+            bencher.iter(|| auth::authenticate(settings, keys, black_box(&token), NOW));
         });
     }
 }
@@ -91,7 +71,7 @@ fn headers() -> HeaderMap {
         ("x-forwarded-for", "192.0.2.7"),
         ("x-forwarded-proto", "https"),
         ("x-request-id", "0123456789abcdef0123456789abcdef"),
-        ("authorization", SIGNED.lines().next().unwrap_or_default()),
+        ("authorization", token::signed().next().unwrap_or_default()),
     ]
     .into_iter()
     .map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)))

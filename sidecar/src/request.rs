@@ -181,14 +181,14 @@ impl Gate {
         let is_protected = route.as_ref().is_ok_and(|route| route.class == PathClass::Protected);
         // A token is judged before the form beside it is read: nothing in that can name a user any more, and who has no token
         // must not take up the room of those who have one.
-        let has_token = exchange.presented().kind == Kind::Token;
-        let form = if is_protected && settings.mode != Mode::Off && !has_token {
+        let by_head = exchange.presented();
+        let form = if is_protected && settings.mode != Mode::Off && by_head.kind != Kind::Token {
             exchange.read_form(&self.forms.of_strangers).await
         } else {
             Ok(())
         };
 
-        let presented = exchange.presented();
+        let presented = if exchange.form.is_some() { exchange.presented() } else { by_head };
         record.credential = presented.kind;
         if settings.upstream.identity.reserved_consumer().is_some_and(|key| presented.uses_consumer(key)) {
             return Err(Reason::ReservedConsumer.into());

@@ -1,6 +1,7 @@
 //! Pods of Confluence that came without the sidecar although the policy was in force. Webhook and backstop let nobody make
 //! one but the members of the chart's `breakGlass.groups`, while the webhook is away. The API server tells who it was in its audit
-//! log only; that it happened is seen here, by level, so that no use is missed while the operator is away.
+//! log only; that it happened is seen here, by level, and also afterwards, if the operator was away. A pod is told for as long
+//! as `status.inForce` is not written anew, as after a change of the policy: from then on it is one from before.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -18,14 +18,18 @@ const JWKS: &str = include_str!("token/jwks.json");
 const SIGNED: &str = include_str!("token/signed.txt");
 const ISSUER: &str = "https://sso.example.com/realms/wiki";
 /// Within the tokens' lifetime.
-const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+pub const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
-struct World {
-    settings: Settings,
-    keys: Snapshot,
+/// Whoever is asked about tokens.
+pub struct World {
+    /// Of a policy with this issuer alone.
+    pub settings: Settings,
+    /// The issuer's.
+    pub keys: Snapshot,
 }
 
-static WORLD: LazyLock<World> = LazyLock::new(|| {
+/// One that accepts what is signed.
+pub static WORLD: LazyLock<World> = LazyLock::new(|| {
     let config = json!({
         "version": 1,
         "policy": {"namespace": "atlassian", "name": "wiki", "uid": "u", "generation": 1},

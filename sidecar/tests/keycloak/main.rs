@@ -16,7 +16,7 @@
 mod realm;
 /// The sidecar between scripted parts, as in the suite.
 #[path = "../suite"]
-#[allow(dead_code, reason = "what the suite needs and this program does not")]
+#[expect(dead_code, reason = "what the suite needs and this program does not")]
 mod suite {
     pub(crate) mod support;
 }

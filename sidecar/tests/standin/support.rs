@@ -1,5 +1,5 @@
 //! Parts of the suite that are of use here too: a realm of Keycloak and its keys.
-#![allow(dead_code, reason = "the suite uses more of them than this program")]
+#![expect(dead_code, reason = "the suite uses more of them than this program")]
 
 #[path = "../suite/support/http.rs"]
 pub(crate) mod http;
