@@ -30,6 +30,7 @@ use suite::support;
 async fn everything_about_tokens() {
     let keycloak = Keycloak::start();
     tokens::every_kind(&keycloak).await;
+    tokens::each_outcome_is_in_the_trace(&keycloak).await;
     tokens::tokens_expire(&keycloak).await;
     tokens::algorithms_can_be_narrowed(&keycloak).await;
     tokens::scopes_roles_and_groups(&keycloak).await;

@@ -7,6 +7,7 @@ use std::{
     process::Command,
 };
 
+use opentelemetry_sdk::trace::InMemorySpanExporter;
 use restward_sidecar::random;
 use serde_json::{Value, json};
 
@@ -56,12 +57,20 @@ impl Keycloak {
 
     /// The sidecar with this realm as issuer and `change` made to its configuration, ready and trusted.
     pub(crate) async fn world(&self, change: impl FnOnce(&mut Value)) -> World {
-        let host = self.base();
         World::with(|config| {
-            config["issuers"] = json!([{"host": host, "realm": "atlassian"}]);
+            config["issuers"] = self.issuers();
             change(config);
         })
         .await
+    }
+
+    /// A sidecar for this realm whose requests are traced.
+    pub(crate) async fn traced(&self) -> (World, InMemorySpanExporter) {
+        World::traced(|config| config["issuers"] = self.issuers()).await
+    }
+
+    fn issuers(&self) -> Value {
+        json!([{"host": self.base(), "realm": "atlassian"}])
     }
 
     /// An access token of `client`, for itself.

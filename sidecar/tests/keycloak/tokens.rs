@@ -1,6 +1,7 @@
 //! What local validation makes of each kind of token.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use opentelemetry::trace::SpanKind;
 use serde_json::json;
 
 use crate::{
@@ -36,6 +37,30 @@ pub(crate) async fn every_kind(keycloak: &Keycloak) {
     assert_eq!(disabled["error_description"], "Account disabled");
     let no_proof = keycloak.login("wiki-dpop", "alice", "").await;
     assert!(no_proof["access_token"].is_null(), "{no_proof}");
+}
+
+pub(crate) async fn each_outcome_is_in_the_trace(keycloak: &Keycloak) {
+    let (world, spans) = keycloak.traced().await;
+    let refresh =
+        keycloak.login("wiki-rest", "alice", "").await["refresh_token"].as_str().unwrap().to_owned();
+    for (token, decision, reason) in [
+        (keycloak.token("wiki-rest", "alice").await, "as_user", None),
+        (keycloak.token("wiki-hs256", "alice").await, "refused", Some("algorithm_not_allowed")),
+        (keycloak.token("wiki-light", "alice").await, "refused", Some("username_unusable")),
+        (refresh, "refused", Some("not_an_access_token")),
+    ] {
+        spans.reset();
+        outcome(&world, &token).await;
+        let recorded = spans.get_finished_spans().unwrap();
+        let server = recorded.iter().find(|span| span.span_kind == SpanKind::Server).unwrap();
+        let word = |key: &str| {
+            let pair = server.attributes.iter().find(|pair| pair.key.as_str() == key);
+            pair.map(|pair| pair.value.as_str().into_owned())
+        };
+        assert_eq!(word("restward.decision").as_deref(), Some(decision));
+        assert_eq!(word("restward.reason").as_deref(), reason);
+        assert!(!format!("{recorded:?}").contains(token.rsplit('.').next().unwrap()), "the token is in it");
+    }
 }
 
 pub(crate) async fn tokens_expire(keycloak: &Keycloak) {
