@@ -19,13 +19,10 @@ use std::{error::Error, iter, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper::body::Body as HttpBody;
 use restward_crds::{reason::Reason, sidecar::settings::UpstreamSettings};
 
+use crate::pool::{self, Pool};
 use idle::Broken;
 
 /// Why a body ended early.
@@ -47,8 +44,14 @@ pub fn broken(error: &(dyn Error + 'static)) -> Option<Reason> {
     })
 }
 
+/// The body of Confluence's answer.
+pub type Answer = pool::Answer<Body>;
+
 /// A body that arrives. Trailers are dropped: they could name what the head may not (RFC 9110 section 6.5.1).
-pub fn streamed(body: Incoming, idle: Option<Duration>) -> Body {
+pub fn streamed(
+    body: impl HttpBody<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
+    idle: Option<Duration>,
+) -> Body {
     idle::limited(body, idle).boxed_unsync()
 }
 
@@ -69,48 +72,22 @@ impl From<&UpstreamSettings> for Limits {
 
 /// Confluence on loopback. Clones share the connections.
 #[derive(Clone)]
-pub struct Upstream {
-    http: Client<HttpConnector, Body>,
-    port: u16,
-}
+pub struct Upstream(Pool<Body>);
 
 impl Upstream {
-    /// Tomcat closes idle connections after 20 s (`connectionTimeout` of the image); closing first means that no request
-    /// is written into a connection that is just being closed.
-    const POOL_IDLE: Duration = Duration::from_secs(10);
-    /// Nobody is far away on loopback; a full accept queue is an overloaded Tomcat.
-    const CONNECT: Duration = Duration::from_secs(5);
-
     /// Confluence at this port.
     pub fn new(port: u16) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(Self::CONNECT));
-        // A request is written again only when not one byte of it was written before: whatever may have been seen by
-        // Confluence is never repeated.
-        let http = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Self::POOL_IDLE)
-            .set_host(false)
-            .build(connector);
-        Self { http, port }
+        Self(Pool::new(port))
     }
 
     /// Sends a request whose target is in origin form, and waits for the answer's head.
     ///
     /// # Errors
     /// There is no answer, or none in time.
-    pub async fn send(
-        &self,
-        mut request: Request<Body>,
-        limits: Limits,
-    ) -> Result<Response<Incoming>, Reason> {
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        let uri = format!("http://127.0.0.1:{}{target}", self.port);
-        *request.uri_mut() = uri.parse().map_err(|_| Reason::AmbiguousTarget)?;
+    pub async fn send(&self, mut request: Request<Body>, limits: Limits) -> Result<Response<Answer>, Reason> {
         // Tomcat answers what is smuggled behind HTTP/1.0 with Transfer-Encoding (CVE-2026-77756).
         *request.version_mut() = Version::HTTP_11;
-        let answer = self.http.request(request);
+        let answer = self.0.send(request);
         let answer = match limits.request {
             Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|_| Reason::UpstreamTimeout)?,
             None => answer.await,
@@ -118,7 +95,7 @@ impl Upstream {
         // The connection of a body that broke is closed: Confluence never takes what came of it for the whole.
         answer.map_err(|error| {
             broken(&error).unwrap_or_else(|| {
-                // The error names the address at most; what the client sent is not in it.
+                // What the client sent is not in the error.
                 tracing::debug!(error = %error, "no answer from upstream");
                 Reason::UpstreamUnreachable
             })

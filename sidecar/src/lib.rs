@@ -29,6 +29,7 @@ pub mod loopback;
 pub mod metadata;
 pub mod metrics;
 pub mod online;
+pub mod pool;
 pub mod preflight;
 pub mod probes;
 pub mod random;

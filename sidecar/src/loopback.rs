@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, Uri, uri::PathAndQuery};
+use http::{HeaderMap, Request, StatusCode, uri::PathAndQuery};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_util::{
-    client::legacy::{Client as HyperClient, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 
-use crate::identity::Outgoing;
+use crate::{identity::Outgoing, pool::Pool};
 
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
@@ -45,22 +41,17 @@ pub struct Answer {
 
 /// A client of the one port. Clones share its connections.
 #[derive(Clone)]
-pub struct Client {
-    http: HyperClient<HttpConnector, Full<Bytes>>,
-    port: u16,
-}
+pub struct Client(Pool<Full<Bytes>>);
 
 impl Client {
     /// A client of `127.0.0.1:<port>`.
     pub fn new(port: u16) -> Self {
-        let http =
-            HyperClient::builder(TokioExecutor::new()).pool_max_idle_per_host(4).set_host(false).build_http();
-        Self { http, port }
+        Self(Pool::new(port))
     }
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port()
     }
 
     /// Sends a request as it is and reads the answer.
@@ -68,13 +59,12 @@ impl Client {
     /// # Errors
     /// There is no whole answer within `deadline`.
     pub async fn send(&self, outgoing: Outgoing, deadline: Duration) -> Result<Answer, LoopbackError> {
-        let request = self.request(outgoing).ok_or(LoopbackError::Invalid)?;
+        let request = request(outgoing).ok_or(LoopbackError::Invalid)?;
         tokio::time::timeout(deadline, self.exchange(request)).await.unwrap_or(Err(LoopbackError::Timeout))
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, LoopbackError> {
-        let (head, body) =
-            self.http.request(request).await.map_err(|_| LoopbackError::Unreachable)?.into_parts();
+        let (head, body) = self.0.send(request).await.map_err(|_| LoopbackError::Unreachable)?.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
                 LoopbackError::TooLarge
@@ -84,24 +74,18 @@ impl Client {
         })?;
         Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
+}
 
-    fn request(&self, outgoing: Outgoing) -> Option<Request<Full<Bytes>>> {
-        let target = match &outgoing.query {
-            Some(query) => format!("{}?{query}", outgoing.path),
-            None => outgoing.path,
-        };
-        let uri = Uri::builder()
-            .scheme("http")
-            .authority(format!("127.0.0.1:{}", self.port))
-            .path_and_query(PathAndQuery::try_from(target).ok()?)
-            .build()
-            .ok()?;
-        let mut request = Request::new(Full::from(outgoing.form.unwrap_or_default()));
-        *request.method_mut() = outgoing.method;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = outgoing.headers;
-        Some(request)
-    }
+fn request(outgoing: Outgoing) -> Option<Request<Full<Bytes>>> {
+    let target = match &outgoing.query {
+        Some(query) => format!("{}?{query}", outgoing.path),
+        None => outgoing.path,
+    };
+    let mut request = Request::new(Full::from(outgoing.form.unwrap_or_default()));
+    *request.method_mut() = outgoing.method;
+    *request.uri_mut() = PathAndQuery::try_from(target).ok()?.into();
+    *request.headers_mut() = outgoing.headers;
+    Some(request)
 }
 
 #[cfg(test)]

@@ -293,7 +293,7 @@ impl Gate {
         active: &Active,
         method: &http::Method,
         treatment: &Treatment,
-        answer: &mut Response<Incoming>,
+        answer: &mut Response<forward::Answer>,
     ) -> Result<(), Reason> {
         let status = answer.status();
         if let Treatment::AsUser { user, .. } = treatment {

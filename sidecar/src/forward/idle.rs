@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use super::BodyError;
@@ -25,19 +25,19 @@ pub enum Broken {
 }
 
 /// See [`limited`].
-pub struct Limited {
-    body: Incoming,
+pub struct Limited<B> {
+    body: B,
     limit: Option<Duration>,
     /// Since the next frame was asked for. Who asks late, because others do not take what is there, has waited for nobody.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 /// `body` with a limit for the time in which a frame must come once it is asked for.
-pub fn limited(body: Incoming, limit: Option<Duration>) -> Limited {
+pub fn limited<B>(body: B, limit: Option<Duration>) -> Limited<B> {
     Limited { body, limit, waiting: None }
 }
 
-impl Body for Limited {
+impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for Limited<B> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -70,6 +70,7 @@ impl Body for Limited {
 #[cfg(test)]
 mod tests {
     use http_body_util::{BodyExt as _, Empty};
+    use hyper::body::Incoming;
     use hyper_util::rt::TokioIo;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -40,7 +40,7 @@ pub fn ask(headers: &mut HeaderMap) {
 impl Wish {
     /// Joins both sides once the answer, which must be a 101, has been written to the client. Nothing is relayed
     /// before (CVE-2026-2833).
-    pub fn fulfil(self, answer: &mut Response<Incoming>) {
+    pub fn fulfil<B>(self, answer: &mut Response<B>) {
         debug_assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
         let upstream = hyper::upgrade::on(answer);
         tokio::spawn(async move {

@@ -1,7 +1,6 @@
 //! Answers that are the sidecar's own, or have to be changed into them.
 
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
 use restward_crds::{reason::Reason, sidecar::terms::Mode};
 
 use super::{exchange::Exchange, judge::Treatment};
@@ -9,7 +8,7 @@ use crate::{
     audit::Record,
     config::Active,
     credential::Kind,
-    forward::{Body, clean},
+    forward::{self, Body, clean},
     metadata, respond,
     route::PathClass,
 };
@@ -20,7 +19,7 @@ pub(super) fn hide_challenges(
     exchange: &Exchange,
     record: &Record,
     treatment: &Treatment,
-    answer: &mut Response<Incoming>,
+    answer: &mut Response<forward::Answer>,
 ) {
     let is_partner = matches!(record.credential, Kind::OAuth1 | Kind::ApplicationLinkJwt);
     let keeps_challenge = matches!(treatment, Treatment::Only { keeps_challenge: true, .. })
