@@ -34,14 +34,12 @@ impl Target {
         if uri.path_and_query().is_none_or(|target| target.as_str().len() > Self::MAX_LENGTH) {
             return Err(Reason::HeadersTooLarge);
         }
-        let reading = canonical::read(uri.path()).ok_or(Reason::AmbiguousTarget)?;
-        let is_plain = reading.path == uri.path();
-        let readings = canonical::all_readings(uri.path(), reading).ok_or(Reason::AmbiguousTarget)?;
+        let readings = canonical::readings(uri.path()).ok_or(Reason::AmbiguousTarget)?;
         Ok(Self {
+            is_plain: readings.first().is_some_and(|first| first == uri.path()),
             raw_path: uri.path().to_owned(),
             query: uri.query().map(str::to_owned),
             readings,
-            is_plain,
         })
     }
 

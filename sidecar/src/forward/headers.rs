@@ -1,22 +1,29 @@
 //! Headers that concern one connection only, and those that the sidecar adds to every request.
 
-use std::net::IpAddr;
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    net::IpAddr,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use restward_crds::names;
 
 /// Hop-by-hop by definition (RFC 9110 section 7.6.1), and what only makes sense together with them.
-const HOP_BY_HOP: &[&str] = &[
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
+static HOP_BY_HOP: [HeaderName; 10] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("http2-settings"),
 ];
 
 /// Never removed because a client's `Connection` says so: the request would become another one.
@@ -35,8 +42,8 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in listed {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP {
-        headers.remove(*name);
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
     }
 }
 
@@ -71,11 +78,11 @@ pub fn request_id(headers: &mut HeaderMap) -> String {
     id
 }
 
+/// One of this process's ids, which nobody needs to be unable to guess: counted on from a random beginning.
 fn new_id() -> String {
-    let mut bytes = [0_u8; 16];
-    // Without randomness ids repeat, which harms nobody but the reader of the log.
-    let _ = aws_lc_rs::rand::fill(&mut bytes);
-    format!("{:032x}", u128::from_be_bytes(bytes))
+    static FIRST: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{:016x}{:016x}", *FIRST, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 #[cfg(test)]

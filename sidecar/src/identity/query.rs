@@ -29,9 +29,16 @@ pub fn parse(text: &[u8]) -> Vec<Pair> {
 
 /// Writes parameters so that nothing in them has a meaning but `=` and `&` between them.
 pub fn write(pairs: &[Pair]) -> String {
-    let written: Vec<String> =
-        pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
-    written.join("&")
+    let mut text = String::new();
+    for (name, value) in pairs {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.extend(utf8_percent_encode(name, ENCODED));
+        text.push('=');
+        text.extend(utf8_percent_encode(value, ENCODED));
+    }
+    text
 }
 
 /// Whether a client's parameter of this (decoded) name could name a user: the parameters of OAuth 1.0a and its

@@ -120,16 +120,20 @@ pub(super) fn allow(presets: &[AnonymousPreset], method: &Method, path: &str, ne
 }
 
 fn matches(pattern: &str, path: &str) -> bool {
-    let mut segments = path.split('/');
-    for want in pattern.split('/') {
-        if want == "**" {
+    let mut segments = segments_of(path);
+    for want in segments_of(pattern) {
+        if want == b"**" {
             return true;
         }
-        if !segments.next().is_some_and(|segment| want == segment || (want == "*" && !segment.is_empty())) {
+        if !segments.next().is_some_and(|segment| want == segment || (want == b"*" && !segment.is_empty())) {
             return false;
         }
     }
     segments.next().is_none()
+}
+
+fn segments_of(path: &str) -> impl Iterator<Item = &[u8]> {
+    path.as_bytes().split(|byte| *byte == b'/')
 }
 
 #[cfg(test)]

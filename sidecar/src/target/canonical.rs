@@ -9,16 +9,37 @@ use percent_encoding::percent_decode_str;
 /// More readings than this have no honest use.
 const MAX_READINGS: usize = 16;
 
+/// Every reading of `raw`, Tomcat's first. `None`: Tomcat answers 400, or other parsers read it differently.
+pub(super) fn readings(raw: &str) -> Option<Vec<String>> {
+    if is_simple(raw) {
+        return Some(vec![raw.to_owned()]);
+    }
+    all_readings(raw, read(raw)?)
+}
+
+/// Whether there is nothing in `raw` that anybody reads in a way of its own: most paths are that, and the rest of this
+/// file costs them more than everything else that is decided about them.
+fn is_simple(raw: &str) -> bool {
+    let mut before = 0;
+    let is_plain = raw.bytes().all(|byte| {
+        // What a doubled slash, a dot segment and the mark of a rewrite begin with.
+        let is_start = before == b'/' && matches!(byte, b'/' | b'.' | b'_');
+        before = byte;
+        !is_start && (byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~'))
+    });
+    is_plain && raw.starts_with('/')
+}
+
 /// One reading of a path.
-pub(super) struct Reading {
+struct Reading {
     /// Canonical path.
-    pub(super) path: String,
+    path: String,
     /// Decoded and without parameters, but with dot segments and doubled slashes as they were.
     loose: String,
 }
 
-/// Reads `raw` as Tomcat does. `None`: Tomcat answers 400, or other parsers read it differently.
-pub(super) fn read(raw: &str) -> Option<Reading> {
+/// Reads `raw` as Tomcat does.
+fn read(raw: &str) -> Option<Reading> {
     if !raw.bytes().all(|byte| (0x21..0x7f).contains(&byte) && !matches!(byte, b'\\' | b'#' | b'?')) {
         return None;
     }
@@ -74,7 +95,7 @@ fn collapse(path: &str) -> Option<String> {
 /// Confluence's rewrite rule looks at the path before Tomcat's clean-up, and what it forwards to is decoded and
 /// cleaned again. So whatever follows a `/_/` behind a segment `s` is a reading too, also after another round; and so
 /// is the path up to a decoded `;`.
-pub(super) fn all_readings(raw: &str, first: Reading) -> Option<Vec<String>> {
+fn all_readings(raw: &str, first: Reading) -> Option<Vec<String>> {
     let mut found = vec![first.path.clone()];
     let mut seen = BTreeSet::from([first.path.clone()]);
     let mut open: Vec<String> = vec![raw.to_owned(), first.loose, first.path];
@@ -128,4 +149,48 @@ fn without_decoded_parameters(path: &str) -> Option<String> {
             .collect::<Vec<_>>()
             .join("/")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn a_simple_path_is_what_the_long_way_makes_of_it(raw in "(/s/)?[/._;%2fsa~-]{0,8}(/_/)?[/a]{0,3}", slash in any::<bool>()) {
+            let raw = if slash { format!("/{raw}") } else { raw };
+            if is_simple(&raw) {
+                let reading = read(&raw).unwrap();
+                prop_assert_eq!(all_readings(&raw, reading), Some(vec![raw]));
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_a_second_reading_is_not_simple() {
+        for raw in [
+            "",
+            "a",
+            "/a//b",
+            "/./a",
+            "/../a",
+            "/.a",
+            "/s/1/_/rest",
+            "/_/rest",
+            "/a;b",
+            "/a%2f",
+            "/a b",
+            "/a\\b",
+            "/\u{e9}",
+        ] {
+            assert!(!is_simple(raw), "{raw}");
+        }
+        for raw in ["/", "/a", "/a/", "/rest/api/content/1.2", "/a_b/c-d~e", "/a./b", "/a_/b"] {
+            assert!(is_simple(raw), "{raw}");
+        }
+    }
 }
