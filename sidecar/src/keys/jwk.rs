@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
-    EcdsaVerificationAlgorithm, ParsedPublicKey,
+    EcdsaVerificationAlgorithm, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
+    RsaParameters, RsaPublicKeyComponents,
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use jsonwebtoken::DecodingKey;
 use restward_crds::sidecar::tokens::Algorithm;
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,16 +27,7 @@ pub struct VerifyKey {
     pub kid: Option<String>,
     /// The algorithm.
     pub algorithm: Algorithm,
-    key: Key,
-}
-
-/// How a signature is checked.
-#[derive(Clone)]
-enum Key {
-    /// By the JWT library.
-    Jwt(DecodingKey, jsonwebtoken::Algorithm),
-    /// ES512, which the JWT library does not know.
-    P521(Arc<ParsedPublicKey>),
+    key: Arc<ParsedPublicKey>,
 }
 
 /// The members of a JWK that decide. Anything of a wrong type makes the key unusable.
@@ -68,19 +60,12 @@ impl VerifyKey {
             return None;
         }
         let algorithm = jwk.algorithm()?;
-        Some(Self { key: jwk.key(algorithm)?, kid: jwk.kid, algorithm })
+        Some(Self { key: Arc::new(jwk.key(algorithm)?), kid: jwk.kid, algorithm })
     }
 
     /// Whether `signature` (base64url) over `message` is good.
     pub fn verifies(&self, message: &[u8], signature: &str) -> bool {
-        match &self.key {
-            Key::Jwt(key, algorithm) => {
-                jsonwebtoken::crypto::verify(signature, message, key, *algorithm).unwrap_or(false)
-            }
-            Key::P521(key) => {
-                decode(signature).is_some_and(|signature| key.verify_sig(message, &signature).is_ok())
-            }
-        }
+        decode(signature).is_some_and(|signature| self.key.verify_sig(message, &signature).is_ok())
     }
 }
 
@@ -103,49 +88,38 @@ impl Jwk {
         }
     }
 
-    fn key(&self, algorithm: Algorithm) -> Option<Key> {
-        use jsonwebtoken::Algorithm as Name;
-        let (key, name) = match algorithm {
-            Algorithm::Rs256 => (self.rsa_key()?, Name::RS256),
-            Algorithm::Rs384 => (self.rsa_key()?, Name::RS384),
-            Algorithm::Rs512 => (self.rsa_key()?, Name::RS512),
-            Algorithm::Ps256 => (self.rsa_key()?, Name::PS256),
-            Algorithm::Ps384 => (self.rsa_key()?, Name::PS384),
-            Algorithm::Ps512 => (self.rsa_key()?, Name::PS512),
-            Algorithm::Es256 => (self.ec_key(&ECDSA_P256_SHA256_FIXED)?, Name::ES256),
-            Algorithm::Es384 => (self.ec_key(&ECDSA_P384_SHA384_FIXED)?, Name::ES384),
-            Algorithm::Es512 => return Some(Key::P521(Arc::new(self.ec_point(&ECDSA_P521_SHA512_FIXED)?))),
-            Algorithm::EdDsa => (self.ed25519_key()?, Name::EdDSA),
-        };
-        Some(Key::Jwt(key, name))
+    fn key(&self, algorithm: Algorithm) -> Option<ParsedPublicKey> {
+        match algorithm {
+            Algorithm::Rs256 => self.rsa_key(&RSA_PKCS1_2048_8192_SHA256),
+            Algorithm::Rs384 => self.rsa_key(&RSA_PKCS1_2048_8192_SHA384),
+            Algorithm::Rs512 => self.rsa_key(&RSA_PKCS1_2048_8192_SHA512),
+            Algorithm::Ps256 => self.rsa_key(&RSA_PSS_2048_8192_SHA256),
+            Algorithm::Ps384 => self.rsa_key(&RSA_PSS_2048_8192_SHA384),
+            Algorithm::Ps512 => self.rsa_key(&RSA_PSS_2048_8192_SHA512),
+            Algorithm::Es256 => self.ec_key(&ECDSA_P256_SHA256_FIXED),
+            Algorithm::Es384 => self.ec_key(&ECDSA_P384_SHA384_FIXED),
+            Algorithm::Es512 => self.ec_key(&ECDSA_P521_SHA512_FIXED),
+            Algorithm::EdDsa => ParsedPublicKey::new(&ED25519, decode(self.x.as_deref()?)?).ok(),
+        }
     }
 
-    fn rsa_key(&self) -> Option<DecodingKey> {
+    fn rsa_key(&self, rules: &'static RsaParameters) -> Option<ParsedPublicKey> {
         let modulus = without_leading_zeros(decode(self.n.as_deref()?)?);
         let exponent = without_leading_zeros(decode(self.e.as_deref()?)?);
         let bits = modulus.len() * 8 - usize::try_from(modulus.first()?.leading_zeros()).ok()?;
         let is_sane_exponent = (1..=4).contains(&exponent.len())
             && exponent.last().is_some_and(|last| last % 2 == 1)
             && exponent != [1];
-        (RSA_BITS.contains(&bits) && is_sane_exponent && !roca::is_marked(&modulus))
-            .then(|| DecodingKey::from_rsa_raw_components(&modulus, &exponent))
-    }
-
-    fn ec_key(&self, rules: &'static EcdsaVerificationAlgorithm) -> Option<DecodingKey> {
-        self.ec_point(rules)?;
-        DecodingKey::from_ec_components(self.x.as_deref()?, self.y.as_deref()?).ok()
+        if !RSA_BITS.contains(&bits) || !is_sane_exponent || roca::is_marked(&modulus) {
+            return None;
+        }
+        RsaPublicKeyComponents { n: modulus, e: exponent }.to_parsed_public_key(rules).ok()
     }
 
     /// The public point; none that is not on the curve.
-    fn ec_point(&self, rules: &'static EcdsaVerificationAlgorithm) -> Option<ParsedPublicKey> {
+    fn ec_key(&self, rules: &'static EcdsaVerificationAlgorithm) -> Option<ParsedPublicKey> {
         let (x, y) = (decode(self.x.as_deref()?)?, decode(self.y.as_deref()?)?);
         ParsedPublicKey::new(rules, [&[4], x.as_slice(), y.as_slice()].concat()).ok()
-    }
-
-    fn ed25519_key(&self) -> Option<DecodingKey> {
-        let x = self.x.as_deref()?;
-        ParsedPublicKey::new(&ED25519, decode(x)?).ok()?;
-        DecodingKey::from_ed_components(x).ok()
     }
 }
 
