@@ -62,7 +62,7 @@ pub fn choose<'a>(
     candidates
         .iter()
         .filter(|policy| called == Some(&policy.uid) || selector::matches(&policy.selector, labels))
-        .min_by(|a, b| a.created.cmp(&b.created).then_with(|| a.name.cmp(&b.name)))
+        .min_by_key(|policy| policy.seniority())
 }
 
 /// Decides about one pod.

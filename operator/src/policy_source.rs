@@ -38,6 +38,11 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Of two that select one pod the lesser wins.
+    pub fn seniority(&self) -> (Timestamp, &str) {
+        (self.created, &self.name)
+    }
+
     /// Name of the policy's ConfigMap, in the policy's namespace.
     pub fn config_map(&self) -> String {
         config_map_name(&self.name)
