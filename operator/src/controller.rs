@@ -277,7 +277,7 @@ async fn program(
         (Err(_), Some(last_good)) => {
             // The authorities may have changed even though the policy's edit is not accepted.
             let target = context.webhook_target()?;
-            let enforcement = context.enforcement(&last_good.candidate, &target);
+            let enforcement = context.enforcement(&last_good.candidate, observed, &target);
             apply::enforcement(client, policy, &enforcement).await?;
             let programmed = match plan {
                 KeyPlan::Keep(keys) => Programmed::only(Programming::LastGood, Some(keys)),
@@ -301,7 +301,7 @@ async fn program(
     };
     let (map, hash) = build::config_map(validated, &build::config(validated, fresh, observed), observed);
     apply::config_map(client, &map).await?;
-    let enforcement = context.enforcement(&validated.candidate, &target);
+    let enforcement = context.enforcement(&validated.candidate, observed, &target);
     apply::enforcement(client, policy, &enforcement).await?;
     let injected: Vec<_> = observed.pods.iter().filter(|pod| pod.is_injected_by(uid)).collect();
     apply::touch_pods(client, &validated.candidate.namespace, &injected, &hash).await?;
@@ -314,9 +314,9 @@ async fn program(
 }
 
 impl Context {
-    fn enforcement(&self, candidate: &Candidate, target: &WebhookTarget) -> Enforcement {
+    fn enforcement(&self, candidate: &Candidate, observed: &Observed, target: &WebhookTarget) -> Enforcement {
         Enforcement {
-            in_force: backstop::in_force(candidate, &self.sidecar),
+            in_force: backstop::in_force(candidate, &observed.neighbours, &self.sidecar),
             webhook: build::webhook(candidate, target),
             binding: backstop::binding(candidate, &self.backstop_policy),
         }

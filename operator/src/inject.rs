@@ -10,6 +10,7 @@
 //! - [`refusal`], [`checks`]: what cannot be protected, and what to change
 //! - [`rendered`]: what the image makes `server.xml` of
 //! - [`origin`]: where Tomcat's `server.xml` comes from
+//! - [`listen`]: where Tomcat is told to listen
 //! - [`tomcat`], [`probes`], [`container`], [`volumes`], [`marks`]: one file for each thing that changes in the pod
 //! - [`advisories`]: what is left as it is, but worth a word in status
 //! - [`draft`]: the working copy that records each change as an operation
@@ -19,6 +20,7 @@ mod advisories;
 mod checks;
 mod container;
 mod draft;
+mod listen;
 mod marks;
 mod origin;
 mod probes;
@@ -62,7 +64,7 @@ pub fn choose<'a>(
     candidates
         .iter()
         .filter(|policy| called == Some(&policy.uid) || selector::matches(&policy.selector, labels))
-        .min_by(|a, b| a.created.cmp(&b.created).then_with(|| a.name.cmp(&b.name)))
+        .min_by_key(|policy| policy.seniority())
 }
 
 /// Decides about one pod.
@@ -108,8 +110,9 @@ fn inject(
     let before = previous_settings(pod);
     let mut draft = Draft::new(pod);
     let probes = probes::rewrite(&mut draft, target, before.as_ref())?;
-    let settings = tomcat::settings(pod, target, origin, probes)?;
-    tomcat::move_behind(&mut draft, target, origin)?;
+    let listen = listen::of(pod, target, origin, policy);
+    let settings = tomcat::settings(pod, target, origin, listen, probes)?;
+    tomcat::move_behind(&mut draft, target, origin, listen)?;
     let volumes = volumes::of(policy, origin);
     let container = container::build(sidecar, &settings);
     let hash = marks::hash(&container, &volumes);

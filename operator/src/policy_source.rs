@@ -5,6 +5,7 @@
 
 use futures::future::BoxFuture;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::LabelSelector, jiff::Timestamp};
+use restward_crds::api::v1alpha1::LoopbackBind;
 use serde::{Deserialize, Serialize};
 
 use crate::server_xml::ServerXml;
@@ -32,12 +33,20 @@ pub struct Candidate {
     /// Audience of the ServiceAccount token that the sidecar shows instead, when the policy wants one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_assertion_audience: Option<String>,
+    /// Whether Tomcat is told to listen on loopback only.
+    #[serde(default)]
+    pub loopback_bind: LoopbackBind,
     /// ConfigMaps whose `server.xml` the policy's pods mount.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub server_xml: Vec<ServerXml>,
 }
 
 impl Candidate {
+    /// Of two that select one pod the lesser wins.
+    pub fn seniority(&self) -> (Timestamp, &str) {
+        (self.created, &self.name)
+    }
+
     /// Name of the policy's ConfigMap, in the policy's namespace.
     pub fn config_map(&self) -> String {
         config_map_name(&self.name)

@@ -7,10 +7,12 @@
 //! - [`plan`]: whom to ask
 //! - [`probe`]: asking one of them
 //! - [`verdict`]: what the answers say
+//! - [`tomcat`]: whether Tomcat listens where it was told to
 
 pub mod network;
 pub mod plan;
 pub mod probe;
+pub mod tomcat;
 pub mod verdict;
 
 use std::{
@@ -65,6 +67,8 @@ pub struct Verifier {
     latest: ArcSwapOption<Look>,
     /// Sockets that do not speak HTTP, until when they are left alone.
     left_alone: Mutex<HashMap<Listener, Instant>>,
+    /// When Tomcat was last seen to listen; at first, when the sidecar started.
+    heard: Mutex<Instant>,
 }
 
 struct Look {
@@ -106,7 +110,8 @@ impl Verifier {
         network: NetworkSource,
     ) -> Result<Self, reqwest::Error> {
         let (latest, left_alone) = (ArcSwapOption::empty(), Mutex::default());
-        Ok(Self { store, metrics, network, prober: Prober::new()?, latest, left_alone })
+        let heard = Mutex::new(Instant::now());
+        Ok(Self { store, metrics, network, prober: Prober::new()?, latest, left_alone, heard })
     }
 
     /// Looks until `shutdown`: every 10 s, and at once after a change of the configuration.
@@ -207,7 +212,19 @@ impl Verifier {
         self.leave_alone(&plan, &seen);
         // What was left alone now did not speak HTTP before.
         let verdict = |target: &Target| seen.get(target).copied().unwrap_or(Verdict::NotHttp);
-        Ok(verdict::of_look(&plan, verdict, before))
+        let mut findings = verdict::of_look(&plan, verdict, before);
+        let quiet = self.quiet(tomcat::listens(&network, self.store.pod()));
+        findings.warnings.extend(tomcat::warnings(self.store.pod(), &plan, verdict, quiet));
+        Ok(findings)
+    }
+
+    /// For how long Tomcat has not listened.
+    fn quiet(&self, listens_now: bool) -> Duration {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if listens_now {
+            *heard = Instant::now();
+        }
+        heard.elapsed()
     }
 
     fn targets(&self, plan: &Plan) -> BTreeSet<Target> {

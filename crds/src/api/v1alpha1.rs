@@ -5,12 +5,14 @@
 
 mod basic_auth;
 mod identity;
+mod interception;
 mod issuers;
 mod policy;
 mod status;
 
 pub use basic_auth::BasicAuth;
 pub use identity::{HeaderSpec, IdentitySpec, OAuth1Spec};
+pub use interception::LoopbackBind;
 pub use issuers::{CaCertificateRef, ClientAssertion, ClientSecretRef, Keycloak, OpenIdIssuerSpec};
 pub use policy::{
     DeletionPolicy, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,

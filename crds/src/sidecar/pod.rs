@@ -21,6 +21,9 @@ pub struct PodSettings {
     /// Port on loopback to which Tomcat was moved.
     #[serde(default = "default_upstream_port")]
     pub upstream_port: u16,
+    /// Tomcat was told to listen on loopback only.
+    #[serde(default)]
+    pub loopback_bind: bool,
     /// `ATL_TOMCAT_SCHEME` of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<Scheme>,

@@ -14,12 +14,19 @@ use restward_crds::api::v1alpha1::InForceStatus;
 use super::build::{in_namespace, labelled, webhook_name};
 use crate::{args::Sidecar, policy_source::Candidate};
 
-/// What the rules have to know about the policy, and the sidecar that is injected now.
-pub fn in_force(candidate: &Candidate, sidecar: &Sidecar) -> InForceStatus {
+/// What the rules have to know about the policy, and the sidecar that is injected now. `neighbours` are the other policies
+/// of the namespace.
+pub fn in_force(candidate: &Candidate, neighbours: &[Candidate], sidecar: &Sidecar) -> InForceStatus {
+    let older = neighbours.iter().filter(|other| other.seniority() < candidate.seniority());
+    // Sorted, so that nothing is written when nothing changed.
+    let mut policies: Vec<String> =
+        older.chain(std::iter::once(candidate)).map(|policy| policy.uid.clone()).collect();
+    policies.sort();
     InForceStatus {
         selector: candidate.selector.clone(),
         container: candidate.container.clone(),
         sidecar_image: sidecar.image.clone(),
+        policies,
     }
 }
 

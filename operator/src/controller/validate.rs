@@ -104,6 +104,7 @@ fn candidate(policy: &RestApiAuthPolicy) -> Result<Candidate, Refused> {
         container: policy.spec.container.clone(),
         client_secret: policy.spec.keycloak.client_secret_ref.as_ref().map(|secret| secret.name.clone()),
         client_assertion_audience: None,
+        loopback_bind: policy.spec.loopback_bind,
         server_xml: Vec::new(),
     })
 }
@@ -141,6 +142,7 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         anonymous_paths,
         ui_authorization,
         audit,
+        loopback_bind: _,
         on_bypass,
         allowed_listeners,
         upstream,

@@ -6,7 +6,7 @@ use restward_crds::names;
 use serde_json::Value;
 
 use super::{
-    origin,
+    listen, origin,
     refusal::{Refusal, RefusalReason},
     rendered,
     target::{TOMCAT_PORT, Target},
@@ -195,7 +195,7 @@ fn tomcat_port(pod: &Value, target: &Target) -> Option<Refusal> {
         view::Variable::Absent => return None,
         view::Variable::Unknown => "has no plain value".to_owned(),
         view::Variable::Plain(value) if value == target.http_port.to_string() => return None,
-        view::Variable::Plain(value) if moved && value == names::UPSTREAM_PORT.to_string() => return None,
+        view::Variable::Plain(value) if moved && listen::is_moved(value) => return None,
         view::Variable::Plain(value) => format!("is {value:?}"),
     };
     Some(Refusal::new(

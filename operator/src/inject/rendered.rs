@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     refusal::{Refusal, RefusalReason},
-    target::Target,
+    target::{TOMCAT_PORT, Target},
     tomcat::TRUSTED_PROXIES,
     view,
 };
@@ -38,6 +38,8 @@ pub(super) fn variables(pod: &Value, target: &Target) -> Option<Refusal> {
         }
         match view::entry(entry) {
             view::Variable::Unknown => Some(unknown(target, entry)),
+            // Its only values have been judged; one of them is markup of ours.
+            view::Variable::Plain(_) if name == TOMCAT_PORT => None,
             view::Variable::Plain(value) => is_markup(name, value).then(|| {
                 refused(format!(
                     "{name} of container {:?} has a character that the image would write into Tomcat's server.xml as \

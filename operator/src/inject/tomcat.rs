@@ -1,4 +1,4 @@
-//! What changes in the Confluence container: Tomcat's port, the valve that lets only loopback in, and whom Tomcat
+//! What changes in the Confluence container: where Tomcat listens, the valve that lets only loopback in, and whom Tomcat
 //! trusts as a proxy. And what the sidecar must know about Tomcat.
 
 use restward_crds::{
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     draft::Draft,
+    listen::{self, Listen},
     origin::{self, Origin},
     refusal::{Refusal, RefusalReason},
     target::{TOMCAT_PORT, Target},
@@ -50,12 +51,17 @@ pub(super) fn decides_connectors(path: &str) -> bool {
 }
 
 /// Moves Tomcat to the internal port and shuts it for everybody but loopback.
-pub(super) fn move_behind(draft: &mut Draft, target: &Target, origin: Origin<'_>) -> Result<(), Refusal> {
+pub(super) fn move_behind(
+    draft: &mut Draft,
+    target: &Target,
+    origin: Origin<'_>,
+    listen: Listen,
+) -> Result<(), Refusal> {
     if origin != Origin::Image {
         origin::swap(draft, target)?;
     }
     trust_loopback(draft, target)?;
-    set_variable(draft, target, TOMCAT_PORT, &names::UPSTREAM_PORT.to_string())?;
+    set_variable(draft, target, TOMCAT_PORT, &listen::variable(origin, listen))?;
     draft.set_named(&format!("{}/volumeMounts", target.pointer), valve_mount())
 }
 
@@ -88,6 +94,7 @@ pub(super) fn settings(
     pod: &Value,
     target: &Target,
     origin: Origin<'_>,
+    listen: Listen,
     probes: Vec<AppProbe>,
 ) -> Result<PodSettings, Refusal> {
     let container = target.container(pod);
@@ -99,6 +106,7 @@ pub(super) fn settings(
         listen_port: target.http_port,
         admin_port: names::ADMIN_PORT,
         upstream_port: names::UPSTREAM_PORT,
+        loopback_bind: listen == Listen::Loopback,
         scheme: match known("ATL_TOMCAT_SCHEME", "CATALINA_CONNECTOR_SCHEME") {
             Some("http") => Some(Scheme::Http),
             Some("https") => Some(Scheme::Https),

@@ -92,6 +92,12 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
             }),
         ),
         ("Tomcat not moved", changed(|pod| pod["spec"]["containers"][0]["env"][0]["value"] = json!("8090"))),
+        (
+            "Tomcat moved to another address",
+            changed(|pod| {
+                pod["spec"]["containers"][0]["env"][0]["value"] = json!("18090\" address=\"0.0.0.0")
+            }),
+        ),
         ("no valve", changed(|pod| pod["spec"]["containers"][0]["volumeMounts"] = json!([]))),
         ("the valve elsewhere", changed(|pod| valve(pod)["mountPath"] = json!("/tmp/context.xml.default"))),
         ("the directory of server.xml", mounting("/opt/atlassian/confluence/conf")),
@@ -120,6 +126,11 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
         "spec": {"schedulerName": "nobody", "containers": [{"name": "curl", "image": "localhost/none"}]}});
     for (what, client, pod) in [
         ("injected", &cluster.somebody, whole.clone()),
+        (
+            "injected without an address",
+            &cluster.somebody,
+            changed(|pod| pod["spec"]["containers"][0]["env"][0]["value"] = json!("18090")),
+        ),
         ("with a mount beside", &cluster.somebody, mounting("/opt/atlassian/confluence/logs//old")),
         ("no Confluence, such as a pod of helm test", &cluster.somebody, other),
         ("not selected", &cluster.somebody, confluence("wiki-0", json!({"app": "other"}))),

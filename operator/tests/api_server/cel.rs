@@ -88,6 +88,21 @@ fn end_of_passwords() -> Vec<Row> {
     ]
 }
 
+fn enforcement() -> Vec<Row> {
+    vec![
+        (
+            json!({"onBypass": "Report", "allowedListeners": [{"port": 5701, "reason": "Hazelcast"}, {"port": 9999}]}),
+            None,
+        ),
+        (json!({"loopbackBind": "Off"}), None),
+        (json!({"loopbackBind": "127.0.0.1"}), Some("Unsupported value")),
+        (json!({"onBypass": "Ignore"}), Some("Unsupported value")),
+        (json!({"allowedListeners": [{"port": 0}]}), Some("spec.allowedListeners[0].port")),
+        (json!({"allowedListeners": [{"port": 1}, {"port": 1}]}), Some("duplicate entries")),
+        (json!({"allowedListeners": [{"port": 18090}]}), Some("18090 is Tomcat's own port")),
+    ]
+}
+
 fn other_fields() -> Vec<Row> {
     let account = |client: &str| json!({"serviceAccounts": [{"client": client, "username": "u"}]});
     let many = |count: usize| -> Vec<Value> {
@@ -177,14 +192,6 @@ fn other_fields() -> Vec<Row> {
             Some("spec.rateLimits[0].requests"),
         ),
         (json!({"audit": {"lines": "Everything"}}), Some("Unsupported value")),
-        (
-            json!({"onBypass": "Report", "allowedListeners": [{"port": 5701, "reason": "Hazelcast"}, {"port": 9999}]}),
-            None,
-        ),
-        (json!({"onBypass": "Ignore"}), Some("Unsupported value")),
-        (json!({"allowedListeners": [{"port": 0}]}), Some("spec.allowedListeners[0].port")),
-        (json!({"allowedListeners": [{"port": 1}, {"port": 1}]}), Some("duplicate entries")),
-        (json!({"allowedListeners": [{"port": 18090}]}), Some("18090 is Tomcat's own port")),
         (json!({"rollout": {"strategy": "Automatic"}}), Some("Unsupported value")),
         (json!({"basicauth": {"mode": "Deny"}}), Some(".spec.basicauth: field not declared in schema")),
     ]
@@ -199,9 +206,7 @@ async fn the_api_server_refuses_what_makes_no_sense_and_says_why() {
     let api =
         kube::Api::<DynamicObject>::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
     let params = PatchParams::apply("restward-tests").dry_run().validation_strict();
-    for (spec, refusal) in
-        hosts().into_iter().chain(upstream()).chain(end_of_passwords()).chain(other_fields())
-    {
+    for (spec, refusal) in [hosts(), upstream(), end_of_passwords(), enforcement(), other_fields()].concat() {
         let object: DynamicObject = serde_json::from_value(policy("wiki", spec.clone())).unwrap();
         match (api.patch("wiki", &params, &Patch::Apply(object)).await, refusal) {
             (Ok(_), None) => {}
@@ -220,6 +225,7 @@ async fn defaults_are_filled_in_so_that_a_policy_shows_what_holds() {
     let spec = serde_json::to_value(&created.spec).unwrap();
     assert_eq!(spec["mode"], "Enforce");
     assert_eq!(spec["basicAuth"]["mode"], "Allow");
+    assert_eq!(spec["loopbackBind"], "Auto");
     assert_eq!(spec["onBypass"], "Block");
     assert_eq!(spec["usernameAttribute"], "preferred_username");
     assert_eq!(spec["credentials"]["anonymous"], "Deny");

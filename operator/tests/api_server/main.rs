@@ -21,5 +21,6 @@ mod fences;
 mod origin;
 mod programming;
 mod requests;
+mod sources;
 mod support;
 mod watchdog;

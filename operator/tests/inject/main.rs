@@ -3,6 +3,7 @@
 //! - [`golden`]: pods shaped like the official chart's, and variations that are refused
 //! - [`again`]: a second pass, after the API server and other injectors had the pod in hand
 //! - [`choice`]: which of several policies a pod belongs to
+//! - [`listen`]: where Tomcat is told to listen
 //! - [`probes`]: which probes and hooks are moved, and to what effect
 //! - [`properties`]: what holds for any pod
 //! - [`webhook`]: the same over TLS, as the API server calls it
@@ -24,6 +25,7 @@ mod choice;
 #[cfg(feature = "cluster-tests")]
 mod cluster;
 mod golden;
+mod listen;
 mod probes;
 mod properties;
 mod support;

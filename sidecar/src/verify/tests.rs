@@ -40,3 +40,14 @@ async fn a_header_names_users_only_while_a_recent_look_has_seen_no_way_around() 
     found(&verifier, Findings { warnings: vec!["UnknownListener: x".into()], ..Findings::default() });
     assert_eq!(verifier.admits(&header), Ok(()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn tomcat_is_quiet_for_as_long_as_nobody_saw_it_listen() {
+    let verifier = verifier();
+    let while_later = Duration::from_mins(7);
+    tokio::time::advance(while_later).await;
+    assert_eq!(verifier.quiet(false), while_later, "since the sidecar's start");
+    assert_eq!(verifier.quiet(true), Duration::ZERO);
+    tokio::time::advance(EVERY).await;
+    assert_eq!(verifier.quiet(false), EVERY);
+}

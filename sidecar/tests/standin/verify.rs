@@ -35,3 +35,13 @@ async fn the_valve_shuts_tomcats_port_on_all_sides_and_a_missing_one_is_found() 
     let said = open.until_readiness(&open.start_sidecar().await, 503).await;
     assert!(said.contains(&format!("port {}: Tomcat's own port lets in", open.client.port())), "{said}");
 }
+
+/// The value that injection gives to the variable of the image's template.
+#[tokio::test]
+async fn the_variable_of_the_image_binds_tomcat_to_loopback() {
+    let wiki = Wiki::start(&[("ATL_TOMCAT_PORT", "@PORT@\" address=\"127.0.0.1")]);
+    let mut verdicts = from_all_sides(&wiki).await;
+    assert_eq!(verdicts.pop(), Some(Verdict::VALVE), "a mesh proxy is on loopback too");
+    assert!(!verdicts.is_empty() && verdicts.iter().all(|verdict| *verdict == Verdict::Shut), "{verdicts:?}");
+    wiki.until_readiness(&wiki.start_sidecar().await, 200).await;
+}

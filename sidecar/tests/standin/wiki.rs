@@ -54,7 +54,8 @@ fn script() -> PathBuf {
 }
 
 impl Wiki {
-    /// Starts one with these `ATL_*` and `STANDIN_*` variables, on a free port, behind the valve unless told otherwise.
+    /// Starts one with these `ATL_*` and `STANDIN_*` variables, on a free port, behind the valve unless told otherwise. In
+    /// values `@PORT@` is that port.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
         let port = crate::port::free();
         let home = std::env::temp_dir().join(format!("restward-standin-{}", random::hex_128().unwrap()));
@@ -66,7 +67,7 @@ impl Wiki {
             .arg(&home)
             .arg("--background")
             .env(VALVE_VARIABLE, &valve)
-            .envs(variables.iter().copied())
+            .envs(variables.iter().map(|(name, value)| (name, value.replace("@PORT@", &port.to_string()))))
             .status()
             .unwrap();
         assert!(status.success(), "the stand-in did not start: {}", home.display());

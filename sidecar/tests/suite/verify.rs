@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use restward_crds::sidecar::PodSettings;
 use restward_sidecar::verify::network::Network;
 use serde_json::{Value, json};
 use tokio::{
@@ -95,6 +96,26 @@ async fn a_tomcat_without_its_valve_is_a_way_around() {
     assert_eq!(readiness(&world).await.0, 503);
     world.wiki.behave(|wiki| wiki.has_no_valve = false);
     look(&mut world, |_| {}, "Verified").await;
+}
+
+#[tokio::test]
+async fn a_tomcat_that_does_not_stay_on_loopback_is_told_although_its_valve_shuts_it() {
+    // On every address, as a Tomcat that takes no notice.
+    let tomcat = Wiki::start_on(Ipv4Addr::UNSPECIFIED).await;
+    for is_told_to in [true, false] {
+        let change = |pod: &mut PodSettings| {
+            pod.upstream_port = tomcat.port();
+            pod.loopback_bind = is_told_to;
+        };
+        let mut world = World::start(|_| {}, change, |_, _| {}).await;
+        let found = look(&mut world, |_| {}, "Verified").await;
+        assert_eq!(
+            found["warnings"].to_string().contains("LoopbackBindWithoutEffect"),
+            is_told_to,
+            "{found}"
+        );
+        assert_eq!(readiness(&world).await.0, 200);
+    }
 }
 
 /// Where Confluence is at another context path than the sidecar knows, nothing answers as Confluence.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     basic_auth::BasicAuth,
     identity::IdentitySpec,
+    interception::LoopbackBind,
     issuers::{Keycloak, OpenIdIssuerSpec},
     status::RestApiAuthPolicyStatus,
 };
@@ -171,6 +172,11 @@ pub struct RestApiAuthPolicySpec {
     /// Confluence behind the sidecar. Everything has a default that is right for the official chart.
     #[serde(default)]
     pub upstream: UpstreamSpec,
+
+    /// Whether Tomcat is told to listen on the pod's loopback only, where the image renders its `server.xml`. Where the
+    /// chart's ConfigMap has it, it always does.
+    #[serde(default)]
+    pub loopback_bind: LoopbackBind,
 
     /// What happens when a sidecar finds a way to Confluence around itself. Condition `Enforced` names it either way.
     #[serde(default)]

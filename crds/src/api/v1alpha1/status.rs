@@ -47,6 +47,10 @@ pub struct InForceStatus {
     pub container: Option<String>,
     /// Image of the sidecar that new pods get.
     pub sidecar_image: String,
+    /// UIDs of the policies whose sidecar the pods may have: this one, and the older ones of the namespace, which win the
+    /// pods that both select.
+    #[serde(default)]
+    pub policies: Vec<String>,
 }
 
 /// A StatefulSet, Deployment or single pod whose pods are selected.
