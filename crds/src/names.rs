@@ -65,6 +65,12 @@ pub const FILE_CLIENT_ASSERTION: &str = "client-assertion";
 pub const STATE_DIR: &str = "/var/lib/restward";
 /// File with the report on password logins, in [`STATE_DIR`].
 pub const FILE_BASIC_REPORT: &str = "basic-report.jsonl";
+/// Directory in the sidecar at which the volume for audit lines is mounted.
+pub const AUDIT_DIR: &str = "/var/log/restward";
+/// Names of files with audit lines, of which each pod that shares a volume has its own.
+pub fn audit_file(pod: &str) -> String {
+    format!("restward-audit-{pod}.jsonl")
+}
 /// File with the Tomcat valve, a key of the policy's ConfigMap.
 pub const FILE_VALVE: &str = "context.xml.default";
 
@@ -74,6 +80,10 @@ pub const ENV_POD: &str = "RESTWARD_POD";
 pub const ENV_CONFIG_DIR: &str = "RESTWARD_CONFIG_DIR";
 /// Environment variable of the sidecar with the directory of what it remembers; default [`STATE_DIR`].
 pub const ENV_STATE_DIR: &str = "RESTWARD_STATE_DIR";
+/// Environment variable of the sidecar with the file for audit lines; without it they go to standard output.
+pub const ENV_AUDIT_FILE: &str = "RESTWARD_AUDIT_FILE";
+/// Environment variable of the sidecar with the name of its pod.
+pub const ENV_POD_NAME: &str = "RESTWARD_POD_NAME";
 /// Environment variable with the log filter (`tracing` directives).
 pub const ENV_LOG: &str = "RESTWARD_LOG";
 /// Environment variable of OpenTelemetry with the base URL of an OTLP/HTTP collector.

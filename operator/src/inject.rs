@@ -12,11 +12,13 @@
 //! - [`origin`]: where Tomcat's `server.xml` comes from
 //! - [`listen`]: where Tomcat is told to listen
 //! - [`tomcat`], [`probes`], [`container`], [`volumes`], [`marks`]: one file for each thing that changes in the pod
+//! - [`audit`]: the pod's volume for audit lines
 //! - [`advisories`]: what is left as it is, but worth a word in status
 //! - [`draft`]: the working copy that records each change as an operation
 //! - [`view`]: reading raw pod JSON
 
 mod advisories;
+mod audit;
 mod checks;
 mod container;
 mod draft;
@@ -106,6 +108,7 @@ fn inject(
     sidecar: &Sidecar,
 ) -> Result<Vec<PatchOperation>, Refusal> {
     checks::all(pod, target)?;
+    audit::check(pod, policy)?;
     let origin = origin::find(pod, target, policy)?;
     let before = previous_settings(pod);
     let mut draft = Draft::new(pod);
@@ -114,7 +117,7 @@ fn inject(
     let settings = tomcat::settings(pod, target, origin, listen, probes)?;
     tomcat::move_behind(&mut draft, target, origin, listen)?;
     let volumes = volumes::of(policy, origin);
-    let container = container::build(sidecar, &settings);
+    let container = container::build(sidecar, policy, &settings);
     let hash = marks::hash(&container, &volumes);
     container::place(&mut draft, container)?;
     volumes::place(&mut draft, volumes, &sidecar.pull_secrets)?;

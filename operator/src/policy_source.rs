@@ -36,6 +36,9 @@ pub struct Candidate {
     /// Whether Tomcat is told to listen on loopback only.
     #[serde(default)]
     pub loopback_bind: LoopbackBind,
+    /// Name of the pod's volume for audit lines, when the policy gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_volume: Option<String>,
     /// ConfigMaps whose `server.xml` the policy's pods mount.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub server_xml: Vec<ServerXml>,

@@ -21,6 +21,10 @@ pub struct Args {
     #[arg(long, env = names::ENV_STATE_DIR, value_name = "DIRECTORY", default_value = names::STATE_DIR)]
     pub state_dir: PathBuf,
 
+    /// File for the audit lines instead of standard output
+    #[arg(long, env = names::ENV_AUDIT_FILE, value_name = "FILE")]
+    pub audit_file: Option<PathBuf>,
+
     /// Log filter, such as 'info' or 'restward_sidecar=debug'
     #[arg(long, env = names::ENV_LOG, value_name = "FILTER", default_value = "info")]
     pub log: String,

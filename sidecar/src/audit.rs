@@ -1,7 +1,9 @@
-//! One line for every decision, on standard output: JSON, escaped, without token, password or query.
+//! One line for every decision, on standard output or in a [`file`]: JSON, escaped, without token, password or query.
 //!
 //! What merely passes on content and open paths (the pages and files of the user interface) is no decision of the
 //! sidecar: it is counted in the metrics and stands in Confluence's own access log. `audit.lines: All` writes it too.
+
+pub mod file;
 
 use std::{
     fmt,

@@ -8,7 +8,7 @@ use restward_crds::sidecar::PodSettings;
 use restward_sidecar::{
     app::{self, Listeners, Options},
     args::Args,
-    audit::Audit,
+    audit::{Audit, file::AuditFile},
     server::Bounds,
     telemetry, trace,
     verify::network::Network,
@@ -47,7 +47,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         config_dir: args.config_dir,
         state_dir: args.state_dir,
         network: Arc::new(|| Network::read(Path::new("/proc"))),
-        audit: Audit::stdout(),
+        audit: args.audit_file.map_or_else(Audit::stdout, |file| Audit::to(AuditFile::new(file))),
         traces: traces.clone(),
         bounds: Bounds::default(),
     };

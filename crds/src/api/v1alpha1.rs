@@ -3,6 +3,7 @@
 #![allow(clippy::duplicated_attributes, reason = "each printcolumn of the kube derive has the same keys")]
 #![allow(unreachable_pub, reason = "the KubeSchema derive repeats the struct inside a function")]
 
+mod audit;
 mod basic_auth;
 mod identity;
 mod interception;
@@ -10,6 +11,7 @@ mod issuers;
 mod policy;
 mod status;
 
+pub use audit::AuditSpec;
 pub use basic_auth::BasicAuth;
 pub use identity::{HeaderSpec, IdentitySpec, OAuth1Spec};
 pub use interception::LoopbackBind;

@@ -104,6 +104,7 @@ fn candidate(policy: &RestApiAuthPolicy) -> Result<Candidate, Refused> {
         container: policy.spec.container.clone(),
         client_secret: policy.spec.keycloak.client_secret_ref.as_ref().map(|secret| secret.name.clone()),
         client_assertion_audience: None,
+        audit_volume: policy.spec.audit.volume.clone(),
         loopback_bind: policy.spec.loopback_bind,
         server_xml: Vec::new(),
     })
@@ -192,7 +193,7 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         credentials,
         anonymous_paths,
         ui_authorization,
-        audit,
+        audit: audit.rules(),
         on_bypass,
         allowed_listeners,
         upstream: Upstream {

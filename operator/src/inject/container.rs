@@ -3,8 +3,8 @@
 use restward_crds::{names, sidecar::PodSettings};
 use serde_json::{Value, json};
 
-use super::{checks::SIDECAR_UID, draft::Draft, refusal::Refusal, view};
-use crate::args::Sidecar;
+use super::{audit, checks::SIDECAR_UID, draft::Draft, refusal::Refusal, view};
+use crate::{args::Sidecar, policy_source::Candidate};
 
 /// Mesh proxies that must start first: until they run, nothing in the pod has a network.
 const MESH_PROXIES: [&str; 2] = ["istio-proxy", "linkerd-proxy"];
@@ -13,14 +13,14 @@ const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// The container. Everything that the API server would add as a default is written out, so that the container of a
 /// second pass equals the one of the first.
-pub(super) fn build(sidecar: &Sidecar, settings: &PodSettings) -> Value {
+pub(super) fn build(sidecar: &Sidecar, policy: &Candidate, settings: &PodSettings) -> Value {
     json!({
         "name": names::SIDECAR_CONTAINER,
         "image": sidecar.image,
         "imagePullPolicy": sidecar.pull_policy.as_str(),
         // A native sidecar: runs before Confluence starts and until after it has stopped.
         "restartPolicy": "Always",
-        "env": variables(sidecar, settings),
+        "env": variables(sidecar, policy, settings),
         // The HTTP port stays declared by Confluence, under the name by which Services find it.
         "ports": [{"name": "restward-admin", "containerPort": settings.admin_port, "protocol": "TCP"}],
         // Started is not ready: Confluence must start for anything to be found out about it.
@@ -40,19 +40,26 @@ pub(super) fn build(sidecar: &Sidecar, settings: &PodSettings) -> Value {
         },
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [
-            {"name": names::CONFIG_VOLUME, "mountPath": names::CONFIG_DIR, "readOnly": true},
-            // The sidecar needs no token; an empty directory here keeps the pod's away.
-            {"name": names::NO_TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true},
-            {"name": names::STATE_VOLUME, "mountPath": names::STATE_DIR}
-        ]
+        "volumeMounts": mounts(policy)
     })
 }
 
-fn variables(sidecar: &Sidecar, settings: &PodSettings) -> Value {
+fn mounts(policy: &Candidate) -> Vec<Value> {
+    let own = [
+        json!({"name": names::CONFIG_VOLUME, "mountPath": names::CONFIG_DIR, "readOnly": true}),
+        // The sidecar needs no token; an empty directory here keeps the pod's away.
+        json!({"name": names::NO_TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true}),
+        json!({"name": names::STATE_VOLUME, "mountPath": names::STATE_DIR}),
+    ];
+    own.into_iter().chain(audit::mount(policy)).collect()
+}
+
+fn variables(sidecar: &Sidecar, policy: &Candidate, settings: &PodSettings) -> Vec<Value> {
     let own = [(names::ENV_POD, json!(settings).to_string()), (names::ENV_LOG, sidecar.log.clone())];
     let more = sidecar.open_telemetry.0.iter().map(|(name, value)| (name.as_str(), value.clone()));
-    own.into_iter().chain(more).map(|(name, value)| json!({"name": name, "value": escape(&value)})).collect()
+    let plain = own.into_iter().chain(more);
+    let plain = plain.map(|(name, value)| json!({"name": name, "value": escape(&value)}));
+    plain.chain(audit::variables(policy)).collect()
 }
 
 fn probe(settings: &PodSettings, path: &str, period: u32, failures: u32) -> Value {

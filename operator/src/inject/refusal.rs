@@ -51,6 +51,8 @@ pub enum RefusalReason {
     NotRoot,
     /// A container runs as the sidecar's user.
     SameUser,
+    /// Nothing can be written to the volume for audit lines.
+    AuditVolume,
     /// A probe cannot be moved.
     Probe,
     /// The pod is not of a pod's shape.
@@ -76,6 +78,7 @@ impl RefusalReason {
             Self::ServerXmlPending => "server_xml_pending",
             Self::NotRoot => "not_root",
             Self::SameUser => "same_user",
+            Self::AuditVolume => "audit_volume",
             Self::Probe => "probe",
             Self::Malformed => "malformed",
         }

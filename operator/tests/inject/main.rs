@@ -19,6 +19,7 @@
 )]
 
 mod again;
+mod audit;
 #[cfg(feature = "cluster-tests")]
 mod authority;
 mod choice;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    audit::AuditSpec,
     basic_auth::BasicAuth,
     identity::IdentitySpec,
     interception::LoopbackBind,
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::sidecar::{
     config::{AnonymousPaths, Credentials, Timeouts},
-    terms::{Audit, Mode, Scheme, ServiceAccount, UiAuthorization},
+    terms::{Mode, Scheme, ServiceAccount, UiAuthorization},
     tokens::{Algorithm, Required, Revocation, TokenRules, Validation},
 };
 use crate::sidecar::{
@@ -165,9 +166,9 @@ pub struct RestApiAuthPolicySpec {
     #[serde(default)]
     pub ui_authorization: UiAuthorization,
 
-    /// Which requests get a line on the sidecar's standard output, as JSON, without token, password or query.
+    /// Which requests get an audit line, as JSON, without token, password or query, and where the lines go.
     #[serde(default)]
-    pub audit: Audit,
+    pub audit: AuditSpec,
 
     /// Confluence behind the sidecar. Everything has a default that is right for the official chart.
     #[serde(default)]
