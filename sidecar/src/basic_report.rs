@@ -40,10 +40,18 @@ pub struct Login {
 impl Login {
     /// What is known of it from the request.
     pub fn of(headers: &HeaderMap, presented: &Presented) -> Self {
-        let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let user_agent = agent.unwrap_or_default().chars().take(MAX_USER_AGENT).collect();
-        Self { user: presented.password_user.clone(), user_agent }
+        Self { user: presented.password_user.clone(), user_agent: user_agent(headers) }
     }
+
+    /// The same of a login whose user is in the body.
+    pub fn in_body(headers: &HeaderMap) -> Self {
+        Self { user: None, user_agent: user_agent(headers) }
+    }
+}
+
+fn user_agent(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    agent.unwrap_or_default().chars().take(MAX_USER_AGENT).collect()
 }
 
 /// What became of a login.

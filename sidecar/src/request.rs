@@ -5,6 +5,7 @@ mod answers;
 mod exchange;
 mod head;
 mod judge;
+mod legacy;
 mod passwords;
 mod slots;
 
@@ -202,7 +203,12 @@ impl Gate {
             route,
             presented: &presented,
             is_cors_preflight: exchange.head.is_cors_preflight(),
-            is_excepted: passwords::is_excepted(active, &exchange.head, &presented, record.client),
+            is_excepted: passwords::is_excepted(
+                active,
+                &exchange.head,
+                presented.password_user.as_deref(),
+                record.client,
+            ),
             skips_oauth1: strip::is_skipped_by_oauth(&exchange.head.headers),
             now: UnixTime::now(),
         };
@@ -223,6 +229,12 @@ impl Gate {
             now: facts.now,
         };
         let treatment = judge::judge(&case, decision, record).await?;
+        if route.is_rpc && !decision.is_about_passwords() {
+            let is_known = matches!(treatment, Treatment::AsUser { .. })
+                || matches!(decision.action, decide::Action::ConfirmBearer);
+            let reader = if is_known { &self.forms.of_users } else { &self.forms.of_strangers };
+            legacy::check(active, exchange, record, reader, facts.now).await?;
+        }
         match treatment {
             Treatment::AsUser { .. } => {
                 exchange.read_form(&self.forms.of_users).await.map(|()| treatment).map_err(Deny::from)

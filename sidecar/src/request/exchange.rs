@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use http::{HeaderValue, Request, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use restward_crds::reason::Reason;
 
 use super::{head::Head, judge::Treatment};
@@ -59,13 +59,38 @@ impl Exchange {
     /// Reads the body if it is parameters. A form that is too large is an error, but not lost.
     pub(super) async fn read_form(&mut self, reader: &Reader) -> Result<(), Reason> {
         if self.form.is_none() && self.head.has_form()? {
-            let body = std::mem::replace(&mut self.body, forward::full(""));
-            self.form = Some(reader.read(body).await?);
+            self.form = Some(self.read(reader).await?);
         }
         match &self.form {
             Some(Form { rest: Some(_), .. }) => Err(Reason::FormTooLarge),
             _ => Ok(()),
         }
+    }
+
+    /// Shows the body, unless it is too large, and keeps it.
+    pub(super) async fn look_into_body<T>(
+        &mut self,
+        reader: &Reader,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, Reason> {
+        let read = self.read(reader).await?;
+        let seen = read.rest.is_none().then(|| look(&read.content)).ok_or(Reason::FormTooLarge);
+        self.body = read.into_body();
+        seen
+    }
+
+    pub(super) fn has_body(&self) -> bool {
+        self.form.is_some() || !self.body.is_end_stream()
+    }
+
+    /// What cannot be read any further is broken off for Confluence too, in modes that let it pass.
+    async fn read(&mut self, reader: &Reader) -> Result<Form, Reason> {
+        let body = std::mem::replace(&mut self.body, forward::full(""));
+        let read = reader.read(body).await;
+        if let Err(reason) = read {
+            self.body = forward::broken_off(reason);
+        }
+        read
     }
 
     pub(super) fn presented(&self) -> Presented {
