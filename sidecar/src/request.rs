@@ -8,6 +8,7 @@ mod judge;
 mod legacy;
 mod passwords;
 mod slots;
+mod unread;
 
 use std::{
     net::SocketAddr,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use restward_sidecar::server::Bounds;
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -57,6 +58,52 @@ async fn heads_are_bounded_in_bytes_and_lines() {
     }
     assert_eq!(world.get(&format!("/display/{}", "x".repeat(8000)), &[]).await.status, 431);
     assert_eq!(world.wiki.arrived().len(), 3);
+}
+
+/// Answered by the HTTP library, and seen all the same.
+#[tokio::test]
+async fn heads_that_were_not_read_are_counted_and_recorded() {
+    let world = World::new().await;
+    let large =
+        format!("GET /display/x HTTP/1.1\r\nHost: wiki\r\nCookie: secret{}\r\n\r\n", "x".repeat(40_000));
+    let many = format!("GET /display/x HTTP/1.1\r\nHost: wiki\r\n{}\r\n", "X-A: y\r\n".repeat(200));
+    let long = format!("GET /secret{} HTTP/1.1\r\nHost: wiki\r\n\r\n", "x".repeat(70_000));
+    let after_one = format!("{GET}GET /secret HTTP/1.1\r\nHost : wiki\r\n\r\n");
+    for (number, (sent, said, status, reason)) in [
+        (large.as_str(), "HTTP/1.1 431", 431, "headers_too_large"),
+        (&many, "HTTP/1.1 431", 431, "headers_too_large"),
+        (&long, "HTTP/1.1 431", 431, "headers_too_large"),
+        ("no HTTP at all, secret\r\n\r\n", "HTTP/1.1 400", 400, "malformed_request"),
+        (&after_one, "HTTP/1.1 200", 400, "malformed_request"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", 400, "malformed_request"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = String::from_utf8(raw(world.running.data, sent.as_bytes()).await).unwrap();
+        assert!(answer.starts_with(said) && answer.is_empty() == said.is_empty(), "{sent:.40} {answer}");
+        eventually("its line", || async { world.audit.text().lines().count() == number + 1 }).await;
+        let line = world.last_audit();
+        assert_eq!(
+            (&line["decision"], &line["reason"], &line["status"], &line["client"], &line["method"]),
+            (&json!("refused"), &json!(reason), &json!(status), &json!("127.0.0.1"), &json!("-")),
+            "{sent:.40}"
+        );
+    }
+    let metrics = world.metrics().await;
+    for (reason, count) in [("headers_too_large", 3), ("malformed_request", 3)] {
+        let line = format!(
+            "restward_sidecar_requests_total{{path_class=\"unknown\",credential=\"none\",decision=\"refused\",\
+             reason=\"{reason}\"}} {count}"
+        );
+        assert!(metrics.contains(&line), "{metrics}");
+    }
+    assert!(!world.audit.text().contains("secret"));
+    // Who says nothing, or leaves in the middle of a head, is no request.
+    drop(sent(&world, b"").await);
+    drop(sent(&world, b"GET /display/x HTTP/1.1\r\nHost: wi").await);
+    tokio::time::sleep(SOON).await;
+    assert_eq!(world.audit.text().lines().count(), 6);
 }
 
 #[tokio::test]
