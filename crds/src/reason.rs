@@ -64,6 +64,8 @@ reasons! {
         "Forms of token requests, and calls of XML-RPC, SOAP and JSON-RPC where passwords are switched off, must be UTF-8 and uncompressed.";
     ExpectationFailed = 417 "expectation_failed" None,
         "Only the expectation 100-continue is understood.";
+    ClientGone = 499 "client_gone" None,
+        "The client left, and Confluence took too long for what nobody waits for any more. A write may have happened.";
     HeadersTooLarge = 431 "headers_too_large" None,
         "The request headers are too large. Use a token with fewer roles and groups.";
 

@@ -95,7 +95,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         upstream: Upstream::new(upstream_port),
         forms: Readers::default(),
         slots: Slots::new(bounds.in_flight),
-        body_time: bounds.idle_time,
+        bounds,
         verifier: Arc::clone(&verifier),
         grants: Grants::default(),
         audit,

@@ -15,6 +15,7 @@ use std::{
 };
 
 use http::{HeaderMap, header};
+use restward_crds::reason::Reason;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -150,8 +151,9 @@ impl BasicReport {
 
     /// Notes a login and how it was answered.
     pub fn note(&self, login: Login, record: &Record, status: u16, answer: &HeaderMap, now: UnixTime) {
-        let outcome = match record.outcome {
-            Outcome::Refused => Fate::Refused,
+        let outcome = match (record.outcome, record.reason) {
+            (Outcome::Refused, Some(reason)) if is_without_answer(reason) => Fate::Unknown,
+            (Outcome::Refused, _) => Fate::Refused,
             _ => of_answer(login.user.is_some(), status, answer),
         };
         let Login { user, user_agent } = login;
@@ -194,6 +196,11 @@ impl BasicReport {
     fn lock(&self) -> MutexGuard<'_, Tables> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether it was sent to Confluence, and what came of it is not known.
+fn is_without_answer(reason: Reason) -> bool {
+    reason.status() >= 500 || reason == Reason::ClientGone
 }
 
 /// A wrong password in parameters goes on as nobody, which only Seraph's own header tells from a login. Without that word

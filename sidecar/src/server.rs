@@ -25,7 +25,7 @@ use restward_crds::reason::Reason;
 use crate::forward::Body;
 
 pub use bounds::Bounds;
-use departed::Departed;
+use departed::{Departed, Departure};
 use patience::Patient;
 
 /// When `accept` fails for want of file descriptors it fails at once, again and again.
@@ -85,8 +85,10 @@ pub async fn serve<S, F, U>(
                 let (service, shutdown, unread) = (service.clone(), shutdown.clone(), unread.clone());
                 let tasks = connections.clone();
                 let service = move |mut request: Request<Incoming>| {
+                    let departure = Departure::default();
                     request.extensions_mut().insert(slot.clone());
-                    Departed::new(service(request, peer), tasks.clone())
+                    request.extensions_mut().insert(departure.clone());
+                    Departed::new(service(request, peer), tasks.clone(), departure)
                 };
                 connections.spawn(async move {
                     if let Err(error) = serve_connection(stream, bounds, shutdown, service).await {

@@ -20,6 +20,7 @@ use crate::{
     },
     identity::{Outgoing, form},
     refusal::Deny,
+    server::departed::Departure,
     time::UnixTime,
 };
 
@@ -35,6 +36,8 @@ pub(super) struct Exchange {
     pub(super) host: Option<HeaderValue>,
     /// The origin of the page that sent it.
     pub(super) origin: Option<HeaderValue>,
+    /// Says when its client has gone.
+    pub(super) departure: Departure,
     /// A password login that the policy audits or denies.
     pub(super) login: Option<Login>,
     /// A password login whose caller is told that they end.
@@ -45,15 +48,25 @@ impl Exchange {
     /// Takes a request apart, whose body must not stop for longer than `body_time`. Gives its id beside.
     pub(super) fn new(mut request: Request<Incoming>, peer: IpAddr, body_time: Duration) -> (Self, String) {
         let wish = tunnel::wish(&mut request);
+        let departure = request.extensions_mut().remove().unwrap_or_default();
         let (parts, body) = request.into_parts();
         let mut head = Head::new(parts);
         let request_id = headers::request_id(&mut head.headers);
         let (host, origin) = (head.host().cloned(), cors::origin(&head.headers));
         let body = forward::streamed(body, Some(body_time));
-        (
-            Self { head, body, form: None, wish, peer, host, origin, login: None, learns_of_end: false },
-            request_id,
-        )
+        let this = Self {
+            head,
+            body,
+            form: None,
+            wish,
+            peer,
+            host,
+            origin,
+            departure,
+            login: None,
+            learns_of_end: false,
+        };
+        (this, request_id)
     }
 
     /// Reads the body if it is parameters. A form that is too large is an error, but not lost.
