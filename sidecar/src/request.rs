@@ -27,7 +27,7 @@ use crate::{
     config::{Active, Store},
     cors::Grants,
     credential::Kind,
-    decide::{self, Facts},
+    decide::{self, Action, Facts},
     forward::{self, Body, Limits, Upstream, form::Readers, headers, held::held, tunnel},
     identity::strip,
     metrics::Metrics,
@@ -184,7 +184,7 @@ impl Gate {
         // must not take up the room of those who have one.
         let by_head = exchange.presented();
         let form = if is_protected && settings.mode != Mode::Off && by_head.kind != Kind::Token {
-            exchange.read_form(&self.forms.of_strangers).await
+            self.read_form_of_stranger(exchange).await
         } else {
             Ok(())
         };
@@ -229,11 +229,10 @@ impl Gate {
             now: facts.now,
         };
         let treatment = judge::judge(&case, decision, record).await?;
+        exchange.is_known =
+            matches!(treatment, Treatment::AsUser { .. }) || decision.action == Action::ConfirmBearer;
         if route.is_rpc && !decision.is_about_passwords() {
-            let is_known = matches!(treatment, Treatment::AsUser { .. })
-                || matches!(decision.action, decide::Action::ConfirmBearer);
-            let reader = if is_known { &self.forms.of_users } else { &self.forms.of_strangers };
-            legacy::check(active, exchange, record, reader, facts.now).await?;
+            legacy::check(self, active, exchange, record, facts.now).await?;
         }
         match treatment {
             Treatment::AsUser { .. } => {
@@ -250,6 +249,13 @@ impl Gate {
         }
     }
 
+    async fn read_form_of_stranger(&self, exchange: &mut Exchange) -> Result<(), Reason> {
+        if exchange.head.has_form()? {
+            exchange.count_body(&self.slots)?;
+        }
+        exchange.read_form(&self.forms.of_strangers).await
+    }
+
     async fn forward(
         &self,
         active: &Active,
@@ -259,6 +265,7 @@ impl Gate {
         trace: &Trace,
         limits: Limits,
     ) -> Result<Response<Body>, Deny> {
+        exchange.count_body(&self.slots)?;
         let method = exchange.head.method.clone();
         let is_open = record.class.is_some_and(|class| class != PathClass::Protected);
         let may_upgrade = is_open && !matches!(treatment, Treatment::AsUser { .. });

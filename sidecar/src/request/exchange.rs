@@ -6,7 +6,7 @@ use http::{HeaderValue, Request, header};
 use hyper::body::{Body as _, Incoming};
 use restward_crds::reason::Reason;
 
-use super::{head::Head, judge::Treatment};
+use super::{head::Head, judge::Treatment, slots::Slots};
 use crate::{
     basic_report::Login,
     config::Active,
@@ -16,6 +16,7 @@ use crate::{
         self, Body,
         form::{Alarm, Form, Reader, guard},
         headers,
+        held::held,
         tunnel::{self, Wish},
     },
     identity::{Outgoing, form},
@@ -28,6 +29,10 @@ use crate::{
 pub(super) struct Exchange {
     pub(super) head: Head,
     pub(super) body: Body,
+    /// Its body has its place among those of strangers.
+    is_counted: bool,
+    /// Whose credential is known to be good: by the sidecar, or by Confluence, which it has asked.
+    pub(super) is_known: bool,
     /// The form, once it was read; `body` is then empty.
     pub(super) form: Option<Form>,
     pub(super) wish: Option<Wish>,
@@ -57,6 +62,8 @@ impl Exchange {
         let this = Self {
             head,
             body,
+            is_counted: false,
+            is_known: false,
             form: None,
             wish,
             peer,
@@ -67,6 +74,17 @@ impl Exchange {
             learns_of_end: false,
         };
         (this, request_id)
+    }
+
+    /// Gives the body its place among those of strangers, until it has arrived, if that may take a while.
+    pub(super) fn count_body(&mut self, slots: &Slots) -> Result<(), Reason> {
+        if !self.is_known && !self.is_counted && !self.body.is_end_stream() {
+            let place = slots.take_for_body()?;
+            let body = std::mem::replace(&mut self.body, forward::full(""));
+            self.body = held(body, place);
+            self.is_counted = true;
+        }
+        Ok(())
     }
 
     /// Reads the body if it is parameters. A form that is too large is an error, but not lost.

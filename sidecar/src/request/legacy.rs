@@ -6,13 +6,12 @@ use restward_crds::{
     sidecar::terms::{Mode, Switch},
 };
 
-use super::{exchange::Exchange, passwords};
+use super::{Gate, exchange::Exchange, passwords};
 use crate::{
     audit::{Outcome, Record},
     basic_report::Login,
     config::Active,
     deprecation::{self, Passwords},
-    forward::form::Reader,
     refusal::Deny,
     route, rpc,
     time::UnixTime,
@@ -21,10 +20,10 @@ use crate::{
 /// Refuses, records or announces the end of such a login, as the policy has it. Where it lets them through without a word,
 /// nothing is read.
 pub(super) async fn check(
+    gate: &Gate,
     active: &Active,
     exchange: &mut Exchange,
     record: &mut Record,
-    reader: &Reader,
     now: UnixTime,
 ) -> Result<(), Deny> {
     let settings = &active.settings;
@@ -35,7 +34,7 @@ pub(super) async fn check(
     if is_excepted || (passwords.switch == Switch::Allow && !is_announced) {
         return Ok(());
     }
-    let found = find(active, exchange, reader).await;
+    let found = find(gate, active, exchange).await;
     if found == Ok(true) {
         exchange.learns_of_end = is_announced;
         if passwords.switch != Switch::Allow {
@@ -57,7 +56,7 @@ pub(super) async fn check(
     }
 }
 
-async fn find(active: &Active, exchange: &mut Exchange, reader: &Reader) -> Result<bool, Reason> {
+async fn find(gate: &Gate, active: &Active, exchange: &mut Exchange) -> Result<bool, Reason> {
     let target = exchange.head.target.as_ref().map_err(|reason| *reason)?;
     let paths = route::readings_below(target, &active.context_path);
     if rpc::names_login(&paths, target.query())? {
@@ -67,5 +66,7 @@ async fn find(active: &Active, exchange: &mut Exchange, reader: &Reader) -> Resu
         return Ok(false);
     }
     rpc::check_label(&exchange.head.headers)?;
+    exchange.count_body(&gate.slots)?;
+    let reader = if exchange.is_known { &gate.forms.of_users } else { &gate.forms.of_strangers };
     exchange.look_into_body(reader, |body| rpc::has_login(&paths, body)).await?
 }

@@ -18,7 +18,8 @@ pub struct Bounds {
     pub idle_time: Duration,
     /// Connections at once, tunnels among them; whoever is beyond waits in the kernel's queue.
     pub connections: usize,
-    /// Requests at once, until their answers have been taken; a quarter is for open paths alone.
+    /// Requests at once, until their answers have been taken; a quarter is for open paths alone, and an eighth at most
+    /// may be waiting for bodies of strangers.
     pub in_flight: usize,
     /// How long Confluence may take for a read whose client has gone: there is nothing to finish but its record.
     pub read_without_client: Duration,
