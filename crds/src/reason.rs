@@ -54,14 +54,18 @@ reasons! {
         "The request carries more than one Authorization header. Send exactly one.";
     MethodNotAllowed = 405 "method_not_allowed" None,
         "CONNECT and TRACE are not served.";
+    RpcUnreadable = 400 "rpc_unreadable" None,
+        "It cannot be told whether this call of XML-RPC, SOAP or JSON-RPC logs in by a password, which is switched off. Name its method in the body only, and send plain XML (no DOCTYPE, comments, CDATA or processing instructions) or plain JSON.";
     RequestTimeout = 408 "request_timeout" None,
         "The request's body did not arrive in time. Send it again, without long pauses.";
     FormTooLarge = 413 "form_too_large" None,
-        "Form bodies of token requests are limited to 2 MiB. Send large content as JSON or multipart.";
+        "Forms of token requests, and calls of XML-RPC, SOAP and JSON-RPC where passwords are switched off, are limited to 2 MiB. Send large content to the REST API as JSON or multipart.";
     FormCharset = 415 "form_charset" None,
-        "Form bodies of token requests must be UTF-8 and uncompressed.";
+        "Forms of token requests, and calls of XML-RPC, SOAP and JSON-RPC where passwords are switched off, must be UTF-8 and uncompressed.";
     ExpectationFailed = 417 "expectation_failed" None,
         "Only the expectation 100-continue is understood.";
+    ClientGone = 499 "client_gone" None,
+        "The client left, and Confluence took too long for what nobody waits for any more. A write may have happened.";
     HeadersTooLarge = 431 "headers_too_large" None,
         "The request headers are too large. Use a token with fewer roles and groups.";
 

@@ -95,7 +95,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         upstream: Upstream::new(upstream_port),
         forms: Readers::default(),
         slots: Slots::new(bounds.in_flight),
-        body_time: bounds.idle_time,
+        bounds,
         verifier: Arc::clone(&verifier),
         grants: Grants::default(),
         audit,
@@ -120,14 +120,18 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
     tasks.spawn(async move { verifier.run(token).await });
     let (token, running) = (shutdown.clone(), Arc::clone(&keeper));
     tasks.spawn(async move { running.run(token).await });
-    tasks.spawn(server::serve(listeners.data, bounds, shutdown.clone(), move |request, peer| {
+    let noted_by = Arc::clone(&gate);
+    let serve_data = move |request, peer| {
         let gate = Arc::clone(&gate);
         async move { gate.handle(request, peer).await }
-    }));
-    tasks.spawn(server::serve(listeners.admin, Bounds::default(), shutdown.clone(), move |request, peer| {
+    };
+    let note_unread = move |reason, peer| noted_by.note_unread(reason, peer);
+    tasks.spawn(server::serve(listeners.data, bounds, shutdown.clone(), serve_data, note_unread));
+    let serve_admin = move |request, peer| {
         let admin = Arc::clone(&admin);
         async move { admin.handle(request, peer).await }
-    }));
+    };
+    tasks.spawn(server::serve(listeners.admin, Bounds::default(), shutdown.clone(), serve_admin, |_, _| {}));
     Ok(Running { data: data_address, admin: admin_address, shutdown, tasks, keeper })
 }
 

@@ -15,6 +15,7 @@ use std::{
 };
 
 use http::{HeaderMap, header};
+use restward_crds::reason::Reason;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -40,10 +41,18 @@ pub struct Login {
 impl Login {
     /// What is known of it from the request.
     pub fn of(headers: &HeaderMap, presented: &Presented) -> Self {
-        let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let user_agent = agent.unwrap_or_default().chars().take(MAX_USER_AGENT).collect();
-        Self { user: presented.password_user.clone(), user_agent }
+        Self { user: presented.password_user.clone(), user_agent: user_agent(headers) }
     }
+
+    /// The same of a login whose user is in the body.
+    pub fn in_body(headers: &HeaderMap) -> Self {
+        Self { user: None, user_agent: user_agent(headers) }
+    }
+}
+
+fn user_agent(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    agent.unwrap_or_default().chars().take(MAX_USER_AGENT).collect()
 }
 
 /// What became of a login.
@@ -142,8 +151,9 @@ impl BasicReport {
 
     /// Notes a login and how it was answered.
     pub fn note(&self, login: Login, record: &Record, status: u16, answer: &HeaderMap, now: UnixTime) {
-        let outcome = match record.outcome {
-            Outcome::Refused => Fate::Refused,
+        let outcome = match (record.outcome, record.reason) {
+            (Outcome::Refused, Some(reason)) if is_without_answer(reason) => Fate::Unknown,
+            (Outcome::Refused, _) => Fate::Refused,
             _ => of_answer(login.user.is_some(), status, answer),
         };
         let Login { user, user_agent } = login;
@@ -186,6 +196,11 @@ impl BasicReport {
     fn lock(&self) -> MutexGuard<'_, Tables> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether it was sent to Confluence, and what came of it is not known.
+fn is_without_answer(reason: Reason) -> bool {
+    reason.status() >= 500 || reason == Reason::ClientGone
 }
 
 /// A wrong password in parameters goes on as nobody, which only Seraph's own header tells from a login. Without that word

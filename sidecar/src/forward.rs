@@ -17,8 +17,9 @@ pub mod tunnel;
 use std::{error::Error, iter, time::Duration};
 
 use bytes::Bytes;
+use futures::{future, stream};
 use http::{Request, Response, Version};
-use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Body as HttpBody;
 use restward_crds::{reason::Reason, sidecar::settings::UpstreamSettings};
 
@@ -46,6 +47,12 @@ pub fn broken(error: &(dyn Error + 'static)) -> Option<Reason> {
 
 /// The body of Confluence's answer.
 pub type Answer = pool::Answer<Body>;
+
+/// What is left of a body that did not arrive for this reason. Whatever it is sent to never takes it for whole.
+pub fn broken_off(reason: Reason) -> Body {
+    let broken = if reason == Reason::RequestTimeout { Broken::Stopped } else { Broken::Damaged };
+    StreamBody::new(stream::once(future::ready(Err(broken.into())))).boxed_unsync()
+}
 
 /// A body that arrives. Trailers are dropped: they could name what the head may not (RFC 9110 section 6.5.1).
 pub fn streamed(

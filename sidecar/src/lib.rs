@@ -37,6 +37,7 @@ pub mod refusal;
 pub mod request;
 pub mod respond;
 pub mod route;
+pub mod rpc;
 pub mod server;
 pub mod status;
 pub mod target;

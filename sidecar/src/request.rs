@@ -5,13 +5,15 @@ mod answers;
 mod exchange;
 mod head;
 mod judge;
+mod legacy;
 mod passwords;
 mod slots;
+mod unread;
 
 use std::{
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use http::{Request, Response, StatusCode};
@@ -25,15 +27,14 @@ use crate::{
     config::{Active, Store},
     cors::Grants,
     credential::Kind,
-    decide::{self, Facts},
-    forward::{
-        self, Body, Limits, Upstream, clean, clean::Checked, form::Readers, headers, held::held, tunnel,
-    },
+    decide::{self, Action, Facts},
+    forward::{self, Body, Limits, Upstream, form::Readers, headers, held::held, tunnel},
     identity::strip,
     metrics::Metrics,
     refusal::Deny,
     respond::{self, Asked},
     route::{PathClass, Route},
+    server::Bounds,
     target::Target,
     time::UnixTime,
     trace::{Trace, Traces},
@@ -55,8 +56,8 @@ pub struct Gate {
     pub forms: Readers,
     /// How many requests there may be at once.
     pub slots: Slots,
-    /// In which a client must send something of its body.
-    pub body_time: Duration,
+    /// What clients may take up.
+    pub bounds: Bounds,
     /// Whether there is a way around the sidecar.
     pub verifier: Arc<Verifier>,
     /// What Confluence granted to pages of other origins.
@@ -80,7 +81,7 @@ impl Gate {
         let active = self.store.active();
         let limits =
             active.as_ref().map(|active| Limits::from(&active.settings.upstream)).unwrap_or_default();
-        let body_time = limits.idle.unwrap_or(self.body_time);
+        let body_time = limits.idle.unwrap_or(self.bounds.idle_time);
         let (mut exchange, request_id) = Exchange::new(request, peer, body_time);
         let trace = self.begin_trace(&exchange.head);
         let mut record = Record {
@@ -183,7 +184,7 @@ impl Gate {
         // must not take up the room of those who have one.
         let by_head = exchange.presented();
         let form = if is_protected && settings.mode != Mode::Off && by_head.kind != Kind::Token {
-            exchange.read_form(&self.forms.of_strangers).await
+            self.read_form_of_stranger(exchange).await
         } else {
             Ok(())
         };
@@ -202,7 +203,12 @@ impl Gate {
             route,
             presented: &presented,
             is_cors_preflight: exchange.head.is_cors_preflight(),
-            is_excepted: passwords::is_excepted(active, &exchange.head, &presented, record.client),
+            is_excepted: passwords::is_excepted(
+                active,
+                &exchange.head,
+                presented.password_user.as_deref(),
+                record.client,
+            ),
             skips_oauth1: strip::is_skipped_by_oauth(&exchange.head.headers),
             now: UnixTime::now(),
         };
@@ -223,6 +229,11 @@ impl Gate {
             now: facts.now,
         };
         let treatment = judge::judge(&case, decision, record).await?;
+        exchange.is_known =
+            matches!(treatment, Treatment::AsUser { .. }) || decision.action == Action::ConfirmBearer;
+        if route.is_rpc && !decision.is_about_passwords() {
+            legacy::check(self, active, exchange, record, facts.now).await?;
+        }
         match treatment {
             Treatment::AsUser { .. } => {
                 exchange.read_form(&self.forms.of_users).await.map(|()| treatment).map_err(Deny::from)
@@ -238,6 +249,13 @@ impl Gate {
         }
     }
 
+    async fn read_form_of_stranger(&self, exchange: &mut Exchange) -> Result<(), Reason> {
+        if exchange.head.has_form()? {
+            exchange.count_body(&self.slots)?;
+        }
+        exchange.read_form(&self.forms.of_strangers).await
+    }
+
     async fn forward(
         &self,
         active: &Active,
@@ -247,6 +265,7 @@ impl Gate {
         trace: &Trace,
         limits: Limits,
     ) -> Result<Response<Body>, Deny> {
+        exchange.count_body(&self.slots)?;
         let method = exchange.head.method.clone();
         let is_open = record.class.is_some_and(|class| class != PathClass::Protected);
         let may_upgrade = is_open && !matches!(treatment, Treatment::AsUser { .. });
@@ -259,7 +278,11 @@ impl Gate {
         }
         let call = trace.call(&method, request.headers_mut());
         let started = Instant::now();
-        let sent = self.upstream.send(request, limits).await;
+        let has_left = exchange.departure.for_longer_than(self.bounds.without_client(&method));
+        let sent = tokio::select! {
+            sent = self.upstream.send(request, limits) => sent,
+            () = has_left => Err(Reason::ClientGone),
+        };
         self.metrics.answered_in(started.elapsed());
         call.end(sent.as_ref().map(Response::status).map_err(|reason| *reason));
         let mut answer = match sent {
@@ -281,35 +304,10 @@ impl Gate {
         }
         headers::remove_hop_by_hop(answer.headers_mut());
         if active.settings.mode != Mode::Off {
-            self.check_assertion(active, &method, &treatment, &mut answer)?;
+            answers::check_assertion(active, &self.metrics, &method, &treatment, &mut answer)?;
             answers::hide_challenges(active, exchange, record, &treatment, &mut answer);
         }
         Ok(answer.map(|body| forward::streamed(body, limits.idle)))
-    }
-
-    /// An answer to a request that was sent as a user must be that user's.
-    fn check_assertion(
-        &self,
-        active: &Active,
-        method: &http::Method,
-        treatment: &Treatment,
-        answer: &mut Response<forward::Answer>,
-    ) -> Result<(), Reason> {
-        let status = answer.status();
-        if let Treatment::AsUser { user, .. } = treatment {
-            let checked = clean::check_asserted(method, user, status, answer.headers());
-            if checked != Ok(Checked::AsUser) {
-                tracing::warn!(outcome = ?checked, "an assertion was not taken as it was meant");
-                self.metrics.assertion_rejected();
-                active.calibration().poke();
-            }
-            if checked == Ok(Checked::WroteAsAnother) {
-                active.user_check().distrust(user);
-            }
-            checked?;
-            clean::asserted(answer.headers_mut());
-        }
-        Ok(())
     }
 }
 

@@ -20,10 +20,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use restward_crds::reason::Reason;
+
 use crate::forward::Body;
 
 pub use bounds::Bounds;
-use departed::Departed;
+use departed::{Departed, Departure};
 use patience::Patient;
 
 /// When `accept` fails for want of file descriptors it fails at once, again and again.
@@ -52,11 +54,17 @@ pub async fn bind(port: u16) -> io::Result<TcpListener> {
 }
 
 /// Serves until `shutdown`, then finishes what is in flight. Returns when the last connection, and the last request of a
-/// client that has gone, has ended.
-pub async fn serve<S, F>(listener: TcpListener, bounds: Bounds, shutdown: CancellationToken, service: S)
-where
+/// client that has gone, has ended. `unread` learns of heads that never became a request.
+pub async fn serve<S, F, U>(
+    listener: TcpListener,
+    bounds: Bounds,
+    shutdown: CancellationToken,
+    service: S,
+    unread: U,
+) where
     S: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
+    U: Fn(Reason, SocketAddr) + Clone + Send + 'static,
 {
     let slots = Arc::new(Semaphore::new(bounds.connections));
     let connections = TaskTracker::new();
@@ -74,13 +82,20 @@ where
         };
         match accepted {
             Ok((slot, (stream, peer))) => {
-                let (service, shutdown) = (service.clone(), shutdown.clone());
+                let (service, shutdown, unread) = (service.clone(), shutdown.clone(), unread.clone());
                 let tasks = connections.clone();
                 let service = move |mut request: Request<Incoming>| {
+                    let departure = Departure::default();
                     request.extensions_mut().insert(slot.clone());
-                    Departed::new(service(request, peer), tasks.clone())
+                    request.extensions_mut().insert(departure.clone());
+                    Departed::new(service(request, peer), tasks.clone(), departure)
                 };
-                connections.spawn(serve_connection(stream, bounds, shutdown, service));
+                connections.spawn(async move {
+                    if let Err(error) = serve_connection(stream, bounds, shutdown, service).await {
+                        tracing::debug!(error = %error, "connection ended early");
+                        unread_head(&error).into_iter().for_each(|reason| unread(reason, peer));
+                    }
+                });
             }
             Err(error) => {
                 tracing::warn!(error = %error, "a connection could not be accepted");
@@ -93,7 +108,22 @@ where
     connections.wait().await;
 }
 
-async fn serve_connection<S, F>(stream: TcpStream, bounds: Bounds, shutdown: CancellationToken, service: S)
+/// Why a head was not read, if that ended a connection. hyper has answered then by itself, with the status of this reason and
+/// without a body; to an HTTP/2 preface not at all.
+fn unread_head(error: &hyper::Error) -> Option<Reason> {
+    match error {
+        error if error.is_parse_too_large() => Some(Reason::HeadersTooLarge),
+        error if error.is_parse() => Some(Reason::MalformedRequest),
+        _ => None,
+    }
+}
+
+async fn serve_connection<S, F>(
+    stream: TcpStream,
+    bounds: Bounds,
+    shutdown: CancellationToken,
+    service: S,
+) -> hyper::Result<()>
 where
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<Body>>,
@@ -114,14 +144,11 @@ where
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);
-    let ended = tokio::select! {
+    tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(error = %error, "connection ended early");
     }
 }

@@ -18,10 +18,18 @@ pub type JsonObject = Map<String, Value>;
 /// # Errors
 /// The text is not such an object.
 pub fn object(text: &[u8]) -> Result<JsonObject, serde_json::Error> {
-    match serde_json::from_slice(text)? {
-        Unique(Value::Object(object)) => Ok(object),
-        Unique(_) => Err(serde_json::Error::custom("not an object")),
+    match value(text)? {
+        Value::Object(object) => Ok(object),
+        _ => Err(serde_json::Error::custom("not an object")),
     }
+}
+
+/// The same for any one value.
+///
+/// # Errors
+/// The text is not JSON, or a member stands twice.
+pub fn value(text: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(text).map(|Unique(value)| value)
 }
 
 struct Unique(Value);

@@ -7,30 +7,50 @@ use restward_crds::reason::Reason;
 /// parameters and the signature would not match.
 pub const MAX_FORM: usize = 2 * 1024 * 1024;
 
+/// What a request says about its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The media type in lower case, without its parameters; empty where there is none.
+    pub media_type: String,
+    /// No charset but UTF-8, and not compressed.
+    pub is_plain: bool,
+}
+
+impl Label {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// More than one Content-Type: the first would win in Tomcat, another elsewhere.
+    pub fn of(headers: &HeaderMap) -> Result<Self, Reason> {
+        let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+        let content_type = types.next().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        if types.next().is_some() {
+            return Err(Reason::MalformedRequest);
+        }
+        let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
+        let (media_type, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));
+        let is_utf8 = parameters
+            .split(';')
+            .filter_map(|parameter| parameter.split_once('='))
+            .filter(|(name, _)| name.trim() == "charset")
+            .all(|(_, value)| matches!(value.trim().trim_matches(['"', '\'']), "utf-8" | "utf8"));
+        let is_as_it_is = headers.get_all(header::CONTENT_ENCODING).iter().all(|coding| coding == "identity");
+        Ok(Self { media_type: media_type.trim().to_owned(), is_plain: is_utf8 && is_as_it_is })
+    }
+}
+
 /// Whether the body is a form that must be read, cleaned and signed: a POST of
 /// `application/x-www-form-urlencoded`, in any case and with any parameters. Every other body streams through.
 ///
 /// # Errors
-/// More than one Content-Type (the first would win in Tomcat, another elsewhere); a form in another charset than
-/// UTF-8, in which a parameter's name could hide, or compressed (Tomcat reads the compressed bytes as parameters).
+/// More than one Content-Type; a form in another charset than UTF-8, in which a parameter's name could hide, or compressed
+/// (Tomcat reads the compressed bytes as parameters).
 pub fn must_buffer(method: &Method, headers: &HeaderMap) -> Result<bool, Reason> {
-    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let Some(content_type) = types.next() else { return Ok(false) };
-    if types.next().is_some() {
-        return Err(Reason::MalformedRequest);
-    }
-    let content_type = String::from_utf8_lossy(content_type.as_bytes()).to_ascii_lowercase();
-    let (media_type, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));
-    if method != Method::POST || media_type.trim() != "application/x-www-form-urlencoded" {
+    let label = Label::of(headers)?;
+    if method != Method::POST || label.media_type != "application/x-www-form-urlencoded" {
         return Ok(false);
     }
-    let is_utf8 = parameters
-        .split(';')
-        .filter_map(|parameter| parameter.split_once('='))
-        .filter(|(name, _)| name.trim() == "charset")
-        .all(|(_, value)| matches!(value.trim().trim_matches(['"', '\'']), "utf-8" | "utf8"));
-    let is_plain = headers.get_all(header::CONTENT_ENCODING).iter().all(|coding| coding == "identity");
-    if is_utf8 && is_plain { Ok(true) } else { Err(Reason::FormCharset) }
+    if label.is_plain { Ok(true) } else { Err(Reason::FormCharset) }
 }
 
 #[cfg(test)]

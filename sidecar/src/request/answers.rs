@@ -1,6 +1,6 @@
 //! Answers that are the sidecar's own, or have to be changed into them.
 
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use restward_crds::{reason::Reason, sidecar::terms::Mode};
 
 use super::{exchange::Exchange, judge::Treatment};
@@ -8,10 +8,35 @@ use crate::{
     audit::Record,
     config::Active,
     credential::Kind,
-    forward::{self, Body, clean},
-    metadata, respond,
+    forward::{self, Body, clean, clean::Checked},
+    metadata,
+    metrics::Metrics,
+    respond,
     route::PathClass,
 };
+
+/// An answer to a request that was sent as a user must be that user's.
+pub(super) fn check_assertion(
+    active: &Active,
+    metrics: &Metrics,
+    method: &Method,
+    treatment: &Treatment,
+    answer: &mut Response<forward::Answer>,
+) -> Result<(), Reason> {
+    let Treatment::AsUser { user, .. } = treatment else { return Ok(()) };
+    let checked = clean::check_asserted(method, user, answer.status(), answer.headers());
+    if checked != Ok(Checked::AsUser) {
+        tracing::warn!(outcome = ?checked, "an assertion was not taken as it was meant");
+        metrics.assertion_rejected();
+        active.calibration().poke();
+    }
+    if checked == Ok(Checked::WroteAsAnother) {
+        active.user_check().distrust(user);
+    }
+    checked?;
+    clean::asserted(answer.headers_mut());
+    Ok(())
+}
 
 /// Confluence's own 401 gets our challenge, save for partners and clients that wait for its own.
 pub(super) fn hide_challenges(

@@ -3,10 +3,10 @@
 use std::{net::IpAddr, time::Duration};
 
 use http::{HeaderValue, Request, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use restward_crds::reason::Reason;
 
-use super::{head::Head, judge::Treatment};
+use super::{head::Head, judge::Treatment, slots::Slots};
 use crate::{
     basic_report::Login,
     config::Active,
@@ -16,10 +16,12 @@ use crate::{
         self, Body,
         form::{Alarm, Form, Reader, guard},
         headers,
+        held::held,
         tunnel::{self, Wish},
     },
     identity::{Outgoing, form},
     refusal::Deny,
+    server::departed::Departure,
     time::UnixTime,
 };
 
@@ -27,6 +29,10 @@ use crate::{
 pub(super) struct Exchange {
     pub(super) head: Head,
     pub(super) body: Body,
+    /// Its body has its place among those of strangers.
+    is_counted: bool,
+    /// Whose credential is known to be good: by the sidecar, or by Confluence, which it has asked.
+    pub(super) is_known: bool,
     /// The form, once it was read; `body` is then empty.
     pub(super) form: Option<Form>,
     pub(super) wish: Option<Wish>,
@@ -35,6 +41,8 @@ pub(super) struct Exchange {
     pub(super) host: Option<HeaderValue>,
     /// The origin of the page that sent it.
     pub(super) origin: Option<HeaderValue>,
+    /// Says when its client has gone.
+    pub(super) departure: Departure,
     /// A password login that the policy audits or denies.
     pub(super) login: Option<Login>,
     /// A password login whose caller is told that they end.
@@ -45,27 +53,75 @@ impl Exchange {
     /// Takes a request apart, whose body must not stop for longer than `body_time`. Gives its id beside.
     pub(super) fn new(mut request: Request<Incoming>, peer: IpAddr, body_time: Duration) -> (Self, String) {
         let wish = tunnel::wish(&mut request);
+        let departure = request.extensions_mut().remove().unwrap_or_default();
         let (parts, body) = request.into_parts();
         let mut head = Head::new(parts);
         let request_id = headers::request_id(&mut head.headers);
         let (host, origin) = (head.host().cloned(), cors::origin(&head.headers));
         let body = forward::streamed(body, Some(body_time));
-        (
-            Self { head, body, form: None, wish, peer, host, origin, login: None, learns_of_end: false },
-            request_id,
-        )
+        let this = Self {
+            head,
+            body,
+            is_counted: false,
+            is_known: false,
+            form: None,
+            wish,
+            peer,
+            host,
+            origin,
+            departure,
+            login: None,
+            learns_of_end: false,
+        };
+        (this, request_id)
+    }
+
+    /// Gives the body its place among those of strangers, until it has arrived, if that may take a while.
+    pub(super) fn count_body(&mut self, slots: &Slots) -> Result<(), Reason> {
+        if !self.is_known && !self.is_counted && !self.body.is_end_stream() {
+            let place = slots.take_for_body()?;
+            let body = std::mem::replace(&mut self.body, forward::full(""));
+            self.body = held(body, place);
+            self.is_counted = true;
+        }
+        Ok(())
     }
 
     /// Reads the body if it is parameters. A form that is too large is an error, but not lost.
     pub(super) async fn read_form(&mut self, reader: &Reader) -> Result<(), Reason> {
         if self.form.is_none() && self.head.has_form()? {
-            let body = std::mem::replace(&mut self.body, forward::full(""));
-            self.form = Some(reader.read(body).await?);
+            self.form = Some(self.read(reader).await?);
         }
         match &self.form {
             Some(Form { rest: Some(_), .. }) => Err(Reason::FormTooLarge),
             _ => Ok(()),
         }
+    }
+
+    /// Shows the body, unless it is too large, and keeps it.
+    pub(super) async fn look_into_body<T>(
+        &mut self,
+        reader: &Reader,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, Reason> {
+        let read = self.read(reader).await?;
+        let seen = read.rest.is_none().then(|| look(&read.content)).ok_or(Reason::FormTooLarge);
+        self.body = read.into_body();
+        seen
+    }
+
+    pub(super) fn has_body(&self) -> bool {
+        self.form.is_some() || !self.body.is_end_stream()
+    }
+
+    /// What cannot be read any further is broken off for Confluence too, in modes that let it pass.
+    async fn read(&mut self, reader: &Reader) -> Result<Form, Reason> {
+        let body = std::mem::replace(&mut self.body, forward::full(""));
+        let read = reader.read(body).await;
+        if let Err(reason) = read {
+            self.body = forward::broken_off(reason);
+        }
+        read
     }
 
     pub(super) fn presented(&self) -> Presented {

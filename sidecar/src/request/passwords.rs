@@ -6,7 +6,6 @@ use http::HeaderMap;
 
 use crate::{
     config::Active,
-    credential::Presented,
     deprecation,
     exceptions::{self, Attempt},
     metrics::Metrics,
@@ -15,8 +14,8 @@ use crate::{
 
 use super::head::Head;
 
-/// Whether an exception of the policy is about a password login.
-pub(super) fn is_excepted(active: &Active, head: &Head, presented: &Presented, client: IpAddr) -> bool {
+/// Whether an exception of the policy is about a password login of this user, when that is known.
+pub(super) fn is_excepted(active: &Active, head: &Head, user: Option<&str>, client: IpAddr) -> bool {
     let (exceptions, Ok(target)) = (&active.settings.basic_auth_exceptions, &head.target) else {
         return false;
     };
@@ -24,7 +23,6 @@ pub(super) fn is_excepted(active: &Active, head: &Head, presented: &Presented, c
         return false;
     }
     let paths = route::readings_below(target, &active.context_path);
-    let user = presented.password_user.as_deref();
     exceptions::hold(exceptions, Attempt { paths: &paths, user, client })
 }
 

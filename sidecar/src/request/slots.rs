@@ -1,5 +1,6 @@
 //! How many requests there may be at once. Some of the room is for open paths alone: status, login and static files must
-//! not wait for calls of the API, whose bodies and tokens anybody may have the sidecar wait for.
+//! not wait for calls of the API, whose bodies and tokens anybody may have the sidecar wait for. And only so many may keep
+//! the sidecar waiting for a body before anybody has said that their credential is good.
 
 use std::sync::Arc;
 
@@ -8,11 +9,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// One of so many is for open paths alone.
 const OPEN_SHARE: usize = 4;
+/// One of so many may be a stranger whose body is still arriving: fewer than there are for open paths, and more than Tomcat has
+/// threads to wait for them (48 in the image).
+const BODY_SHARE: usize = 8;
 
 /// The room for requests in flight.
 pub struct Slots {
     for_all: Arc<Semaphore>,
     for_open: Arc<Semaphore>,
+    for_bodies: Arc<Semaphore>,
 }
 
 impl Slots {
@@ -22,6 +27,7 @@ impl Slots {
         Self {
             for_all: Arc::new(Semaphore::new(in_flight - for_open)),
             for_open: Arc::new(Semaphore::new(for_open)),
+            for_bodies: Arc::new(Semaphore::new((in_flight / BODY_SHARE).max(1))),
         }
     }
 
@@ -33,5 +39,10 @@ impl Slots {
                 |full| if is_open() { Arc::clone(&self.for_open).try_acquire_owned() } else { Err(full) },
             );
         room.map_err(|_| Reason::Overloaded)
+    }
+
+    /// Room for the body of a stranger, until it is dropped.
+    pub(super) fn take_for_body(&self) -> Result<OwnedSemaphorePermit, Reason> {
+        Arc::clone(&self.for_bodies).try_acquire_owned().map_err(|_| Reason::Overloaded)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::Method;
+
 /// The bounds of the data port. No policy changes them: they keep one sidecar alive, whoever may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -16,8 +18,20 @@ pub struct Bounds {
     pub idle_time: Duration,
     /// Connections at once, tunnels among them; whoever is beyond waits in the kernel's queue.
     pub connections: usize,
-    /// Requests at once, until their answers have been taken; a quarter is for open paths alone.
+    /// Requests at once, until their answers have been taken; a quarter is for open paths alone, and an eighth at most
+    /// may be waiting for bodies of strangers.
     pub in_flight: usize,
+    /// How long Confluence may take for a read whose client has gone: there is nothing to finish but its record.
+    pub read_without_client: Duration,
+    /// The same for everything else. What becomes of a write is known only when it is answered.
+    pub write_without_client: Duration,
+}
+
+impl Bounds {
+    /// How long Confluence may take for a request of this method whose client has gone.
+    pub fn without_client(&self, method: &Method) -> Duration {
+        if method.is_safe() { self.read_without_client } else { self.write_without_client }
+    }
 }
 
 impl Default for Bounds {
@@ -32,6 +46,9 @@ impl Default for Bounds {
             connections: 8192,
             // Tomcat works on some hundred at most, the others would wait there.
             in_flight: 2048,
+            read_without_client: Duration::from_secs(10),
+            // Exports, copies and deletions of large spaces take minutes.
+            write_without_client: Duration::from_mins(15),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use restward_sidecar::server::Bounds;
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -13,7 +14,7 @@ use crate::support::{
     PATIENCE, World, eventually,
     http::{parse, raw, read_head},
     request,
-    wiki::Lie,
+    wiki::{BASIC_ALICE, Lie},
 };
 
 /// Shorter than anybody's patience, and long enough for an answer on loopback.
@@ -57,6 +58,52 @@ async fn heads_are_bounded_in_bytes_and_lines() {
     }
     assert_eq!(world.get(&format!("/display/{}", "x".repeat(8000)), &[]).await.status, 431);
     assert_eq!(world.wiki.arrived().len(), 3);
+}
+
+/// Answered by the HTTP library, and seen all the same.
+#[tokio::test]
+async fn heads_that_were_not_read_are_counted_and_recorded() {
+    let world = World::new().await;
+    let large =
+        format!("GET /display/x HTTP/1.1\r\nHost: wiki\r\nCookie: secret{}\r\n\r\n", "x".repeat(40_000));
+    let many = format!("GET /display/x HTTP/1.1\r\nHost: wiki\r\n{}\r\n", "X-A: y\r\n".repeat(200));
+    let long = format!("GET /secret{} HTTP/1.1\r\nHost: wiki\r\n\r\n", "x".repeat(70_000));
+    let after_one = format!("{GET}GET /secret HTTP/1.1\r\nHost : wiki\r\n\r\n");
+    for (number, (sent, said, status, reason)) in [
+        (large.as_str(), "HTTP/1.1 431", 431, "headers_too_large"),
+        (&many, "HTTP/1.1 431", 431, "headers_too_large"),
+        (&long, "HTTP/1.1 431", 431, "headers_too_large"),
+        ("no HTTP at all, secret\r\n\r\n", "HTTP/1.1 400", 400, "malformed_request"),
+        (&after_one, "HTTP/1.1 200", 400, "malformed_request"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", 400, "malformed_request"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = String::from_utf8(raw(world.running.data, sent.as_bytes()).await).unwrap();
+        assert!(answer.starts_with(said) && answer.is_empty() == said.is_empty(), "{sent:.40} {answer}");
+        eventually("its line", || async { world.audit.text().lines().count() == number + 1 }).await;
+        let line = world.last_audit();
+        assert_eq!(
+            (&line["decision"], &line["reason"], &line["status"], &line["client"], &line["method"]),
+            (&json!("refused"), &json!(reason), &json!(status), &json!("127.0.0.1"), &json!("-")),
+            "{sent:.40}"
+        );
+    }
+    let metrics = world.metrics().await;
+    for (reason, count) in [("headers_too_large", 3), ("malformed_request", 3)] {
+        let line = format!(
+            "restward_sidecar_requests_total{{path_class=\"unknown\",credential=\"none\",decision=\"refused\",\
+             reason=\"{reason}\"}} {count}"
+        );
+        assert!(metrics.contains(&line), "{metrics}");
+    }
+    assert!(!world.audit.text().contains("secret"));
+    // Who says nothing, or leaves in the middle of a head, is no request.
+    drop(sent(&world, b"").await);
+    drop(sent(&world, b"GET /display/x HTTP/1.1\r\nHost: wi").await);
+    tokio::time::sleep(SOON).await;
+    assert_eq!(world.audit.text().lines().count(), 6);
 }
 
 #[tokio::test]
@@ -116,11 +163,11 @@ async fn requests_beyond_those_in_flight_are_503_and_told_when_to_come_back() {
 async fn who_waits_on_the_api_leaves_room_for_open_paths() {
     let bounds = Bounds { in_flight: 4, ..Bounds::default() };
     let world = World::bounded(bounds, |_| {}).await;
-    let form = "POST /rest/api/content HTTP/1.1\r\nHost: wiki\r\nContent-Length: 10\r\n\
-                Content-Type: application/x-www-form-urlencoded\r\n\r\nabc";
+    let upload =
+        unfinished("/rest/api/content", &format!("Authorization: Bearer {}\r\n", world.idp.token("alice")));
     let mut waiting = Vec::new();
     for _ in 0..3 {
-        waiting.push(sent(&world, form.as_bytes()).await);
+        waiting.push(sent(&world, upload.as_bytes()).await);
     }
     let is_full = || async { world.get("/display/x", &[]).await.status == 503 };
     eventually("they wait for their bodies", is_full).await;
@@ -130,11 +177,71 @@ async fn who_waits_on_the_api_leaves_room_for_open_paths() {
         assert_eq!(world.get(target, &[]).await.status, status, "{target}");
     }
     // That room is bounded too.
-    let upload = b"POST /login.action HTTP/1.1\r\nHost: wiki\r\nContent-Length: 10\r\n\r\nabc";
-    let uploading = sent(&world, upload).await;
+    let uploading = sent(&world, unfinished("/login.action", "").as_bytes()).await;
     eventually("it waits for its body", || async { world.get("/status", &[]).await.status == 503 }).await;
     drop((waiting, uploading));
     eventually("the next is served", || async { world.get("/display/x", &[]).await.status == 200 }).await;
+}
+
+/// A request whose body does not end.
+fn unfinished(target: &str, headers: &str) -> String {
+    format!("POST {target} HTTP/1.1\r\nHost: wiki\r\nContent-Length: 10\r\n{headers}\r\nabc")
+}
+
+#[tokio::test]
+async fn strangers_who_do_not_end_their_bodies_leave_room_for_everybody_else() {
+    let bounds = Bounds { in_flight: 16, ..Bounds::default() };
+    let world = World::bounded(bounds, |_| {}).await;
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let basic = format!("Authorization: {BASIC_ALICE}\r\n");
+    // Two at once, of whatever kind.
+    for (target, headers) in [
+        ("/display/x", ""),
+        ("/login.action", form),
+        ("/rest/api/content", form),
+        ("/rest/tsv/1.0/authenticate", "Cookie: JSESSIONID=made-up\r\n"),
+        ("/rest/api/content", &basic),
+        ("/display/x", "Authorization: Bearer a.b.c\r\n"),
+    ] {
+        let mut waiting = Vec::new();
+        for _ in 0..2 {
+            waiting.push(sent(&world, unfinished(target, headers).as_bytes()).await);
+        }
+        let is_full = || async { world.send("POST", "/display/x", &[], "whole").await.status == 503 };
+        eventually("two are waited for", is_full).await;
+        let mut third = sent(&world, unfinished(target, headers).as_bytes()).await;
+        let reply = parse(&rest(&mut third).await);
+        assert_eq!((reply.status, reply.reason().as_str()), (503, "overloaded"), "{target} {headers}");
+        // Whoever sends no body, and whose token is good, is served.
+        let token = format!("Bearer {}", world.idp.token("alice"));
+        for (method, target, body) in [
+            ("GET", "/display/y", ""),
+            ("GET", "/status", ""),
+            ("POST", "/rest/api/y", "body"),
+            ("POST", "/display/y", "body"),
+        ] {
+            let reply = world.send(method, target, &[("Authorization", &token)], body).await;
+            assert_eq!(reply.status, 200, "{method} {target}");
+        }
+        drop(waiting);
+        eventually("the next is served", || async {
+            world.send("POST", "/display/x", &[], "whole").await.status == 200
+        })
+        .await;
+    }
+    // A body that has arrived takes no such room, however long its answer takes.
+    world.wiki.behave(|wiki| wiki.is_silent = true);
+    let mut slow = Vec::new();
+    for _ in 0..5 {
+        let post = request("POST", "/rest/slow", &[("Authorization", BASIC_ALICE)], "whole");
+        slow.push(sent(&world, &post).await);
+        tokio::time::sleep(SOON / 5).await;
+    }
+    assert_eq!(world.send("POST", "/display/x", &[], "whole").await.status, 200);
+    world.wiki.behave(|wiki| wiki.is_silent = false);
+    for stream in &mut slow {
+        assert_eq!(parse(&rest(stream).await).status, 200);
+    }
 }
 
 #[tokio::test]

@@ -3,21 +3,26 @@
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::InMemorySpanExporter;
+use restward_sidecar::server::Bounds;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use crate::support::{PATIENCE, World, eventually, request, wiki::BASIC_ALICE};
+use crate::support::{PATIENCE, World, eventually, http::read_head, request, wiki::BASIC_ALICE};
 
 /// Enough for the sidecar to see that somebody has gone.
 const A_WHILE: Duration = Duration::from_millis(300);
 
 /// Somebody sends a write, and leaves while Confluence works on it.
 async fn send_and_leave(world: &World, authorization: &str) {
+    send_and_leave_by("POST", world, authorization).await;
+}
+
+async fn send_and_leave_by(method: &str, world: &World, authorization: &str) {
     world.wiki.behave(|wiki| wiki.is_silent = true);
     let decided = decided(world).await;
     let mut stream = TcpStream::connect(world.running.data).await.unwrap();
     let headers = [("Authorization", authorization), ("Content-Type", "application/json")];
-    stream.write_all(&request("POST", "/rest/slow", &headers, "{}")).await.unwrap();
+    stream.write_all(&request(method, "/rest/slow", &headers, "{}")).await.unwrap();
     eventually("it was decided", || async { self::decided(world).await == decided + 1 }).await;
     tokio::time::sleep(A_WHILE).await;
     drop(stream);
@@ -95,4 +100,35 @@ async fn a_drain_waits_for_them_and_not_beyond_its_deadline() {
         assert_eq!(drained.await.unwrap(), answers);
         assert_eq!(audit.text().lines().count(), usize::from(answers));
     }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_long_where_nobody_waits_any_more() {
+    let short = Bounds { in_flight: 1, read_without_client: A_WHILE, ..Bounds::default() };
+    let shorter = Bounds { write_without_client: A_WHILE, ..short };
+    for (method, bounds) in [("GET", short), ("HEAD", short), ("POST", shorter), ("DELETE", shorter)] {
+        let world = World::bounded(bounds, |config| config["basicAuth"] = json!("Audit")).await;
+        send_and_leave_by(method, &world, BASIC_ALICE).await;
+        eventually("there is room again", || async { world.get("/display/x", &[]).await.status == 200 })
+            .await;
+        let line = &lines(&world)[0];
+        assert_eq!(
+            (&line["method"], &line["reason"], &line["status"]),
+            (&json!(method), &json!("client_gone"), &json!(499))
+        );
+        let report = world.admin("/basic-report").await.json();
+        assert_eq!(report["entries"][0]["outcome"], "unknown", "{report}");
+    }
+    // A write has its own time, and whoever stays has no limit at all.
+    let world = World::bounded(Bounds { in_flight: 8, ..short }, |_| {}).await;
+    send_and_leave_by("PUT", &world, BASIC_ALICE).await;
+    let mut stays = TcpStream::connect(world.running.data).await.unwrap();
+    let headers = [("Authorization", BASIC_ALICE)];
+    stays.write_all(&request("GET", "/rest/slow", &headers, "")).await.unwrap();
+    tokio::time::sleep(3 * A_WHILE).await;
+    assert!(lines(&world).is_empty());
+    world.wiki.behave(|wiki| wiki.is_silent = false);
+    assert!(read_head(&mut stays).await.starts_with("HTTP/1.1 200"));
+    eventually("both are recorded", || async { lines(&world).len() == 2 }).await;
+    assert!(lines(&world).iter().all(|line| line["status"] == 200), "{:?}", lines(&world));
 }

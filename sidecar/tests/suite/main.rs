@@ -31,6 +31,7 @@ mod hygiene;
 mod issuers;
 mod keys;
 mod leaks;
+mod legacy;
 mod lies;
 mod metadata;
 mod modes;

@@ -37,7 +37,7 @@ async fn connection(mut stream: TcpStream, state: &State, number: usize, is_let_
     let mut buffer = Vec::new();
     while let Some(mut arrived) = read_head(&mut stream, &mut buffer).await {
         arrived.connection = number;
-        if arrived.target.starts_with("/display/unread") {
+        if ["/display/unread", "/rpc/unread"].iter().any(|path| arrived.target.starts_with(path)) {
             state.arrived.lock().unwrap().push(arrived);
             while !stream.ready(Interest::READABLE).await.is_ok_and(tokio::io::Ready::is_read_closed) {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;

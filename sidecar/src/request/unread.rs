@@ -1,0 +1,39 @@
+//! Heads that never became a request: too large, or no HTTP. They are answered before anybody here learns of them.
+
+use std::{net::SocketAddr, time::Duration};
+
+use http::{HeaderMap, Method};
+use restward_crds::{reason::Reason, sidecar::terms::AuditLines};
+
+use super::Gate;
+use crate::{
+    audit::{Done, Outcome, Record},
+    credential::Kind,
+    forward::headers,
+    time::UnixTime,
+};
+
+/// Stands for the method of a head that nobody has read.
+const NO_METHOD: &[u8] = b"-";
+
+impl Gate {
+    /// Counts a head that was refused for this reason, and writes its audit line. Of the caller there is the address of the
+    /// connection alone.
+    pub fn note_unread(&self, reason: Reason, peer: SocketAddr) {
+        let record = Record {
+            request_id: headers::request_id(&mut HeaderMap::new()),
+            client: peer.ip().to_canonical(),
+            method: Method::from_bytes(NO_METHOD).unwrap_or_default(),
+            class: None,
+            credential: Kind::None,
+            outcome: Outcome::Refused,
+            reason: Some(reason),
+            user: None,
+            token: None,
+            trace_id: None,
+        };
+        self.metrics.count(&record);
+        let done = Done { status: reason.status(), latency: Duration::ZERO, at: UnixTime::now() };
+        self.audit.write(&record, AuditLines::Decisions, done);
+    }
+}
