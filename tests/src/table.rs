@@ -63,6 +63,11 @@ impl Table {
         show(&format!("\n{title}"));
     }
 
+    /// What was done, line by line.
+    pub fn tried(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|line| line.what.as_str())
+    }
+
     /// How many lines there are, and how many hold.
     pub fn count(&self) -> (usize, usize) {
         (self.lines.len(), self.lines.iter().filter(|line| line.holds).count())

@@ -98,16 +98,19 @@ async fn the_keys_are_for_the_sidecar_only() {
         strategic(json!({"spec": {"ephemeralContainers": [container]}}))
     };
     let place = ("wiki-0", Some("ephemeralcontainers"));
-    for more in [json!({"volumeMounts": [mount]}), json!({"env": variable})] {
+    let target = json!({"targetContainerName": names::SIDECAR_CONTAINER});
+    for more in [json!({"volumeMounts": [mount]}), json!({"env": variable}), target] {
         refused("an ephemeral container", message, async || {
             try_change(&cluster.somebody, &cluster.namespace, place, &ephemeral(more.clone())).await
         })
         .await;
     }
-    allowed("an ephemeral container without keys", async || {
-        try_change(&cluster.somebody, &cluster.namespace, place, &ephemeral(json!({}))).await
-    })
-    .await;
+    for more in [json!({}), json!({"targetContainerName": "confluence"})] {
+        allowed("an ephemeral container without keys", async || {
+            try_change(&cluster.somebody, &cluster.namespace, place, &ephemeral(more.clone())).await
+        })
+        .await;
+    }
     cluster.clean_up().await;
 }
 
