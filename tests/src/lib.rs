@@ -2,6 +2,7 @@
 //! through HTTP, and through what status says. Nothing of the operator or the sidecar is linked in.
 //!
 //! - [`clients`]: clients that people really use
+//! - [`collector`]: where sidecars send their traces
 //! - [`command`]: running `kubectl` and other programs
 //! - [`wait`]: waiting for a condition, never for a time
 //! - [`world`]: where things are in the test cluster
@@ -17,6 +18,7 @@
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
 pub mod clients;
+pub mod collector;
 pub mod command;
 pub mod guide;
 pub mod holder;
