@@ -4,16 +4,18 @@ use restward_crds::{api::v1alpha1::Interception, names};
 use serde_json::Value;
 
 use super::{
+    listen::{self, Listen},
     origin, probes,
     target::{TOMCAT_PORT, Target},
     view,
 };
 use crate::{policy_source::Candidate, server_xml::Outcome};
 
-/// A sentence for each probe and hook that is not moved but has to do with the HTTP port, and for a `server.xml` that has
-/// changed since.
+/// A sentence for each probe and hook that is not moved but has to do with the HTTP port, and for a `server.xml` or a policy
+/// that has changed since.
 pub(super) fn of(pod: &Value, target: &Target, policy: &Candidate) -> Vec<String> {
-    let mut found = Vec::from_iter(old_server_xml(pod, policy));
+    let changed = old_server_xml(pod, policy).or_else(|| old_interception(pod, target, policy));
+    let mut found = Vec::from_iter(changed);
     for (_, container) in view::others(pod) {
         for (place, kind) in probes::HANDLERS {
             let Some(handler) = container.pointer(place) else { continue };
@@ -35,6 +37,18 @@ fn old_server_xml(pod: &Value, policy: &Candidate) -> Option<String> {
     (!is_current).then(|| {
         "ServerXmlChanged: Tomcat's server.xml was changed since the pod was made, which runs on with the one it has; \
          restart it to let the change take effect"
+            .to_owned()
+    })
+}
+
+/// Tomcat listens as it was told at its start, whatever the policy says since.
+fn old_interception(pod: &Value, target: &Target, policy: &Candidate) -> Option<String> {
+    let told = super::previous_settings(pod)?;
+    let origin = origin::find(pod, target, policy).ok()?;
+    let now = listen::of(pod, target, origin, policy).ok()?;
+    (Listen::of_settings(&told) != now).then(|| {
+        "InterceptionChanged: Tomcat listens as the policy said when the pod was made, which is not what spec.interception and \
+         spec.loopbackBind say now; restart the pod to let the change take effect"
             .to_owned()
     })
 }

@@ -3,6 +3,7 @@
 use restward_crds::{
     api::v1alpha1::{Interception, LoopbackBind},
     names,
+    sidecar::PodSettings,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +32,15 @@ pub(super) enum Listen {
 
 impl Listen {
     const ALL: [Self; 3] = [Self::Everywhere, Self::Loopback, Self::Socket];
+
+    /// What an earlier pass told the sidecar.
+    pub(super) const fn of_settings(settings: &PodSettings) -> Self {
+        match (&settings.upstream_socket, settings.loopback_bind) {
+            (Some(_), _) => Self::Socket,
+            (None, true) => Self::Loopback,
+            (None, false) => Self::Everywhere,
+        }
+    }
 
     /// What the variable has to be. The image's template writes it into `port="…"` as it is.
     fn value(self) -> String {

@@ -180,6 +180,20 @@ fn commands_that_look_for_tomcats_port_are_told_of_the_socket() {
 }
 
 #[test]
+fn a_pod_of_before_a_change_of_the_policy_is_told_of() {
+    let (on, off) = (bind(LoopbackBind::Auto), bind(LoopbackBind::Off));
+    for made_by in [&on, &off, &socket()] {
+        let injected = injected_by(made_by, grouped("default.yaml"));
+        for policy in [&on, &off, &socket()] {
+            let said = inject::advisories(&injected, policy);
+            let is_told = said.iter().any(|text| text.starts_with("InterceptionChanged: "));
+            assert_eq!(is_told, policy != made_by, "{said:?}");
+        }
+    }
+    assert!(inject::advisories(&pod("default.yaml"), &socket()).is_empty(), "not made yet");
+}
+
+#[test]
 fn the_policy_of_the_last_pass_counts() {
     let (on, off) = (bind(LoopbackBind::Auto), bind(LoopbackBind::Off));
     let first = injected_by(&on, pod("default.yaml"));
