@@ -37,6 +37,12 @@ pub const CONFIG_VOLUME: &str = "restward-config";
 pub const VALVE_VOLUME: &str = "restward-valve";
 /// Name of the volume that holds the derived `server.xml`, in pods that mount the official chart's.
 pub const SERVER_XML_VOLUME: &str = "restward-server-xml";
+/// Name of the volume in which Tomcat's Unix socket is, where Tomcat listens on one.
+pub const SOCKET_VOLUME: &str = "restward-socket";
+/// Directory at which [`SOCKET_VOLUME`] is mounted, in Confluence's container and in the sidecar.
+pub const SOCKET_DIR: &str = "/run/restward";
+/// Tomcat's Unix socket, in [`SOCKET_DIR`].
+pub const SOCKET: &str = "/run/restward/tomcat.sock";
 /// Name of the empty volume that hides the pod's ServiceAccount token from the sidecar.
 pub const NO_TOKEN_VOLUME: &str = "restward-no-token";
 

@@ -96,6 +96,8 @@ fn rules_accept_what_makes_sense() {
         json!({"externalURLs": ["https://wiki.example.com", "http://wiki.example.com:8080/"]}),
         json!({"allowedListeners": [{"port": 5701, "reason": "Hazelcast"}, {"port": 9999}]}),
         json!({"upstream": {"identity": {"header": {"name": "X-Forwarded-User"}}}}),
+        json!({"loopbackBind": "Off"}),
+        json!({"interception": "UnixSocket"}),
     ] {
         assert_eq!(broken(&spec), "", "{spec}");
     }
@@ -106,6 +108,7 @@ fn rules_refuse_the_rest_and_say_why() {
     let issuer = |issuer: &str| json!({"issuers": [{"issuer": issuer, "audiences": ["wiki"]}]});
     let table = [
         (json!({"selector": {}}), "selector must not be empty"),
+        (json!({"interception": "UnixSocket", "loopbackBind": "Off"}), "leave loopbackBind at Auto"),
         (json!({"keycloak": {"host": "https://u:p@h", "realm": "r"}}), "host must be a host name"),
         (json!({"keycloak": {"host": "h", "realm": ".."}}), "realm must be the realm's name"),
         (json!({"tokens": {"clockSkew": "61s"}}), "clockSkew must be at most 60s"),

@@ -113,10 +113,10 @@ fn inject(
     let before = previous_settings(pod);
     let mut draft = Draft::new(pod);
     let probes = probes::rewrite(&mut draft, target, before.as_ref())?;
-    let listen = listen::of(pod, target, origin, policy);
+    let listen = listen::of(pod, target, origin, policy)?;
     let settings = tomcat::settings(pod, target, origin, listen, probes)?;
     tomcat::move_behind(&mut draft, target, origin, listen)?;
-    let volumes = volumes::of(policy, origin);
+    let volumes = volumes::of(policy, origin, listen);
     let container = container::build(sidecar, policy, &settings);
     let hash = marks::hash(&container, &volumes);
     container::place(&mut draft, container)?;

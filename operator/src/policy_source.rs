@@ -5,7 +5,7 @@
 
 use futures::future::BoxFuture;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::LabelSelector, jiff::Timestamp};
-use restward_crds::api::v1alpha1::LoopbackBind;
+use restward_crds::api::v1alpha1::{Interception, LoopbackBind};
 use serde::{Deserialize, Serialize};
 
 use crate::server_xml::ServerXml;
@@ -33,6 +33,9 @@ pub struct Candidate {
     /// Audience of the ServiceAccount token that the sidecar shows instead, when the policy wants one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_assertion_audience: Option<String>,
+    /// Where Tomcat listens behind the sidecar.
+    #[serde(default)]
+    pub interception: Interception,
     /// Whether Tomcat is told to listen on loopback only.
     #[serde(default)]
     pub loopback_bind: LoopbackBind,

@@ -12,7 +12,7 @@ mod edit;
 
 use std::collections::BTreeMap;
 
-use restward_crds::sidecar::terms::Scheme;
+use restward_crds::{api::v1alpha1::Interception, names, sidecar::terms::Scheme};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::sha256_hex;
@@ -26,6 +26,8 @@ pub const MAX_SOURCES: usize = 8;
 /// Most bytes of derived files together: they share the policy's ConfigMap (1 MiB) with certificates and key sets of 256 KiB
 /// each, and one that is too large could not be written at all.
 pub const MAX_TOTAL: usize = 320 * 1024;
+/// Tomcat's own name of its connector by java.nio, with which the image's is.
+pub const NIO: &str = "org.apache.coyote.http11.Http11NioProtocol";
 /// The sidecar, as Tomcat's RemoteIpValve sees it.
 const LOOPBACK: &str = r"|127\.0\.0\.1|::1|0:0:0:0:0:0:0:1";
 
@@ -82,8 +84,8 @@ pub struct Derived {
 
 impl ServerXml {
     /// Judges the `server.xml` of the ConfigMap `config_map`, and gives the file that is derived from it.
-    pub fn of(config_map: &str, source: &str) -> (Self, Option<Derived>) {
-        let derived = derive(source);
+    pub fn of(config_map: &str, source: &str, interception: Interception) -> (Self, Option<Derived>) {
+        let derived = derive(source, interception);
         let outcome = match &derived {
             Ok(derived) => Outcome::Derived(derived.connector.clone()),
             Err(why) => Outcome::Refused(why.clone()),
@@ -117,6 +119,7 @@ impl ServerXml {
 /// keep: what is derived anew finds room beside them or is refused.
 pub fn all<'a>(
     sources: impl Iterator<Item = (&'a str, &'a str)>,
+    interception: Interception,
     mounted: &BTreeMap<&str, &str>,
 ) -> (Vec<ServerXml>, Vec<Derived>) {
     let mut kept: BTreeMap<String, usize> =
@@ -127,7 +130,7 @@ pub fn all<'a>(
             judged.push(ServerXml::surplus(name));
             continue;
         }
-        let (known, derived) = ServerXml::of(name, source);
+        let (known, derived) = ServerXml::of(name, source, interception);
         let Some(derived) = derived else {
             judged.push(known);
             continue;
@@ -145,15 +148,33 @@ pub fn all<'a>(
     (judged, files)
 }
 
-/// A file with the connector on loopback. An error continues the sentence "its server.xml …".
-fn derive(source: &str) -> Result<Derived, String> {
+/// A file with the connector behind the sidecar. An error continues the sentence "its server.xml …".
+fn derive(source: &str, interception: Interception) -> Result<Derived, String> {
     if source.len() > MAX_BYTES {
         return Err(format!("is longer than {MAX_BYTES} bytes"));
     }
-    let (xml, found) = edit::edit(source)?;
+    let (xml, found) = edit::edit(source, interception)?;
     let file = format!("server-{}.xml", sha256_hex(xml.as_bytes()).get(..16).unwrap_or_default());
     let connector = found.connector(file)?;
     Ok(Derived { xml, connector })
+}
+
+/// Attributes that put a connector behind the sidecar, the port first. Address and port stay beside a socket: a Tomcat that
+/// knows no sockets passes over their attributes, and is not to be open to everybody for that.
+pub fn connector_attributes(interception: Interception) -> Vec<(&'static str, String)> {
+    let mut attributes =
+        vec![("port", names::UPSTREAM_PORT.to_string()), ("address", "127.0.0.1".to_owned())];
+    if interception == Interception::UnixSocket {
+        attributes.push(("unixDomainSocketPath", names::SOCKET.to_owned()));
+        // Tomcat's user made it, and the sidecar is in its group: the directory hands the pod's `fsGroup` down.
+        attributes.push(("unixDomainSocketPathPermissions", "rw-rw----".to_owned()));
+    }
+    attributes
+}
+
+/// Protocols of Tomcat that can listen on a Unix socket (NIO, as the image's default is).
+pub fn has_sockets(protocol: &str) -> bool {
+    matches!(protocol, "" | "HTTP/1.1" | NIO)
 }
 
 /// Whether a key of the policy's ConfigMap holds a derived file.

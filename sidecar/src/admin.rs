@@ -6,7 +6,10 @@ use std::{net::SocketAddr, sync::Arc};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use restward_crds::{names, sidecar::status::is_nonce};
+use restward_crds::{
+    names,
+    sidecar::{pod::TomcatAddress, status::is_nonce},
+};
 use serde::Serialize;
 
 use crate::{
@@ -29,8 +32,8 @@ pub struct Admin {
     pub basic: Arc<BasicReport>,
     /// The numbers.
     pub metrics: Arc<Metrics>,
-    /// Port of Tomcat on loopback.
-    pub upstream_port: u16,
+    /// Where Tomcat is reached.
+    pub tomcat: TomcatAddress,
 }
 
 impl Admin {
@@ -147,7 +150,7 @@ impl Admin {
         let Some(active) = self.store.active() else {
             return text(StatusCode::SERVICE_UNAVAILABLE, "not started\n");
         };
-        let (status, said) = probes::answer(probe, active.identity(), self.upstream_port).await;
+        let (status, said) = probes::answer(probe, active.identity(), &self.tomcat).await;
         text(status, format!("{said}\n"))
     }
 }

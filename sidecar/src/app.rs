@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use restward_crds::sidecar::PodSettings;
+use restward_crds::sidecar::{PodSettings, pod::TomcatAddress};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,7 @@ use crate::{
     request::{Gate, Slots},
     server::{self, Bounds},
     time::UnixTime,
+    tomcat::stale,
     trace::Traces,
     verify::{NetworkSource, Verifier},
 };
@@ -85,14 +86,14 @@ pub struct Running {
 pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
     let Options { pod, config_dir, state_dir, network, audit, bounds, traces } = options;
     let metrics = Arc::new(Metrics::default());
-    let upstream_port = pod.upstream_port;
+    let tomcat = pod.tomcat();
     let store = Arc::new(Store::new(config_dir, pod, Arc::clone(&metrics)));
     let verifier = Verifier::new(Arc::clone(&store), Arc::clone(&metrics), network);
     let verifier = Arc::new(verifier.map_err(io::Error::other)?);
     let keeper = Arc::new(Keeper::open(&state_dir, UnixTime::now()));
     let gate = Arc::new(Gate {
         store: Arc::clone(&store),
-        upstream: Upstream::new(upstream_port),
+        upstream: Upstream::new(tomcat.clone()),
         forms: Readers::default(),
         slots: Slots::new(bounds.in_flight),
         bounds,
@@ -108,7 +109,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         basic: keeper.report(),
         verifier: Arc::clone(&verifier),
         metrics,
-        upstream_port,
+        tomcat: tomcat.clone(),
     });
     let (data_address, admin_address) = (listeners.data.local_addr()?, listeners.admin.local_addr()?);
 
@@ -118,6 +119,9 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
     tasks.spawn(async move { store.watch(token).await });
     let token = shutdown.clone();
     tasks.spawn(async move { verifier.run(token).await });
+    if let TomcatAddress::Socket(path) = tomcat {
+        tasks.spawn(stale::remove(path, "/proc".into(), shutdown.clone()));
+    }
     let (token, running) = (shutdown.clone(), Arc::clone(&keeper));
     tasks.spawn(async move { running.run(token).await });
     let noted_by = Arc::clone(&gate);

@@ -23,7 +23,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
 use restward_crds::{
     condition::UpstreamReason,
     reason::Reason,
@@ -286,8 +285,7 @@ impl Calibration {
     /// A call of this path. Any host will do where Tomcat takes it from the header; this one cannot be mistaken for a
     /// `proxyName`.
     fn request(&self, path: &str) -> Option<Outgoing> {
-        let host = HeaderValue::try_from(format!("127.0.0.1:{}", self.shared.client.port())).ok()?;
-        Some(Outgoing::get(format!("{}{path}", self.shared.context_path), host))
+        Some(Outgoing::get(format!("{}{path}", self.shared.context_path), self.shared.client.host()?))
     }
 }
 

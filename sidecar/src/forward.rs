@@ -1,4 +1,4 @@
-//! The way to Confluence: HTTP/1.1 over loopback, bodies streamed both ways.
+//! The way to Confluence: HTTP/1.1 inside the pod, bodies streamed both ways.
 //!
 //! - [`headers`]: what belongs to one connection only, and what the sidecar adds
 //! - [`form`]: bodies that are parameters
@@ -21,7 +21,10 @@ use futures::{future, stream};
 use http::{Request, Response, Version};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Body as HttpBody;
-use restward_crds::{reason::Reason, sidecar::settings::UpstreamSettings};
+use restward_crds::{
+    reason::Reason,
+    sidecar::{pod::TomcatAddress, settings::UpstreamSettings},
+};
 
 use crate::pool::{self, Pool};
 use idle::Broken;
@@ -77,14 +80,14 @@ impl From<&UpstreamSettings> for Limits {
     }
 }
 
-/// Confluence on loopback. Clones share the connections.
+/// Confluence behind the sidecar. Clones share the connections.
 #[derive(Clone)]
 pub struct Upstream(Pool<Body>);
 
 impl Upstream {
-    /// Confluence at this port.
-    pub fn new(port: u16) -> Self {
-        Self(Pool::new(port))
+    /// Confluence at this address.
+    pub fn new(address: impl Into<TomcatAddress>) -> Self {
+        Self(Pool::new(address))
     }
 
     /// Sends a request whose target is in origin form, and waits for the answer's head.

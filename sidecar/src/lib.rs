@@ -43,6 +43,7 @@ pub mod status;
 pub mod target;
 pub mod telemetry;
 pub mod time;
+pub mod tomcat;
 pub mod trace;
 pub mod user;
 pub mod verify;

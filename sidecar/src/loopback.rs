@@ -1,10 +1,11 @@
-//! The sidecar's own calls to Confluence: over loopback only, with a deadline and a bounded answer.
+//! The sidecar's own calls to Confluence: inside the pod only, with a deadline and a bounded answer.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, uri::PathAndQuery};
 use http_body_util::{BodyExt as _, Full, Limited};
+use restward_crds::sidecar::pod::TomcatAddress;
 
 use crate::{identity::Outgoing, pool::Pool};
 
@@ -39,19 +40,19 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// A client of the one port. Clones share its connections.
+/// A client of the one address. Clones share its connections.
 #[derive(Clone)]
 pub struct Client(Pool<Full<Bytes>>);
 
 impl Client {
-    /// A client of `127.0.0.1:<port>`.
-    pub fn new(port: u16) -> Self {
-        Self(Pool::new(port))
+    /// A client of this address.
+    pub fn new(address: impl Into<TomcatAddress>) -> Self {
+        Self(Pool::new(address))
     }
 
-    /// The port.
-    pub fn port(&self) -> u16 {
-        self.0.port()
+    /// `Host` of calls that have no other.
+    pub fn host(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(self.0.address().host()).ok()
     }
 
     /// Sends a request as it is and reads the answer.
@@ -93,7 +94,6 @@ pub(crate) mod scripted;
 #[cfg(test)]
 mod tests {
     use super::{scripted::Scripted, *};
-    use http::HeaderValue;
 
     const SOON: Duration = Duration::from_secs(5);
 

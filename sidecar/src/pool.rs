@@ -1,4 +1,4 @@
-//! Connections to Confluence over loopback, kept for the next request.
+//! Connections to Confluence inside the pod, kept for the next request.
 //!
 //! A connection takes one request at a time, as HTTP/1.1 without pipelining does. It is kept when its answer has been read
 //! to the end, and closed in every other case: nobody gets the rest of an answer that was meant for somebody else.
@@ -6,7 +6,6 @@
 use std::{
     collections::VecDeque,
     io,
-    net::Ipv4Addr,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
@@ -20,7 +19,10 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::Instant};
+use restward_crds::sidecar::pod::TomcatAddress;
+use tokio::time::Instant;
+
+use crate::tomcat;
 
 /// Why there is no answer. Says nothing of what was sent.
 #[derive(Debug, thiserror::Error)]
@@ -33,15 +35,15 @@ pub enum PoolError {
     Broken(#[from] hyper::Error),
 }
 
-/// Connections to the one port. Clones share them.
+/// Connections to the one address. Clones share them.
 pub struct Pool<B> {
-    port: u16,
+    address: Arc<TomcatAddress>,
     idle: Arc<Idle<B>>,
 }
 
 impl<B> Clone for Pool<B> {
     fn clone(&self) -> Self {
-        Self { port: self.port, idle: Arc::clone(&self.idle) }
+        Self { address: Arc::clone(&self.address), idle: Arc::clone(&self.idle) }
     }
 }
 
@@ -49,17 +51,14 @@ impl<B> Pool<B>
 where
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static,
 {
-    /// Nobody is far away on loopback; a full accept queue is an overloaded Tomcat.
-    const CONNECT: Duration = Duration::from_secs(5);
-
-    /// Connections to `127.0.0.1:<port>`, none of them made yet.
-    pub fn new(port: u16) -> Self {
-        Self { port, idle: Arc::default() }
+    /// Connections to this address, none of them made yet.
+    pub fn new(address: impl Into<TomcatAddress>) -> Self {
+        Self { address: Arc::new(address.into()), idle: Arc::default() }
     }
 
-    /// The port.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// The address.
+    pub fn address(&self) -> &TomcatAddress {
+        &self.address
     }
 
     /// Sends a request whose target is in origin form, as it is, and waits for the answer's head.
@@ -85,9 +84,7 @@ where
     }
 
     async fn connect(&self) -> Result<SendRequest<B>, PoolError> {
-        let connecting = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
-        let stream = tokio::time::timeout(Self::CONNECT, connecting).await.map_err(io::Error::from)??;
-        stream.set_nodelay(true)?;
+        let stream = tomcat::connect(&self.address).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // How it ends is told to whoever has the sender.
         tokio::spawn(connection.with_upgrades());

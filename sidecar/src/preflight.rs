@@ -172,8 +172,7 @@ impl Shared {
     }
 
     fn request(&self) -> Result<Outgoing, Deny> {
-        let host = HeaderValue::try_from(format!("127.0.0.1:{}", self.client.port()))
-            .map_err(|_| Reason::UserCheckUnavailable)?;
+        let host = self.client.host().ok_or(Reason::UserCheckUnavailable)?;
         Ok(Outgoing::get(self.target.clone(), host))
     }
 }

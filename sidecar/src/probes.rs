@@ -1,4 +1,4 @@
-//! The pod's own probes, done for it: the kubelet asks the sidecar, the sidecar really asks Tomcat on loopback. What is
+//! The pod's own probes, done for it: the kubelet asks the sidecar, the sidecar really asks Tomcat. What is
 //! asked comes from the pod's settings, never from the kubelet's URL but for the name.
 
 use std::time::Duration;
@@ -7,16 +7,18 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use restward_crds::sidecar::pod::{AppProbe, ProbeAction};
-use tokio::net::TcpStream;
+use restward_crds::sidecar::pod::{AppProbe, ProbeAction, TomcatAddress};
 
-use crate::identity::Identity;
+use crate::{
+    identity::Identity,
+    tomcat::{self, Connection},
+};
 
 /// Does the probe and says what the kubelet should see. No header by which Confluence would take it for a user's goes
 /// along: whoever may write a pod must not be anybody there.
-pub async fn answer(probe: &AppProbe, identity: &Identity, port: u16) -> (StatusCode, String) {
+pub async fn answer(probe: &AppProbe, identity: &Identity, to: &TomcatAddress) -> (StatusCode, String) {
     let limit = Duration::from_secs(u64::from(probe.timeout_seconds.max(1)));
-    let outcome = tokio::time::timeout(limit, ask(probe, identity, port)).await;
+    let outcome = tokio::time::timeout(limit, ask(probe, identity, to)).await;
     match outcome {
         Ok(Ok(status)) if status.is_success() || status.is_redirection() => {
             (StatusCode::OK, format!("ok: {status}"))
@@ -30,15 +32,14 @@ pub async fn answer(probe: &AppProbe, identity: &Identity, port: u16) -> (Status
     }
 }
 
-async fn ask(probe: &AppProbe, identity: &Identity, port: u16) -> Result<StatusCode, String> {
-    let connection =
-        TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| format!("no connection: {error}"))?;
+async fn ask(probe: &AppProbe, identity: &Identity, to: &TomcatAddress) -> Result<StatusCode, String> {
+    let connection = tomcat::connect(to).await.map_err(|error| format!("no connection: {error}"))?;
     match &probe.action {
         ProbeAction::TcpSocket {} => Ok(StatusCode::OK),
         ProbeAction::HttpGet { path, headers } => {
             let mut headers = map(headers);
             identity.strip(&mut headers);
-            get(connection, path, headers, port).await
+            get(connection, path, headers, to.host()).await
         }
     }
 }
@@ -56,7 +57,12 @@ fn map(headers: &[(String, String)]) -> HeaderMap {
 }
 
 /// One request on a connection of its own, so that a probe says something about accepting connections too.
-async fn get(connection: TcpStream, path: &str, headers: HeaderMap, port: u16) -> Result<StatusCode, String> {
+async fn get(
+    connection: Connection,
+    path: &str,
+    headers: HeaderMap,
+    host: String,
+) -> Result<StatusCode, String> {
     let failed = |error: hyper::Error| format!("no answer: {error}");
     let (mut sender, driver) =
         hyper::client::conn::http1::handshake(TokioIo::new(connection)).await.map_err(failed)?;
@@ -67,7 +73,7 @@ async fn get(connection: TcpStream, path: &str, headers: HeaderMap, port: u16) -
         .map_err(|_| "the probe's path is not valid".to_owned())?;
     *request.headers_mut() = headers;
     let map = request.headers_mut();
-    let host = HeaderValue::try_from(format!("127.0.0.1:{port}")).map_err(|error| error.to_string())?;
+    let host = HeaderValue::try_from(host).map_err(|error| error.to_string())?;
     let defaults = [
         (header::HOST, host),
         (header::USER_AGENT, HeaderValue::from_static("kube-probe/restward")),

@@ -14,7 +14,7 @@ mod status;
 pub use audit::AuditSpec;
 pub use basic_auth::BasicAuth;
 pub use identity::{HeaderSpec, IdentitySpec, OAuth1Spec};
-pub use interception::LoopbackBind;
+pub use interception::{Interception, LoopbackBind};
 pub use issuers::{CaCertificateRef, ClientAssertion, ClientSecretRef, Keycloak, OpenIdIssuerSpec};
 pub use policy::{
     DeletionPolicy, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,

@@ -1,5 +1,7 @@
 //! What one sidecar needs to know about its pod: written by injection into [`crate::names::ENV_POD`].
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -24,6 +26,9 @@ pub struct PodSettings {
     /// Tomcat was told to listen on loopback only.
     #[serde(default)]
     pub loopback_bind: bool,
+    /// Unix socket on which Tomcat was told to listen instead, and on no port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_socket: Option<String>,
     /// `ATL_TOMCAT_SCHEME` of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<Scheme>,
@@ -100,10 +105,59 @@ impl PodSettings {
                 "listen, admin and upstream port must be three different ports".into(),
             );
         }
+        if !pod.upstream_socket.as_deref().is_none_or(is_socket_path) {
+            return refuse(
+                "upstreamSocket",
+                format!("is an absolute path of at most {MAX_SOCKET_PATH} bytes, without blanks"),
+            );
+        }
         if !is_context_path(&pod.context_path) {
             return refuse("contextPath", "is empty or starts with '/', without a trailing slash".into());
         }
         Ok(pod)
+    }
+
+    /// Where Tomcat is reached.
+    pub fn tomcat(&self) -> TomcatAddress {
+        match &self.upstream_socket {
+            Some(path) => TomcatAddress::Socket(path.into()),
+            None => TomcatAddress::Port(self.upstream_port),
+        }
+    }
+}
+
+/// Longest path of a Unix socket, without the zero behind it (`sun_path` of `unix(7)`).
+const MAX_SOCKET_PATH: usize = 107;
+
+/// Without blanks, as `/proc/net/unix` is read by them.
+fn is_socket_path(path: &str) -> bool {
+    path.starts_with('/')
+        && path.len() <= MAX_SOCKET_PATH
+        && !path.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+/// Where Tomcat is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TomcatAddress {
+    /// This port on loopback.
+    Port(u16),
+    /// This Unix socket.
+    Socket(PathBuf),
+}
+
+impl TomcatAddress {
+    /// `Host` of the sidecar's own calls: nobody else's, and no `proxyName`.
+    pub fn host(&self) -> String {
+        match self {
+            Self::Port(port) => format!("127.0.0.1:{port}"),
+            Self::Socket(_) => "127.0.0.1".to_owned(),
+        }
+    }
+}
+
+impl From<u16> for TomcatAddress {
+    fn from(port: u16) -> Self {
+        Self::Port(port)
     }
 }
 
@@ -115,6 +169,7 @@ mod tests {
     fn the_usual_ports_are_defaults() {
         let pod = PodSettings::from_json(r#"{"listenPort": 8090}"#).unwrap();
         assert_eq!((pod.admin_port, pod.upstream_port), (19090, 18090));
+        assert_eq!(pod.tomcat(), TomcatAddress::Port(18090));
     }
 
     #[test]
@@ -124,8 +179,25 @@ mod tests {
             r#"{"listenPort": 0}"#,
             r#"{"listenPort": 8090, "x": 1}"#,
             r#"{"listenPort": 8090, "contextPath": "wiki"}"#,
+            r#"{"listenPort": 8090, "upstreamSocket": ""}"#,
+            r#"{"listenPort": 8090, "upstreamSocket": "tomcat.sock"}"#,
+            r#"{"listenPort": 8090, "upstreamSocket": "/a b"}"#,
         ] {
             assert!(PodSettings::from_json(json).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn a_socket_goes_before_the_port_and_is_as_long_as_the_kernel_takes() {
+        let of_length = |length: usize| format!("/{}", "x".repeat(length - 1));
+        let read = |path: &str| {
+            PodSettings::from_json(&format!(r#"{{"listenPort": 8090, "upstreamSocket": "{path}"}}"#))
+        };
+        let longest = of_length(MAX_SOCKET_PATH);
+        assert_eq!(read(&longest).unwrap().tomcat(), TomcatAddress::Socket(longest.into()));
+        assert!(read(&of_length(MAX_SOCKET_PATH + 1)).is_err());
+        assert!(
+            names::SOCKET.starts_with(&format!("{}/", names::SOCKET_DIR)) && is_socket_path(names::SOCKET)
+        );
     }
 }

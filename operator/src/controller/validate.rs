@@ -68,7 +68,8 @@ pub fn validate(policy: &RestApiAuthPolicy, observed: &Observed) -> Result<Valid
     let settings = config.clone().parse().map_err(|errors| invalid(field_errors(&errors)))?;
     candidate.client_assertion_audience = assertion_audience(policy, &settings);
     let sources = observed.server_xmls.iter().map(|(name, source)| (name.as_str(), source.as_str()));
-    let (judged, server_xmls) = server_xml::all(sources, &observed.mounted_server_xmls());
+    let (judged, server_xmls) =
+        server_xml::all(sources, policy.spec.interception, &observed.mounted_server_xmls());
     candidate.server_xml = judged;
     if observed.name_is_taken {
         return Err(invalid(format!(
@@ -105,6 +106,7 @@ fn candidate(policy: &RestApiAuthPolicy) -> Result<Candidate, Refused> {
         client_secret: policy.spec.keycloak.client_secret_ref.as_ref().map(|secret| secret.name.clone()),
         client_assertion_audience: None,
         audit_volume: policy.spec.audit.volume.clone(),
+        interception: policy.spec.interception,
         loopback_bind: policy.spec.loopback_bind,
         server_xml: Vec::new(),
     })
@@ -143,6 +145,7 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         anonymous_paths,
         ui_authorization,
         audit,
+        interception: _,
         loopback_bind: _,
         on_bypass,
         allowed_listeners,

@@ -1,20 +1,26 @@
 //! What injection leaves as it is, although it may say less about Confluence than it did: for the policy's status.
 
-use restward_crds::names;
+use restward_crds::{api::v1alpha1::Interception, names};
 use serde_json::Value;
 
-use super::{origin, probes, target::Target, view};
+use super::{
+    listen::{self, Listen},
+    origin, probes,
+    target::{TOMCAT_PORT, Target},
+    view,
+};
 use crate::{policy_source::Candidate, server_xml::Outcome};
 
-/// A sentence for each probe and hook that is not moved but has to do with the HTTP port, and for a `server.xml` that has
-/// changed since.
+/// A sentence for each probe and hook that is not moved but has to do with the HTTP port, and for a `server.xml` or a policy
+/// that has changed since.
 pub(super) fn of(pod: &Value, target: &Target, policy: &Candidate) -> Vec<String> {
-    let mut found = Vec::from_iter(old_server_xml(pod, policy));
+    let changed = old_server_xml(pod, policy).or_else(|| old_interception(pod, target, policy));
+    let mut found = Vec::from_iter(changed);
     for (_, container) in view::others(pod) {
         for (place, kind) in probes::HANDLERS {
             let Some(handler) = container.pointer(place) else { continue };
             let name = format!("{}/{kind}", view::name(container));
-            found.extend(command(&name, handler, target));
+            found.extend(command(&name, handler, target, policy));
             found.extend(other_host(&name, handler, container, target));
         }
     }
@@ -35,16 +41,36 @@ fn old_server_xml(pod: &Value, policy: &Candidate) -> Option<String> {
     })
 }
 
+/// Tomcat listens as it was told at its start, whatever the policy says since.
+fn old_interception(pod: &Value, target: &Target, policy: &Candidate) -> Option<String> {
+    let told = super::previous_settings(pod)?;
+    let origin = origin::find(pod, target, policy).ok()?;
+    let now = listen::of(pod, target, origin, policy).ok()?;
+    (Listen::of_settings(&told) != now).then(|| {
+        "InterceptionChanged: Tomcat listens as the policy said when the pod was made, which is not what spec.interception and \
+         spec.loopbackBind say now; restart the pod to let the change take effect"
+            .to_owned()
+    })
+}
+
 /// A command in the pod calls the sidecar where it called Confluence. What it does with the answer is not known here.
-fn command(name: &str, handler: &Value, target: &Target) -> Option<String> {
-    let words = view::list(handler, "/exec/command").iter().filter_map(Value::as_str);
-    let port = target.http_port.to_string();
-    words.into_iter().any(|word| names_number(word, &port)).then(|| {
+fn command(name: &str, handler: &Value, target: &Target, policy: &Candidate) -> Option<String> {
+    let mut words = view::list(handler, "/exec/command").iter().filter_map(Value::as_str);
+    let (port, moved) = (target.http_port.to_string(), names::UPSTREAM_PORT.to_string());
+    let has_socket = policy.interception == Interception::UnixSocket;
+    if has_socket && words.clone().any(|word| names_number(word, &moved) || word.contains(TOMCAT_PORT)) {
+        return Some(format!(
+            "ExecProbe: {name} runs a command that calls Tomcat at its port, which it has none of (spec.interception: \
+             UnixSocket). Make it httpGet or tcpSocket, which are moved, or let the command call the socket {}",
+            names::SOCKET
+        ));
+    }
+    words.any(|word| names_number(word, &port)).then(|| {
+        let tomcat = if has_socket { names::SOCKET.to_owned() } else { format!("127.0.0.1:{moved}") };
         format!(
             "ExecProbe: {name} runs a command that names port {port}, where the sidecar answers now: a call to it is checked \
              like everybody's, and a bare connection always succeeds. Make it httpGet or tcpSocket, which are moved, or \
-             let the command call 127.0.0.1:{}",
-            names::UPSTREAM_PORT
+             let the command call {tomcat}"
         )
     })
 }

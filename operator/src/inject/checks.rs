@@ -105,6 +105,7 @@ fn reserved_volume(pod: &Value, _: &Target) -> Option<Refusal> {
         names::SERVER_XML_VOLUME,
         names::NO_TOKEN_VOLUME,
         names::STATE_VOLUME,
+        names::SOCKET_VOLUME,
     ];
     let injected = view::own_sidecar(pod).is_some();
     let taken = view::list(pod, "/spec/volumes")
@@ -119,13 +120,11 @@ fn reserved_volume(pod: &Value, _: &Target) -> Option<Refusal> {
 
 /// A container that mounts our volume before it exists would be given the keys by injection.
 fn foreign_mount(pod: &Value, target: &Target) -> Option<Refusal> {
+    let ours = [tomcat::valve_mount(), origin::mount(), listen::socket_mount()];
     let (container, volume) = view::others(pod).find_map(|(pointer, container)| {
         let volume = view::list(container, "/volumeMounts")
             .iter()
-            .filter(|mount| {
-                !(pointer == target.pointer
-                    && (**mount == tomcat::valve_mount() || **mount == origin::mount()))
-            })
+            .filter(|mount| pointer != target.pointer || !ours.contains(mount))
             .map(view::name)
             .find(|name| name.starts_with(RESERVED))?;
         Some((view::name(container), volume))

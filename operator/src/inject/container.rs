@@ -3,7 +3,7 @@
 use restward_crds::{names, sidecar::PodSettings};
 use serde_json::{Value, json};
 
-use super::{audit, checks::SIDECAR_UID, draft::Draft, refusal::Refusal, view};
+use super::{audit, checks::SIDECAR_UID, draft::Draft, listen, refusal::Refusal, view};
 use crate::{args::Sidecar, policy_source::Candidate};
 
 /// Mesh proxies that must start first: until they run, nothing in the pod has a network.
@@ -40,18 +40,19 @@ pub(super) fn build(sidecar: &Sidecar, policy: &Candidate, settings: &PodSetting
         },
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": mounts(policy)
+        "volumeMounts": mounts(policy, settings)
     })
 }
 
-fn mounts(policy: &Candidate) -> Vec<Value> {
+fn mounts(policy: &Candidate, settings: &PodSettings) -> Vec<Value> {
     let own = [
         json!({"name": names::CONFIG_VOLUME, "mountPath": names::CONFIG_DIR, "readOnly": true}),
         // The sidecar needs no token; an empty directory here keeps the pod's away.
         json!({"name": names::NO_TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true}),
         json!({"name": names::STATE_VOLUME, "mountPath": names::STATE_DIR}),
     ];
-    own.into_iter().chain(audit::mount(policy)).collect()
+    let socket = settings.upstream_socket.is_some().then(listen::socket_mount);
+    own.into_iter().chain(socket).chain(audit::mount(policy)).collect()
 }
 
 fn variables(sidecar: &Sidecar, policy: &Candidate, settings: &PodSettings) -> Vec<Value> {

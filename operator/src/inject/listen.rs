@@ -1,15 +1,23 @@
 //! Where Tomcat is told to listen, and how the image is told: by the one variable that it has for its connector.
 
-use restward_crds::{api::v1alpha1::LoopbackBind, names};
-use serde_json::Value;
+use restward_crds::{
+    api::v1alpha1::{Interception, LoopbackBind},
+    names,
+    sidecar::PodSettings,
+};
+use serde_json::{Value, json};
 
 use super::{
     origin::Origin,
     probes::HANDLERS,
+    refusal::{Refusal, RefusalReason},
     target::{TOMCAT_PORT, Target},
     view,
 };
-use crate::policy_source::Candidate;
+use crate::{policy_source::Candidate, server_xml};
+
+/// Variable with the class of Tomcat's connector.
+const PROTOCOL: &str = "ATL_TOMCAT_PROTOCOL";
 
 /// Who can connect to Tomcat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,30 +26,88 @@ pub(super) enum Listen {
     Everywhere,
     /// The pod's own loopback.
     Loopback,
+    /// Who has the socket's volume.
+    Socket,
 }
 
 impl Listen {
-    const ALL: [Self; 2] = [Self::Everywhere, Self::Loopback];
+    const ALL: [Self; 3] = [Self::Everywhere, Self::Loopback, Self::Socket];
+
+    /// What an earlier pass told the sidecar.
+    pub(super) const fn of_settings(settings: &PodSettings) -> Self {
+        match (&settings.upstream_socket, settings.loopback_bind) {
+            (Some(_), _) => Self::Socket,
+            (None, true) => Self::Loopback,
+            (None, false) => Self::Everywhere,
+        }
+    }
 
     /// What the variable has to be. The image's template writes it into `port="…"` as it is.
     fn value(self) -> String {
-        let port = names::UPSTREAM_PORT;
-        match self {
-            Self::Everywhere => port.to_string(),
-            Self::Loopback => format!(r#"{port}" address="127.0.0.1"#),
-        }
+        let attributes = match self {
+            Self::Everywhere => return names::UPSTREAM_PORT.to_string(),
+            Self::Loopback => server_xml::connector_attributes(Interception::Port),
+            Self::Socket => server_xml::connector_attributes(Interception::UnixSocket),
+        };
+        let values = attributes.into_iter().map(|(name, value)| match name {
+            "port" => value,
+            _ => format!(r#"" {name}="{value}"#),
+        });
+        values.collect()
     }
 }
 
 /// What becomes of this pod.
-pub(super) fn of(pod: &Value, target: &Target, origin: Origin<'_>, policy: &Candidate) -> Listen {
-    match (origin, policy.loopback_bind) {
-        (Origin::ConfigMap(_), _) => Listen::Loopback,
-        (Origin::Image, LoopbackBind::Auto) if !a_command_reads_the_port(target.container(pod)) => {
-            Listen::Loopback
-        }
-        (Origin::Image, _) => Listen::Everywhere,
+pub(super) fn of(
+    pod: &Value,
+    target: &Target,
+    origin: Origin<'_>,
+    policy: &Candidate,
+) -> Result<Listen, Refusal> {
+    let takes_attributes = || {
+        origin != Origin::Image
+            || policy.loopback_bind == LoopbackBind::Auto && !a_command_reads_the_port(target.container(pod))
+    };
+    match policy.interception {
+        Interception::UnixSocket => can_have_a_socket(pod, target, origin).map(|()| Listen::Socket),
+        Interception::Port if takes_attributes() => Ok(Listen::Loopback),
+        Interception::Port => Ok(Listen::Everywhere),
     }
+}
+
+/// Tomcat and the sidecar run as different users, who share the group of the pod's volumes only.
+fn can_have_a_socket(pod: &Value, target: &Target, origin: Origin<'_>) -> Result<(), Refusal> {
+    let refuse = |message: String| Err(Refusal::new(RefusalReason::UnixSocket, message));
+    if pod.pointer("/spec/securityContext/fsGroup").and_then(Value::as_i64).is_none() {
+        return refuse(
+            "the pod has no fsGroup, the group by which the sidecar may use Tomcat's Unix socket (spec.interception: \
+             UnixSocket); set securityContext.fsGroup of the pod (confluence.securityContext.fsGroup of the official chart, \
+             2002), or interception: Port"
+                .to_owned(),
+        );
+    }
+    match view::variable(target.container(pod), PROTOCOL) {
+        view::Variable::Plain(protocol) if origin == Origin::Image && !server_xml::has_sockets(protocol) => {
+            refuse(format!(
+                "{PROTOCOL} of container {:?} is {protocol:?}, which knows no Unix sockets (spec.interception: UnixSocket); \
+                 remove it, or set {:?}",
+                target.name,
+                server_xml::NIO
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The mount of the socket's volume, in Confluence's container and in the sidecar. Writable for both: Tomcat makes the
+/// socket, and the sidecar removes one that a killed Tomcat has left, on which no other can listen.
+pub(super) fn socket_mount() -> Value {
+    json!({"name": names::SOCKET_VOLUME, "mountPath": names::SOCKET_DIR})
+}
+
+/// The socket's volume. A socket takes no room.
+pub(super) fn socket_volume() -> Value {
+    json!({"name": names::SOCKET_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "64Ki"}})
 }
 
 /// Such a command needs a number: a probe of it would fail, and restart Confluence for that.

@@ -53,6 +53,8 @@ pub enum RefusalReason {
     SameUser,
     /// Nothing can be written to the volume for audit lines.
     AuditVolume,
+    /// Tomcat cannot listen on a Unix socket in this pod.
+    UnixSocket,
     /// A probe cannot be moved.
     Probe,
     /// The pod is not of a pod's shape.
@@ -79,6 +81,7 @@ impl RefusalReason {
             Self::NotRoot => "not_root",
             Self::SameUser => "same_user",
             Self::AuditVolume => "audit_volume",
+            Self::UnixSocket => "unix_socket",
             Self::Probe => "probe",
             Self::Malformed => "malformed",
         }

@@ -62,7 +62,11 @@ pub(super) fn move_behind(
     }
     trust_loopback(draft, target)?;
     set_variable(draft, target, TOMCAT_PORT, &listen::variable(origin, listen))?;
-    draft.set_named(&format!("{}/volumeMounts", target.pointer), valve_mount())
+    let mounts = format!("{}/volumeMounts", target.pointer);
+    if listen == Listen::Socket {
+        draft.set_named(&mounts, listen::socket_mount())?;
+    }
+    draft.set_named(&mounts, valve_mount())
 }
 
 /// Tomcat now sees every request come from the sidecar.
@@ -106,7 +110,8 @@ pub(super) fn settings(
         listen_port: target.http_port,
         admin_port: names::ADMIN_PORT,
         upstream_port: names::UPSTREAM_PORT,
-        loopback_bind: listen == Listen::Loopback,
+        loopback_bind: listen != Listen::Everywhere,
+        upstream_socket: (listen == Listen::Socket).then(|| names::SOCKET.to_owned()),
         scheme: match known("ATL_TOMCAT_SCHEME", "CATALINA_CONNECTOR_SCHEME") {
             Some("http") => Some(Scheme::Http),
             Some("https") => Some(Scheme::Https),

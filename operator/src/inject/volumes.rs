@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     draft::Draft,
+    listen::{self, Listen},
     origin::{self, Origin},
     refusal::Refusal,
     view,
@@ -18,7 +19,7 @@ const ASSERTION_SECONDS: u32 = 3600;
 const PULL_SECRETS: &str = "/spec/imagePullSecrets";
 
 /// The volumes for pods of this policy.
-pub(super) fn of(policy: &Candidate, origin: Origin<'_>) -> Vec<Value> {
+pub(super) fn of(policy: &Candidate, origin: Origin<'_>, listen: Listen) -> Vec<Value> {
     let config_map = policy.config_map();
     let mut sources = vec![
         json!({"configMap": {"name": config_map, "items": [item(names::FILE_CONFIG, names::FILE_CONFIG)]}}),
@@ -66,6 +67,9 @@ pub(super) fn of(policy: &Candidate, origin: Origin<'_>) -> Vec<Value> {
     ];
     if let Origin::ConfigMap(connector) = origin {
         volumes.push(origin::volume(policy, connector));
+    }
+    if listen == Listen::Socket {
+        volumes.push(listen::socket_volume());
     }
     volumes
 }

@@ -12,14 +12,14 @@ use quick_xml::{
     Reader, Writer, XmlVersion,
     events::{BytesDecl, BytesStart, Event, attributes::Attribute},
 };
-use restward_crds::{names, sidecar::terms::Scheme};
+use restward_crds::{api::v1alpha1::Interception, sidecar::terms::Scheme};
 
-use super::{Connector, with_loopback};
+use super::{Connector, NIO, connector_attributes, has_sockets, with_loopback};
 
 /// Protocols of connectors that speak plain HTTP.
 const HTTP: [&str; 4] = [
     "HTTP/1.1",
-    "org.apache.coyote.http11.Http11NioProtocol",
+    NIO,
     "org.apache.coyote.http11.Http11Nio2Protocol",
     "org.apache.coyote.http11.Http11AprProtocol",
 ];
@@ -30,6 +30,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// What was found in the file.
 #[derive(Default)]
 pub(super) struct Found {
+    interception: Interception,
     connectors: Vec<Attributes>,
     services: usize,
     engines: Vec<Attributes>,
@@ -53,11 +54,11 @@ impl Attributes {
 }
 
 /// The file with its changes, and what was found in it.
-pub(super) fn edit(source: &str) -> Result<(String, Found), String> {
+pub(super) fn edit(source: &str, interception: Interception) -> Result<(String, Found), String> {
     let mut reader = Reader::from_str(source.trim_start_matches('\u{feff}'));
     reader.config_mut().check_comments = true;
     let mut writer = Writer::new(Vec::new());
-    let mut found = Found::default();
+    let mut found = Found { interception, ..Found::default() };
     let mut open: Vec<String> = Vec::new();
     loop {
         let event = match reader.read_event().map_err(malformed)? {
@@ -121,7 +122,7 @@ impl Found {
                 Vec::new()
             }
             (["Server", "Service"], "Connector") => {
-                let changes = connector(&attributes)?;
+                let changes = connector(&attributes, self.interception)?;
                 self.connectors.push(attributes);
                 changes
             }
@@ -267,14 +268,17 @@ fn ends_tls() -> String {
         .into()
 }
 
-/// Every connector goes to loopback and to the internal port. Those that speak something else than HTTP, or listen
+/// Every connector goes behind the sidecar. Those that speak something else than HTTP, or listen
 /// somewhere else than on that port, are refused.
-fn connector(attributes: &Attributes) -> Result<Vec<(&'static str, String)>, String> {
+fn connector(
+    attributes: &Attributes,
+    interception: Interception,
+) -> Result<Vec<(&'static str, String)>, String> {
     let protocol = attributes.get("protocol");
     if !protocol.is_empty() && !HTTP.contains(&protocol) {
         return Err(format!(
             "has a connector of protocol {protocol:?}, on which callers name users themselves or which is not known; leave \
-             one with protocol=\"org.apache.coyote.http11.Http11NioProtocol\""
+             one with protocol=\"{NIO}\""
         ));
     }
     if !matches!(attributes.get("SSLEnabled"), "" | "false") {
@@ -283,8 +287,14 @@ fn connector(attributes: &Attributes) -> Result<Vec<(&'static str, String)>, Str
     if !attributes.get("unixDomainSocketPath").is_empty() {
         return Err("has a connector on a Unix socket; remove unixDomainSocketPath".into());
     }
+    if interception == Interception::UnixSocket && !has_sockets(protocol) {
+        return Err(format!(
+            "has a connector of protocol {protocol:?}, which knows no Unix sockets (spec.interception: UnixSocket); leave one \
+             with protocol=\"{NIO}\""
+        ));
+    }
     no_offset(attributes)?;
-    Ok(vec![("port", names::UPSTREAM_PORT.to_string()), ("address", "127.0.0.1".to_owned())])
+    Ok(connector_attributes(interception))
 }
 
 fn no_offset(attributes: &Attributes) -> Result<(), String> {

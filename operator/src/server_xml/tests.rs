@@ -2,6 +2,10 @@ use super::*;
 
 const CHART: &str = include_str!("testdata/chart.xml");
 
+fn derive(source: &str) -> Result<Derived, String> {
+    super::derive(source, Interception::Port)
+}
+
 /// The chart's file with `old` replaced.
 fn with(old: &str, new: &str) -> String {
     assert!(CHART.contains(old), "{old}");
@@ -36,6 +40,38 @@ fn the_charts_file_goes_to_loopback_and_stays_else_as_it_is() {
     };
     assert_eq!(derived.connector, told);
     assert!(is_derived(&told.file) && told.file.len() == "server-.xml".len() + 16, "{}", told.file);
+}
+
+#[test]
+fn the_connector_goes_to_a_unix_socket_when_the_policy_says_so() {
+    let derived = super::derive(CHART, Interception::UnixSocket).unwrap();
+    let line = only_in(&derived.xml, CHART)[0].to_owned();
+    assert!(line.starts_with(r#"<Connector port="18090" "#), "{line}");
+    let socket = concat!(
+        r#" maxHttpHeaderSize="8192" address="127.0.0.1" unixDomainSocketPath="/run/restward/tomcat.sock" "#,
+        r#"unixDomainSocketPathPermissions="rw-rw----"/>"#
+    );
+    assert!(line.ends_with(socket), "{line}");
+    let told = derive(CHART).unwrap().connector;
+    assert_ne!(derived.connector.file, told.file);
+    assert_eq!(derived.connector, Connector { file: derived.connector.file.clone(), ..told });
+}
+
+#[test]
+fn only_nio_listens_on_unix_sockets() {
+    const NIO: &str = "org.apache.coyote.http11.Http11NioProtocol";
+    for (protocol, has_sockets) in [
+        ("HTTP/1.1", true),
+        ("", true),
+        ("org.apache.coyote.http11.Http11Nio2Protocol", false),
+        ("org.apache.coyote.http11.Http11AprProtocol", false),
+    ] {
+        let source = with(NIO, protocol);
+        assert!(derive(&source).is_ok(), "{protocol}");
+        let why = super::derive(&source, Interception::UnixSocket).err();
+        assert_eq!(why.is_none(), has_sockets, "{protocol}: {why:?}");
+        assert!(why.is_none_or(|why| why.contains("knows no Unix sockets") && why.contains(NIO)));
+    }
 }
 
 #[test]
@@ -200,7 +236,8 @@ fn what_is_as_good_as_the_charts_is_taken() {
 #[test]
 fn a_policy_takes_so_many_and_says_which_it_does_not() {
     let names: Vec<String> = (0..=MAX_SOURCES).map(|number| format!("map-{number}")).collect();
-    let (judged, derived) = all(names.iter().map(|name| (name.as_str(), CHART)), &BTreeMap::new());
+    let sources = names.iter().map(|name| (name.as_str(), CHART));
+    let (judged, derived) = all(sources, Interception::Port, &BTreeMap::new());
     assert_eq!((judged.len(), derived.len()), (MAX_SOURCES + 1, MAX_SOURCES));
     let refused: Vec<&str> = judged
         .iter()

@@ -77,7 +77,7 @@ impl Mutator {
         for name in names.into_iter().take(server_xml::MAX_SOURCES) {
             let fetched = self.source.fetch_server_xml(&policy.namespace, name);
             if let Ok(Ok(Some(text))) = tokio::time::timeout_at(deadline, fetched).await {
-                let (current, _) = ServerXml::of(name, &text);
+                let (current, _) = ServerXml::of(name, &text, policy.interception);
                 policy.server_xml.retain(|known| known.config_map != name);
                 policy.server_xml.push(current);
             }

@@ -100,7 +100,7 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
         (
             "Tomcat moved to another address",
             changed(|pod| {
-                pod["spec"]["containers"][0]["env"][0]["value"] = json!("18090\" address=\"0.0.0.0")
+                pod["spec"]["containers"][0]["env"][0]["value"] = json!("18090\" address=\"0.0.0.0");
             }),
         ),
         ("no valve", changed(|pod| pod["spec"]["containers"][0]["volumeMounts"] = json!([]))),

@@ -95,6 +95,9 @@ fn enforcement() -> Vec<Row> {
             None,
         ),
         (json!({"loopbackBind": "Off"}), None),
+        (json!({"interception": "UnixSocket"}), None),
+        (json!({"interception": "Socket"}), Some("Unsupported value")),
+        (json!({"interception": "UnixSocket", "loopbackBind": "Off"}), Some("leave loopbackBind at Auto")),
         (json!({"loopbackBind": "127.0.0.1"}), Some("Unsupported value")),
         (json!({"onBypass": "Ignore"}), Some("Unsupported value")),
         (json!({"allowedListeners": [{"port": 0}]}), Some("spec.allowedListeners[0].port")),
@@ -225,7 +228,7 @@ async fn defaults_are_filled_in_so_that_a_policy_shows_what_holds() {
     let spec = serde_json::to_value(&created.spec).unwrap();
     assert_eq!(spec["mode"], "Enforce");
     assert_eq!(spec["basicAuth"]["mode"], "Allow");
-    assert_eq!(spec["loopbackBind"], "Auto");
+    assert_eq!((&spec["interception"], &spec["loopbackBind"]), (&json!("Port"), &json!("Auto")));
     assert_eq!(spec["onBypass"], "Block");
     assert_eq!(spec["usernameAttribute"], "preferred_username");
     assert_eq!(spec["credentials"]["anonymous"], "Deny");

@@ -198,7 +198,7 @@ fn assertion(
     }
     let identity = Identity::new(&settings.upstream.identity, key_pem).map_err(|error| error.to_string())?;
     let identity = Arc::new(identity);
-    let client = loopback::Client::new(pod.upstream_port);
+    let client = loopback::Client::new(pod.tomcat());
     let calibration = Calibration::new(Arc::clone(&identity), client.clone(), settings, pod);
     let user_check =
         UserCheck::new(Arc::clone(&identity), client, calibration.clone(), context_path(settings, pod));

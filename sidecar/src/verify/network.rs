@@ -11,6 +11,8 @@ use std::{
 
 /// State of a socket that listens (`TCP_LISTEN` of the kernel's `tcp_states.h`).
 const LISTEN: &str = "0A";
+/// Flag of a Unix socket that listens (`__SO_ACCEPTCON` of the kernel's `net.h`).
+const ACCEPTS: u32 = 1 << 16;
 /// Interfaces whose `route_localnet` says nothing about neighbours.
 const NO_INTERFACE: [&str; 2] = ["lo", "default"];
 
@@ -30,6 +32,8 @@ pub struct Network {
     pub listeners: BTreeSet<Listener>,
     /// The pod's own addresses, but loopback and link-local ones.
     pub addresses: BTreeSet<IpAddr>,
+    /// Paths of Unix sockets that listen.
+    pub sockets: BTreeSet<String>,
     /// Neighbours on the pod's network reach its loopback (CVE-2020-8558).
     pub routes_localnet: bool,
 }
@@ -48,7 +52,14 @@ impl Network {
         if addresses.is_empty() {
             return Err(io::Error::other("the pod's own addresses are not known"));
         }
-        Ok(Self { listeners, addresses, routes_localnet: routes_localnet(&proc.join("sys/net/ipv4/conf"))? })
+        let sockets = optional(unix_sockets(proc))?.unwrap_or_default().into_iter();
+        let sockets = sockets.filter(|socket| socket.listens).map(|socket| socket.path).collect();
+        Ok(Self {
+            listeners,
+            addresses,
+            sockets,
+            routes_localnet: routes_localnet(&proc.join("sys/net/ipv4/conf"))?,
+        })
     }
 }
 
@@ -95,6 +106,35 @@ fn parse_socket(line: &str) -> Option<Socket> {
     let port = u16::from_str_radix(port, 16).ok()?;
     let inode = fields.nth(5)?.parse().ok()?;
     Some(Socket::Listens(Listener { address: SocketAddr::new(parse_address(address)?, port), inode }))
+}
+
+/// A Unix socket that has a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// As whoever bound it gave it.
+    pub path: String,
+    /// It listens; else it is a connection of one that does, or not yet listening.
+    pub listens: bool,
+}
+
+/// All Unix sockets that have a path.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn unix_sockets(proc: &Path) -> io::Result<Vec<UnixSocket>> {
+    let mut found = Vec::new();
+    for line in BufReader::new(File::open(proc.join("net/unix"))?).split(b'\n').skip(1) {
+        found.extend(parse_unix_socket(&String::from_utf8_lossy(&line?)));
+    }
+    Ok(found)
+}
+
+/// `Num RefCount Protocol Flags Type St Inode Path`, the last one when there is one.
+fn parse_unix_socket(line: &str) -> Option<UnixSocket> {
+    let mut fields = line.split_ascii_whitespace();
+    let flags = u32::from_str_radix(fields.nth(3)?, 16).ok()?;
+    let path = fields.nth(3)?.to_owned();
+    Some(UnixSocket { path, listens: flags & ACCEPTS != 0 })
 }
 
 /// The address in words of 32 bits, each printed as a number of the machine's own byte order.
@@ -196,6 +236,29 @@ mod tests {
             ["", "0: 0100007F:46AA", "0: 0100:46AA 0:0 0A a b c 0 0 1", "0: 0100007F 0:0 0A a b c 0 0 1"]
         {
             assert_eq!(parse_socket(odd), None, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn unix_sockets_are_read_by_their_paths() {
+        let socket = |path: &str, listens| Some(UnixSocket { path: path.to_owned(), listens });
+        for (line, want) in [
+            (
+                "00000000a7791847: 00000002 00000000 00010000 0001 01 2946153 /run/a.sock",
+                socket("/run/a.sock", true),
+            ),
+            (
+                "00000000a7791848: 00000003 00000000 00000000 0001 03 2946154 /run/a.sock",
+                socket("/run/a.sock", false),
+            ),
+            (
+                "00000000a7791849: 00000002 00000000 00010000 0005 01 2946155 @abstract",
+                socket("@abstract", true),
+            ),
+            ("00000000a779184a: 00000003 00000000 00000000 0001 03 2946156", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_unix_socket(line), want, "{line}");
         }
     }
 

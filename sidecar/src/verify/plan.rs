@@ -13,13 +13,24 @@ use super::network::{Listener, Network};
 /// loopback and yet not the sidecar: Tomcat's valve must not let it in.
 pub const MESH: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6));
 
+/// Whose way it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Caller {
+    /// Another pod's, by the pod's own address.
+    Outside,
+    /// A mesh proxy's in the pod, or a neighbour's who reaches loopback.
+    Mesh,
+    /// Only that of who is in the pod.
+    Inside,
+}
+
 /// One address to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
     /// Where to.
     pub to: SocketAddr,
-    /// As a mesh proxy, or as the pod itself.
-    pub as_mesh: bool,
+    /// By whom.
+    pub by: Caller,
 }
 
 /// A socket that is neither the sidecar's nor Tomcat's, with the ways by which others reach it.
@@ -40,19 +51,25 @@ pub struct Plan {
     pub strangers: Vec<Stranger>,
 }
 
-/// Plans a look. Sockets on loopback alone are of interest only where neighbours reach loopback.
+/// Plans a look. Sockets on loopback alone are of interest where neighbours reach loopback; and, where Tomcat is to have no
+/// port at all, to whoever is in the pod.
 pub fn plan(network: &Network, pod: &PodSettings, allowed: &BTreeSet<u16>) -> Plan {
-    let from_outside = |to| Target { to, as_mesh: false };
-    let as_mesh = |to| Target { to, as_mesh: true };
+    let by = |by: Caller| move |to: SocketAddr| Target { to, by };
+    let (from_outside, as_mesh, from_inside) = (by(Caller::Outside), by(Caller::Mesh), by(Caller::Inside));
+    let has_socket = pod.upstream_socket.is_some();
     let own = |port| network.addresses.iter().map(move |ip| SocketAddr::new(*ip, port));
     let is_known = |port: u16| {
         [pod.listen_port, pod.admin_port, pod.upstream_port].contains(&port) || allowed.contains(&port)
     };
     let tomcat = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), pod.upstream_port);
     let ways = |address: SocketAddr| match address.ip() {
-        // Only IPv4 has the setting.
-        IpAddr::V4(ip) if ip.is_loopback() => network.routes_localnet.then(|| vec![as_mesh(address)]),
-        IpAddr::V6(ip) if ip.is_loopback() => None,
+        ip if ip.is_loopback() => {
+            // Only IPv4 has the setting.
+            let neighbours = (network.routes_localnet && ip.is_ipv4()).then(|| as_mesh(address));
+            let ways: Vec<Target> =
+                neighbours.into_iter().chain(has_socket.then(|| from_inside(address))).collect();
+            (!ways.is_empty()).then_some(ways)
+        }
         IpAddr::V4(ip) if ip.is_unspecified() => {
             Some(own(address.port()).filter(SocketAddr::is_ipv4).map(from_outside).collect())
         }
@@ -66,8 +83,9 @@ pub fn plan(network: &Network, pod: &PodSettings, allowed: &BTreeSet<u16>) -> Pl
         .iter()
         .filter(|listener| !is_known(listener.address.port()))
         .filter_map(|listener| Some(Stranger { listener: *listener, targets: ways(listener.address)? }));
+    let inside = [as_mesh(tomcat)].into_iter().chain(has_socket.then(|| from_inside(tomcat)));
     Plan {
-        tomcat: own(pod.upstream_port).map(from_outside).chain([as_mesh(tomcat)]).collect(),
+        tomcat: own(pod.upstream_port).map(from_outside).chain(inside).collect(),
         strangers: strangers.collect(),
     }
 }
@@ -82,11 +100,16 @@ mod tests {
             listeners: listeners.iter().map(listener).collect(),
             addresses: ["10.0.0.5", "fd00::5"].map(|ip| ip.parse().unwrap()).into(),
             routes_localnet,
+            ..Network::default()
         }
     }
 
     fn shown(targets: &[Target]) -> String {
-        let each = |target: &Target| format!("{}{}", target.to, if target.as_mesh { " as mesh" } else { "" });
+        let each = |target: &Target| match target.by {
+            Caller::Outside => target.to.to_string(),
+            Caller::Mesh => format!("{} as mesh", target.to),
+            Caller::Inside => format!("{} inside", target.to),
+        };
         targets.iter().map(each).collect::<Vec<_>>().join(", ")
     }
 
@@ -111,6 +134,21 @@ mod tests {
             assert_eq!(shown(&plan.tomcat), "10.0.0.5:18090, [fd00::5]:18090, 127.0.0.1:18090 as mesh");
             let got: Vec<String> = plan.strangers.iter().map(|one| shown(&one.targets)).collect();
             assert_eq!(got, want.map(str::to_owned).into_iter().collect::<Vec<_>>(), "{listener}");
+        }
+    }
+
+    #[test]
+    fn with_a_socket_no_port_may_lead_to_tomcat_from_inside_either() {
+        let pod = PodSettings::from_json(r#"{"listenPort": 8090, "upstreamSocket": "/run/a.sock"}"#).unwrap();
+        let listeners = ["127.0.0.1:18090", "127.0.0.1:8000", "[::1]:8091", "0.0.0.0:9999"];
+        for (routes_localnet, loopback) in
+            [(false, "127.0.0.1:8000 inside"), (true, "127.0.0.1:8000 as mesh, 127.0.0.1:8000 inside")]
+        {
+            let plan = plan(&network(&listeners, routes_localnet), &pod, &BTreeSet::new());
+            let tomcat = "10.0.0.5:18090, [fd00::5]:18090, 127.0.0.1:18090 as mesh, 127.0.0.1:18090 inside";
+            assert_eq!(shown(&plan.tomcat), tomcat);
+            let got: Vec<String> = plan.strangers.iter().map(|one| shown(&one.targets)).collect();
+            assert_eq!(got, ["10.0.0.5:9999", loopback, "[::1]:8091 inside"]);
         }
     }
 }

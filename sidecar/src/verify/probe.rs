@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Client, Response, redirect};
 
 use super::{
-    plan::{MESH, Target},
+    plan::{Caller, MESH, Target},
     verdict::{self, Verdict},
 };
 
@@ -58,7 +58,7 @@ impl Prober {
     }
 
     async fn ask_over(&self, scheme: &str, target: &Target, context_path: &str) -> Verdict {
-        let client = if target.as_mesh { &self.as_mesh } else { &self.plain };
+        let client = if target.by == Caller::Mesh { &self.as_mesh } else { &self.plain };
         let mut verdict = Verdict::Shut;
         for path in PATHS {
             let url = format!("{scheme}://{}{context_path}{path}", target.to);
@@ -109,7 +109,7 @@ mod tests {
 
     async fn ask(port: u16) -> Verdict {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let target = Target { to: (Ipv4Addr::LOCALHOST, port).into(), as_mesh: false };
+        let target = Target { to: (Ipv4Addr::LOCALHOST, port).into(), by: Caller::Outside };
         Prober::new().unwrap().ask(&target, "/confluence").await
     }
 
@@ -188,7 +188,7 @@ mod tests {
     async fn a_mesh_proxy_comes_from_its_own_address() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = Target { to: listener.local_addr().unwrap(), as_mesh: true };
+        let target = Target { to: listener.local_addr().unwrap(), by: Caller::Mesh };
         let asking = tokio::spawn(async move { Prober::new().unwrap().ask(&target, "").await });
         assert_eq!(listener.accept().await.unwrap().1.ip(), MESH);
         asking.abort();

@@ -6,7 +6,7 @@ use restward_crds::sidecar::PodSettings;
 
 use super::{
     network::Network,
-    plan::{Plan, Target},
+    plan::{Caller, Plan, Target},
     verdict::Verdict,
 };
 
@@ -15,7 +15,10 @@ const LONG: Duration = Duration::from_mins(5);
 
 /// Whether somebody listens where Tomcat should.
 pub fn listens(network: &Network, pod: &PodSettings) -> bool {
-    network.listeners.iter().any(|listener| listener.address.port() == pod.upstream_port)
+    match &pod.upstream_socket {
+        Some(path) => network.sockets.contains(path),
+        None => network.listeners.iter().any(|listener| listener.address.port() == pod.upstream_port),
+    }
 }
 
 /// What to tell, each as `Reason: sentence`. `quiet` is for how long nobody has listened.
@@ -25,8 +28,11 @@ pub fn warnings(
     seen: impl Fn(&Target) -> Verdict,
     quiet: Duration,
 ) -> Vec<String> {
-    let is_answered_outside =
-        || plan.tomcat.iter().any(|target| !target.as_mesh && matches!(seen(target), Verdict::Http(_)));
+    let is_answered_outside = || {
+        plan.tomcat
+            .iter()
+            .any(|target| target.by == Caller::Outside && matches!(seen(target), Verdict::Http(_)))
+    };
     if quiet >= LONG {
         vec![not_listening(pod)]
     } else if pod.loopback_bind && is_answered_outside() {
@@ -37,16 +43,18 @@ pub fn warnings(
 }
 
 fn not_listening(pod: &PodSettings) -> String {
-    let advice = if pod.loopback_bind {
-        "; when that complains of the connector or of server.xml, this image does not take the loopback address: set \
-         spec.loopbackBind: Off and restart the pod"
-    } else {
-        ""
+    let place = match &pod.upstream_socket {
+        Some(path) => format!("socket {path}"),
+        None => format!("port {}", pod.upstream_port),
+    };
+    let remedy = match (&pod.upstream_socket, pod.loopback_bind) {
+        (Some(_), _) => "a socket: set spec.interception: Port",
+        (None, true) => "the loopback address: set spec.loopbackBind: Off",
+        (None, false) => "the port: let the chart make server.xml",
     };
     format!(
-        "TomcatNotListening: nothing has listened on Tomcat's port {} for {} minutes; see the log of Confluence's \
-         container{advice}",
-        pod.upstream_port,
+        "TomcatNotListening: nothing has listened on Tomcat's {place} for {} minutes; see the log of Confluence's container. \
+         When that complains of the connector or of server.xml, this image does not take {remedy}, and restart the pod",
         LONG.as_secs() / 60
     )
 }
@@ -86,8 +94,8 @@ mod tests {
 
     #[test]
     fn what_tomcat_does_not_do_as_told_is_said() {
-        let target = |to: &str, as_mesh| Target { to: to.parse().unwrap(), as_mesh };
-        let tomcat = vec![target("10.0.0.5:18090", false), target("127.0.0.1:18090", true)];
+        let target = |to: &str, by| Target { to: to.parse().unwrap(), by };
+        let tomcat = vec![target("10.0.0.5:18090", Caller::Outside), target("127.0.0.1:18090", Caller::Mesh)];
         let plan = Plan { tomcat, strangers: Vec::new() };
         let (no, shut) = (Verdict::VALVE, Verdict::Shut);
         let other = Verdict::Http(StatusCode::NOT_FOUND);
@@ -103,12 +111,30 @@ mod tests {
             (false, shut, shut, LONG, Some("TomcatNotListening")),
         ];
         for (told, outside, mesh, quiet, want) in table {
-            let seen = |target: &Target| if target.as_mesh { mesh } else { outside };
+            let seen = |target: &Target| if target.by == Caller::Mesh { mesh } else { outside };
             let said = warnings(&pod(told), &plan, seen, quiet);
             let words: Vec<&str> = said.iter().filter_map(|text| text.split(':').next()).collect();
             assert_eq!(words, want.into_iter().collect::<Vec<_>>(), "{told} {outside:?} {mesh:?} {quiet:?}");
             let advises = said.iter().any(|text| text.contains("loopbackBind: Off"));
             assert_eq!(advises, told && want.is_some());
         }
+    }
+
+    #[test]
+    fn a_tomcat_on_a_socket_is_looked_for_there() {
+        let pod = PodSettings { upstream_socket: Some("/run/a.sock".into()), ..pod(true) };
+        let on_its_port = Listener { address: "127.0.0.1:18090".parse().unwrap(), inode: 1 };
+        let network = |path: &str| Network {
+            listeners: [on_its_port].into(),
+            sockets: [path.to_owned()].into(),
+            ..Network::default()
+        };
+        assert!(listens(&network("/run/a.sock"), &pod));
+        assert!(!listens(&network("/run/b.sock"), &pod));
+        let said = warnings(&pod, &Plan::default(), |_| Verdict::Shut, LONG);
+        assert!(
+            said[0].contains("socket /run/a.sock") && said[0].contains("spec.interception: Port"),
+            "{said:?}"
+        );
     }
 }

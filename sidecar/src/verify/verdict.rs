@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 
-use super::plan::{Plan, Target};
+use super::plan::{Caller, Plan, Stranger, Target};
 
 /// Headers that Confluence alone sets. None of them depends on who asks.
 const OWN_HEADERS: [&str; 3] = ["x-ausername", "x-seraph-loginreason", "x-confluence-request-time"];
@@ -99,10 +99,23 @@ pub fn of_look(plan: &Plan, seen: impl Fn(&Target) -> Verdict, before: &Findings
 fn tomcat_lets_in(seen: Verdict, target: &Target) -> Option<String> {
     let how = match seen {
         Verdict::Confluence => String::new(),
+        Verdict::Http(_) if target.by == Caller::Inside => String::new(),
         Verdict::Http(status) if seen != Verdict::VALVE => format!(" (it answers {status} instead of 403)"),
         _ => return None,
     };
-    let who = if target.as_mesh { "a mesh proxy (127.0.0.6)" } else { "callers at the pod's own address" };
+    if target.by == Caller::Inside {
+        return Some(
+            "Tomcat answers on a port, where whoever is in the pod comes around the sidecar (kubectl port-forward does), \
+             although it was told to listen on a Unix socket only; this Tomcat or Java is too old for that, or server.xml was \
+             replaced: set spec.interception: Port and restart the pod"
+                .to_owned(),
+        );
+    }
+    let who = if target.by == Caller::Mesh {
+        "a mesh proxy (127.0.0.6)"
+    } else {
+        "callers at the pod's own address"
+    };
     Some(format!(
         "Tomcat's own port lets in {who}{how}, so the valve of context.xml.default is not in force; see that nothing \
          replaces conf/Standalone/localhost/context.xml.default, nor the names of Tomcat's engine and host"
@@ -110,8 +123,11 @@ fn tomcat_lets_in(seen: Verdict, target: &Target) -> Option<String> {
 }
 
 fn stranger_is_confluence(seen: Verdict, target: &Target) -> Option<String> {
-    let whom =
-        if target.as_mesh { " to neighbours on the pod's network, which reach its loopback" } else { "" };
+    let whom = match target.by {
+        Caller::Inside => " to whoever is in the pod",
+        Caller::Mesh => " to neighbours on the pod's network, which reach its loopback",
+        Caller::Outside => "",
+    };
     (seen == Verdict::Confluence).then(|| {
         format!(
             "something answers as Confluence{whom}; close it, or let it call the pod's HTTP port instead of Tomcat's"
@@ -121,10 +137,17 @@ fn stranger_is_confluence(seen: Verdict, target: &Target) -> Option<String> {
 
 fn warnings(plan: &Plan, bypasses: &[Bypass]) -> Vec<String> {
     let mut warnings = Vec::new();
-    let is_loopback = |target: &Target| target.as_mesh;
+    let is_loopback = |target: &Target| target.by == Caller::Mesh;
     let ports = |on_loopback: bool| {
-        let unknown =
-            plan.strangers.iter().filter(|stranger| stranger.targets.iter().any(is_loopback) == on_loopback);
+        // What only the pod itself reaches is nothing unusual.
+        let is_open = |stranger: &&Stranger| {
+            stranger.targets.is_empty() || stranger.targets.iter().any(|target| target.by != Caller::Inside)
+        };
+        let unknown = plan
+            .strangers
+            .iter()
+            .filter(is_open)
+            .filter(|stranger| stranger.targets.iter().any(is_loopback) == on_loopback);
         let ports: BTreeSet<u16> = unknown.map(|stranger| stranger.listener.address.port()).collect();
         let others: Vec<String> = ports
             .into_iter()
@@ -153,7 +176,7 @@ fn warnings(plan: &Plan, bypasses: &[Bypass]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::{network::Listener, plan::Stranger};
+    use crate::verify::network::Listener;
 
     /// Status, headers, body, and whether it is Confluence.
     type Row = (u16, &'static [(&'static str, &'static str)], &'static str, bool);
@@ -204,24 +227,24 @@ mod tests {
         }
     }
 
-    fn target(to: &str, as_mesh: bool) -> Target {
-        Target { to: to.parse().unwrap(), as_mesh }
+    fn target(to: &str, by: Caller) -> Target {
+        Target { to: to.parse().unwrap(), by }
     }
 
     /// Tomcat on two ways, and a stranger on port 9000.
     fn plan() -> Plan {
         let listener = Listener { address: "0.0.0.0:9000".parse().unwrap(), inode: 1 };
         Plan {
-            tomcat: vec![target("10.0.0.5:18090", false), target("127.0.0.1:18090", true)],
-            strangers: vec![Stranger { listener, targets: vec![target("10.0.0.5:9000", false)] }],
+            tomcat: vec![target("10.0.0.5:18090", Caller::Outside), target("127.0.0.1:18090", Caller::Mesh)],
+            strangers: vec![Stranger { listener, targets: vec![target("10.0.0.5:9000", Caller::Outside)] }],
         }
     }
 
     /// Verdicts by the plan's order → ports around, and the first words of warnings.
     fn look(verdicts: [Verdict; 3], before: &Findings) -> (Vec<u16>, Vec<String>) {
-        let seen = |target: &Target| match (target.to.port(), target.as_mesh) {
-            (18090, false) => verdicts[0],
-            (18090, true) => verdicts[1],
+        let seen = |target: &Target| match (target.to.port(), target.by) {
+            (18090, Caller::Outside) => verdicts[0],
+            (18090, Caller::Mesh) => verdicts[1],
             _ => verdicts[2],
         };
         let findings = of_look(&plan(), seen, before);
@@ -261,6 +284,25 @@ mod tests {
                 "{verdicts:?}"
             );
         }
+    }
+
+    #[test]
+    fn from_inside_the_pod_every_answer_of_tomcats_port_is_a_way_around_a_socket() {
+        let listener = Listener { address: "127.0.0.1:8000".parse().unwrap(), inode: 1 };
+        let plan = Plan {
+            tomcat: vec![target("127.0.0.1:18090", Caller::Inside)],
+            strangers: vec![Stranger { listener, targets: vec![target("127.0.0.1:8000", Caller::Inside)] }],
+        };
+        let look = |verdict| {
+            let found = of_look(&plan, |_| verdict, &Findings::default());
+            assert_eq!(found.warnings, Vec::<String>::new(), "loopback is for whoever is in the pod");
+            found.bypasses.iter().map(|bypass| bypass.port).collect::<Vec<_>>()
+        };
+        assert_eq!(look(Verdict::Shut), [0; 0]);
+        assert_eq!(look(Verdict::NotHttp), [0; 0]);
+        assert_eq!(look(Verdict::VALVE), [18090]);
+        assert_eq!(look(Verdict::Http(StatusCode::NOT_FOUND)), [18090]);
+        assert_eq!(look(Verdict::Confluence), [8000, 18090]);
     }
 
     #[test]

@@ -14,6 +14,8 @@ mod matrix;
 mod paths;
 #[path = "../suite/support/port.rs"]
 mod port;
+mod relay;
+mod socket;
 mod support;
 mod tunnel;
 mod user_header;

@@ -190,7 +190,7 @@ fn outgoing(wiki: &Wiki, sent: &Sent) -> Outgoing {
 async fn log(wiki: &Wiki, after: i64) -> Value {
     let after = format!("after={}", after.min(999_999_999));
     let request = wiki.request(Method::GET, "/rest/standin/1.0/requests", Some(&after));
-    let url = format!("http://127.0.0.1:{}{}?{after}", wiki.client.port(), request.path);
+    let url = format!("http://127.0.0.1:{}{}?{after}", wiki.port, request.path);
     // Longer than an answer to the sidecar may be.
     reqwest::get(url).await.unwrap().text().await.unwrap().parse().unwrap()
 }

@@ -73,7 +73,7 @@ fn disagreement(target: &str, reply: &Reply) -> Option<String> {
 }
 
 async fn ask(wiki: &Wiki, target: &str) -> Reply {
-    exchange(([127, 0, 0, 1], wiki.client.port()).into(), &request("GET", target, &[], "")).await
+    exchange(([127, 0, 0, 1], wiki.port).into(), &request("GET", target, &[], "")).await
 }
 
 fn corpus() -> impl Iterator<Item = String> {

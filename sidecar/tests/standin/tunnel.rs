@@ -68,7 +68,7 @@ async fn an_upgrade_for_synchrony_passes_and_echoes() {
 async fn nothing_on_the_rest_api_becomes_a_tunnel() {
     let wiki = Wiki::start(&[]);
     let sidecar = wiki.whole_sidecar().await;
-    let tomcat = SocketAddr::from(([127, 0, 0, 1], wiki.client.port()));
+    let tomcat = SocketAddr::from(([127, 0, 0, 1], wiki.port));
     let basic = format!("Authorization: {ALICE}\r\n");
     let mut direct = connected(tomcat, handshake(ON_REST, &basic).as_bytes()).await;
     assert!(read_head(&mut direct).await.starts_with("HTTP/1.1 101"), "Tomcat itself would");
@@ -95,7 +95,7 @@ async fn an_answer_other_than_101_is_no_tunnel() {
         "GET /confluence/rest/standin/1.0/echo/smuggled HTTP/1.1\r\nHost: wiki\r\nConnection: close\r\n\r\n";
     let wiki = Wiki::start(&[("STANDIN_ANONYMOUS", "true")]);
     let sidecar = wiki.whole_sidecar().await;
-    let tomcat = SocketAddr::from(([127, 0, 0, 1], wiki.client.port()));
+    let tomcat = SocketAddr::from(([127, 0, 0, 1], wiki.port));
     let declined = [
         // Tomcat speaks no such version: 426. The others are no WebSockets.
         handshake(SYNCHRONY, "").replace("Version: 13", "Version: 99"),

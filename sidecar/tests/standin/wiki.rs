@@ -1,7 +1,7 @@
 //! A Confluence stand-in of this test's own: real Tomcat, real net.oauth.
 
 use std::{
-    fs, io,
+    env, fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, header};
 use openssl::{pkey::PKey, rsa::Rsa};
 use restward_crds::{
     names,
-    sidecar::{Config, PodSettings, Settings, identity::IdentitySettings},
+    sidecar::{Config, PodSettings, Settings, identity::IdentitySettings, pod::TomcatAddress},
 };
 use restward_sidecar::{
     app::{self, Listeners, Options, Running},
@@ -37,16 +37,33 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const VALVE: &str = r#"<Context><Valve className="org.apache.catalina.valves.RemoteAddrValve" usePeerAddress="true"
     allow="127\.0\.0\.1|::1|0:0:0:0:0:0:0:1"/></Context>"#;
 const VALVE_VARIABLE: &str = "STANDIN_CONTEXT_XML_DEFAULT";
+/// What injection makes of the variable, with another port and socket.
+pub(crate) const ON_LOOPBACK: &str = r#"@PORT@" address="127.0.0.1"#;
+const ON_SOCKET: &str = r#"@PORT@" address="127.0.0.1" unixDomainSocketPath="@SOCKET@" unixDomainSocketPathPermissions="rw-rw----"#;
 /// Takes the valve away.
 pub(crate) const WITHOUT_VALVE: (&str, &str) = (VALVE_VARIABLE, "");
 
 /// The running stand-in; it ends when dropped.
 pub(crate) struct Wiki {
     home: PathBuf,
+    /// A port that leads to Tomcat: its own, or a relay's where it has none.
+    pub(crate) port: u16,
+    socket: Option<PathBuf>,
     pub(crate) client: Client,
     /// The key whose public half the application link gets.
     pub(crate) key_pem: Vec<u8>,
     public_pem: String,
+    start: Start,
+}
+
+/// How it was started.
+struct Start(Command);
+
+impl Start {
+    fn again(&mut self) {
+        let status = self.0.status().unwrap();
+        assert!(status.success(), "the stand-in did not start: {:?}", self.0);
+    }
 }
 
 fn script() -> PathBuf {
@@ -54,27 +71,56 @@ fn script() -> PathBuf {
 }
 
 impl Wiki {
-    /// Starts one with these `ATL_*` and `STANDIN_*` variables, on a free port, behind the valve unless told otherwise. In
-    /// values `@PORT@` is that port.
+    /// Starts one with these `ATL_*` and `STANDIN_*` variables, behind the valve unless told otherwise. With
+    /// `RESTWARD_STANDIN_SOCKET` on a Unix socket, so that the same tests say the same of that.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
+        match env::var_os("RESTWARD_STANDIN_SOCKET") {
+            Some(_) => Self::start_on_socket(variables),
+            None => Self::start_on_port(variables),
+        }
+    }
+
+    /// On a free port.
+    pub(crate) fn start_on_port(variables: &[(&str, &str)]) -> Self {
+        Self::start_on(variables, false)
+    }
+
+    /// On a Unix socket only, as injection makes the image listen.
+    pub(crate) fn start_on_socket(variables: &[(&str, &str)]) -> Self {
+        Self::start_on(&[variables, &[("ATL_TOMCAT_PORT", ON_SOCKET)]].concat(), true)
+    }
+
+    /// In values of variables `@PORT@` is a free port and `@SOCKET@` the socket.
+    fn start_on(variables: &[(&str, &str)], has_socket: bool) -> Self {
         let port = crate::port::free();
         let home = std::env::temp_dir().join(format!("restward-standin-{}", random::hex_128().unwrap()));
         fs::create_dir(&home).unwrap();
         let valve = home.join("valve.xml");
         fs::write(&valve, VALVE).unwrap();
-        let status = Command::new(script())
-            .args(["--port", &port.to_string(), "--home"])
-            .arg(&home)
-            .arg("--background")
-            .env(VALVE_VARIABLE, &valve)
-            .envs(variables.iter().map(|(name, value)| (name, value.replace("@PORT@", &port.to_string()))))
-            .status()
-            .unwrap();
-        assert!(status.success(), "the stand-in did not start: {}", home.display());
+        let socket = has_socket.then(|| home.join("tomcat.sock"));
+        let mut command = Command::new(script());
+        command.args(["--port", &port.to_string(), "--home"]).arg(&home).arg("--background");
+        command.env(VALVE_VARIABLE, &valve);
+        if let Some(path) = &socket {
+            command.arg("--socket").arg(path);
+        }
+        let path = socket.as_deref().and_then(Path::to_str).unwrap_or_default();
+        for (name, value) in variables {
+            command.env(name, value.replace("@PORT@", &port.to_string()).replace("@SOCKET@", path));
+        }
+        let mut start = Start(command);
+        start.again();
+        let (address, port) = match &socket {
+            Some(path) => (TomcatAddress::Socket(path.clone()), crate::relay::to(path)),
+            None => (port.into(), port),
+        };
         let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
         Self {
             home,
-            client: Client::new(port),
+            port,
+            socket,
+            start,
+            client: Client::new(address),
             key_pem: key.private_key_to_pem_pkcs8().unwrap(),
             public_pem: String::from_utf8(key.public_key_to_pem().unwrap()).unwrap(),
         }
@@ -86,7 +132,7 @@ impl Wiki {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str, query: Option<&str>) -> Outgoing {
-        let host = HeaderValue::try_from(format!("127.0.0.1:{}", self.client.port())).unwrap();
+        let host = HeaderValue::try_from(format!("127.0.0.1:{}", self.port)).unwrap();
         let mut request = Outgoing::get(format!("{CONTEXT}{path}"), host);
         request.method = method;
         request.query = query.map(ToOwned::to_owned);
@@ -140,8 +186,7 @@ impl Wiki {
     pub(crate) fn sidecar(&self, key_pem: &[u8], pod: &Value) -> Sidecar {
         let identity = IdentitySettings::OAuth1 { consumer_key: CONSUMER.into() };
         let identity = Arc::new(Identity::new(&identity, key_pem).unwrap());
-        let mut variable =
-            json!({"listenPort": 1, "upstreamPort": self.client.port(), "contextPath": CONTEXT});
+        let mut variable = self.pod();
         for (name, value) in pod.as_object().unwrap() {
             variable[name] = value.clone();
         }
@@ -153,6 +198,37 @@ impl Wiki {
 }
 
 impl Wiki {
+    /// What a sidecar is told of its pod.
+    fn pod(&self) -> Value {
+        let mut pod = json!({"listenPort": 1, "upstreamPort": self.port, "contextPath": CONTEXT});
+        if let Some(path) = &self.socket {
+            // The relay is none of the pod's.
+            pod["upstreamPort"] = json!(crate::port::free());
+            pod["upstreamSocket"] = json!(path);
+        }
+        pod
+    }
+
+    /// Tomcat's Unix socket.
+    pub(crate) fn socket(&self) -> &Path {
+        self.socket.as_deref().unwrap()
+    }
+
+    /// Tomcat's process.
+    pub(crate) fn pid(&self) -> String {
+        fs::read_to_string(self.home.join("pid")).unwrap().trim().to_owned()
+    }
+
+    /// Ends Tomcat as the kernel does when memory is short.
+    pub(crate) fn kill(&self) {
+        assert!(Command::new("kill").args(["-KILL", &self.pid()]).status().unwrap().success());
+    }
+
+    /// Starts it again where it was.
+    pub(crate) fn start_again(&mut self) {
+        self.start.again();
+    }
+
     /// A whole sidecar in front of this wiki, as soon as it serves.
     pub(crate) async fn whole_sidecar(&self) -> Running {
         let running = self.start_sidecar().await;
@@ -174,8 +250,7 @@ impl Wiki {
         fs::write(directory.join(names::FILE_CONFIG), config.to_string()).unwrap();
         fs::write(directory.join(names::FILE_CONSUMER_KEY), &self.key_pem).unwrap();
         fs::write(directory.join(names::FILE_STATUS_KEY), "0".repeat(64)).unwrap();
-        let pod = json!({"listenPort": 1, "upstreamPort": self.client.port(), "contextPath": CONTEXT});
-        let pod = PodSettings::from_json(&pod.to_string()).unwrap();
+        let pod = PodSettings::from_json(&self.pod().to_string()).unwrap();
         let network = Arc::new(|| Ok(Network { listeners: [].into(), ..machine()? }));
         let (state_dir, bounds) = (directory.join("state"), Bounds::default());
         let options = Options { pod, config_dir: directory, state_dir, network, audit, bounds, traces: None };

@@ -39,6 +39,7 @@ mod mtls;
 mod online;
 mod paths;
 mod process;
+mod socket;
 mod streams;
 mod traces;
 mod verify;

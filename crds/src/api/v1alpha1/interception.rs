@@ -3,6 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Where Tomcat listens behind the sidecar.
+#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Interception {
+    /// On port 18090 of the pod's loopback.
+    #[default]
+    Port,
+    /// On a Unix socket in a volume that only Confluence and the sidecar mount, and on no port at all: neither `kubectl
+    /// port-forward` nor another container of the pod gets through. Needs a Tomcat since 9.0.42 with Java 16 or later
+    /// (Confluence 8 and later bring both), and `fsGroup` in the pod's security context (the official chart sets it).
+    UnixSocket,
+}
+
 /// Whether Tomcat is told to listen on loopback only. The image has no setting for that. But its template writes the value
 /// of `ATL_TOMCAT_PORT` into the connector without escaping, so a value can bring the attribute along:
 /// `18090" address="127.0.0.1`.

@@ -9,7 +9,7 @@ use super::{
     audit::AuditSpec,
     basic_auth::BasicAuth,
     identity::IdentitySpec,
-    interception::LoopbackBind,
+    interception::{Interception, LoopbackBind},
     issuers::{Keycloak, OpenIdIssuerSpec},
     status::RestApiAuthPolicyStatus,
 };
@@ -63,7 +63,9 @@ use crate::text::GoDuration;
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = ("self.tokens.validation != 'Introspection' || has(self.keycloak.clientSecretRef) || has(self.keycloak.clientAssertion)",
-    "tokens.validation: Introspection needs a client that may ask: set keycloak.clientSecretRef or clientAssertion"))]
+    "tokens.validation: Introspection needs a client that may ask: set keycloak.clientSecretRef or clientAssertion"),
+    validation = ("self.interception != 'UnixSocket' || self.loopbackBind == 'Auto'",
+    "interception: UnixSocket reaches Tomcat in the same way as the loopback address: leave loopbackBind at Auto"))]
 pub struct RestApiAuthPolicySpec {
     /// Pods of this namespace that the policy protects. Must not be empty. On the official chart:
     /// `matchLabels: {app.kubernetes.io/name: confluence}`. It must not match Synchrony.
@@ -173,6 +175,10 @@ pub struct RestApiAuthPolicySpec {
     /// Confluence behind the sidecar. Everything has a default that is right for the official chart.
     #[serde(default)]
     pub upstream: UpstreamSpec,
+
+    /// Where Tomcat listens behind the sidecar. A change needs a restart of the pods.
+    #[serde(default)]
+    pub interception: Interception,
 
     /// Whether Tomcat is told to listen on the pod's loopback only, where the image renders its `server.xml`. Where the
     /// chart's ConfigMap has it, it always does.
