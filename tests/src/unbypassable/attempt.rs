@@ -85,8 +85,8 @@ impl Attempt {
 
     /// As whom it got to Confluence, by the stand-in's log; `None`: not at all.
     async fn arrived(&self) -> Result<Option<String>> {
-        let script =
-            "curl --silent --fail http://127.0.0.1:$ATL_TOMCAT_PORT/confluence/rest/standin/1.0/requests";
+        // The variable brings an address along, where Tomcat is told one.
+        let script = "curl --silent --fail http://127.0.0.1:${ATL_TOMCAT_PORT%%[!0-9]*}/confluence/rest/standin/1.0/requests";
         let log = exec(&format!("{POD}/confluence"), &["sh", "-c", script]).await?;
         let log: Value = serde_json::from_str(&log).context("the stand-in's log is no JSON")?;
         let entry = log["requests"]
