@@ -40,10 +40,13 @@ pub async fn run(world: &World) -> Result<Table> {
 async fn sections(table: &mut Table) -> Result<()> {
     before::the_policy(table).await?;
     network::from_everywhere(table).await?;
+    site::bind("Off").await?;
+    network::to_the_valve(table).await?;
+    killed::in_a_loop(table).await?;
+    site::bind("Auto").await?;
     pods::while_the_webhook_serves(table).await?;
     pods::that_run(table).await?;
     objects::of_the_policy(table).await?;
-    killed::in_a_loop(table).await?;
     deprived::of_operator_and_webhook(table).await?;
     removed::operator(table).await?;
     node::restarts(table).await?;

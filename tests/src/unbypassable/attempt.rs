@@ -85,8 +85,9 @@ impl Attempt {
 
     /// As whom it got to Confluence, by the stand-in's log; `None`: not at all.
     async fn arrived(&self) -> Result<Option<String>> {
-        let requests = format!("http://127.0.0.1:{TOMCAT}/confluence/rest/standin/1.0/requests");
-        let log = exec(&format!("{POD}/confluence"), &["curl", "--silent", "--fail", &requests]).await?;
+        // The variable brings an address along, where Tomcat is told one.
+        let script = "curl --silent --fail http://127.0.0.1:${ATL_TOMCAT_PORT%%[!0-9]*}/confluence/rest/standin/1.0/requests";
+        let log = exec(&format!("{POD}/confluence"), &["sh", "-c", script]).await?;
         let log: Value = serde_json::from_str(&log).context("the stand-in's log is no JSON")?;
         let entry = log["requests"]
             .as_array()

@@ -34,6 +34,11 @@ impl Tally {
         self.0.get(seen).copied().unwrap_or_default()
     }
 
+    /// Whether this port was called, and whatever came of it.
+    pub(super) fn has_tried(&self, port: u16) -> bool {
+        self.0.keys().any(|seen| seen.starts_with(&format!("{port}: ")))
+    }
+
     /// `8090: 401 812×, 18090: 403 640×`.
     pub(super) fn shown(&self) -> String {
         self.0.iter().map(|(seen, times)| format!("{seen} {times}×")).collect::<Vec<_>>().join(", ")

@@ -49,7 +49,7 @@ async fn restarted(table: &mut Table, what: &str, arguments: &[&str]) -> Result<
     .await?;
     site::verified().await?;
     let tally = hammer.stop().await?;
-    let tried = tally.count("8090: 401") > 0 && tally.count("18090: no answer") > 0;
+    let tried = tally.count("8090: 401") > 0 && tally.has_tried(TOMCAT);
     table.add(what, "never at Confluence", tally.shown(), tried && tally.is_clean());
     Ok(())
 }

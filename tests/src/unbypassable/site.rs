@@ -133,6 +133,14 @@ pub(super) async fn ready(name: &str) -> Result<()> {
     .await
 }
 
+/// Whether Tomcat is told to listen on loopback only (`Auto`), or the valve alone refuses others (`Off`).
+pub(super) async fn bind(to: &str) -> Result<()> {
+    let patch = json!({"spec": {"loopbackBind": to}}).to_string();
+    kubectl(&["patch", "restapiauthpolicy", POLICY, "-n", NAMESPACE, "--type=merge", "-p", &patch]).await?;
+    condition("Programmed", "True", "Programmed").await?;
+    restart().await
+}
+
 /// Makes the pod anew, and waits until every sidecar has looked for ways around itself and found none.
 pub(super) async fn restart() -> Result<()> {
     kubectl(&["delete", "pod", POD, "-n", NAMESPACE]).await?;
