@@ -186,6 +186,25 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
 }
 
 #[tokio::test]
+async fn a_tomcat_on_our_unix_socket_is_moved_and_on_another_it_is_not() {
+    let cluster = Cluster::new("socket").await;
+    without_webhook(&cluster, json!({"interception": "UnixSocket"})).await;
+    let policy = programmed(&cluster, "wiki").await;
+    let mut pod = confluence("wiki-0", json!({"app": "wiki"}));
+    pod["spec"]["securityContext"] = json!({"fsGroup": 2002});
+    let whole = injected(pod, &policy, &cluster);
+    allowed("injected", async || try_pod(&cluster.somebody, &cluster.namespace, &whole).await).await;
+    let mut elsewhere = whole;
+    let variable = &mut elsewhere["spec"]["containers"][0]["env"][0]["value"];
+    *variable = json!(variable.as_str().unwrap().replace(names::SOCKET, "/tmp/tomcat.sock"));
+    refused("on another socket", MISSING, async || {
+        try_pod(&cluster.somebody, &cluster.namespace, &elsewhere).await
+    })
+    .await;
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
 async fn where_the_policy_names_no_container_none_stands_for_another() {
     let cluster = Cluster::new("rival").await;
     without_webhook(&cluster, json!({})).await;

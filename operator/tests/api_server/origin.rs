@@ -9,7 +9,7 @@ use kube::{
     Api, ResourceExt,
     api::{DeleteParams, PatchParams, PostParams},
 };
-use restward_crds::api::v1alpha1::RestApiAuthPolicy;
+use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 use restward_operator::{
     inject::{self, Decision, RefusalReason},
     server_xml::{self, Outcome},
@@ -124,6 +124,28 @@ async fn the_charts_server_xml_is_derived_and_a_running_pod_keeps_its_own() {
     reconcile(&cluster).await;
     let left = files(&cluster).await;
     assert!(left.len() == 1 && left[0] != file, "{left:?}");
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn the_derived_server_xml_follows_the_policy_to_a_unix_socket() {
+    let cluster = Cluster::new("origin-socket").await;
+    install(&cluster, SERVER_XML).await;
+    cluster.create("wiki", json!({"interception": "UnixSocket"})).await.unwrap();
+    reconcile(&cluster).await;
+    let candidate = programmed(&cluster, "wiki").await;
+    let mut pod = restricted("by-hand");
+    pod["spec"]["securityContext"]["fsGroup"] = json!(2002);
+    let whole = injected(pod, &candidate, &cluster);
+    let file = inject::server_xml_file(&whole).unwrap();
+    let map = cluster.config_map("wiki").await.unwrap().data.unwrap();
+    assert!(map[file].contains(names::SOCKET), "{}", map[file]);
+    allowed("the injected pod", async || try_pod(&cluster.somebody, &cluster.namespace, &whole).await).await;
+
+    cluster.edit("wiki", json!({"interception": "Port"})).await;
+    reconcile(&cluster).await;
+    let left = files(&cluster).await;
+    assert!(left.iter().any(|now| now != file), "{left:?}");
     cluster.clean_up().await;
 }
 
