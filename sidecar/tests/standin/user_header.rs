@@ -161,7 +161,8 @@ async fn stock_confluence_does_not_believe_the_header_and_the_sidecar_says_so() 
 
 #[tokio::test]
 async fn without_the_valve_nobody_is_named() {
-    let wiki = Wiki::start(&[BELIEVED, PUBLIC, WITHOUT_VALVE]);
+    // On a socket nobody would come around without the valve either.
+    let wiki = Wiki::start_on_port(&[BELIEVED, PUBLIC, WITHOUT_VALVE]);
     for (on_bypass, ready) in [("Block", 503), ("Report", 200)] {
         let sidecar = sidecar(&wiki, |config| config["onBypass"] = json!(on_bypass)).await;
         wiki.until_readiness(&sidecar, ready).await;
