@@ -96,7 +96,7 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         (
             "an empty directory",
             changed(|pod| {
-                *volume(pod, names::CONFIG_VOLUME) = json!({"name": names::CONFIG_VOLUME, "emptyDir": {}})
+                *volume(pod, names::CONFIG_VOLUME) = json!({"name": names::CONFIG_VOLUME, "emptyDir": {}});
             }),
         ),
         (
@@ -135,13 +135,13 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         (
             "something else as the valve",
             changed(|pod| {
-                volume(pod, names::VALVE_VOLUME)["configMap"]["items"][0]["key"] = json!("config.json")
+                volume(pod, names::VALVE_VOLUME)["configMap"]["items"][0]["key"] = json!("config.json");
             }),
         ),
         (
             "an empty valve",
             changed(|pod| {
-                *volume(pod, names::VALVE_VOLUME) = json!({"name": names::VALVE_VOLUME, "emptyDir": {}})
+                *volume(pod, names::VALVE_VOLUME) = json!({"name": names::VALVE_VOLUME, "emptyDir": {}});
             }),
         ),
         ("a server.xml of somebody's own", server_xml("forged", "server-1.xml")),
