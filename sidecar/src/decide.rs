@@ -96,8 +96,8 @@ fn decide_with(basic: Passwords, settings: &Settings, facts: &Facts<'_>) -> Deci
     let switches = Switches { basic, others: &settings.credentials, ui: settings.ui_authorization };
     match facts.route.class {
         PathClass::Open => open(facts.presented.kind).into(),
-        PathClass::Content => content(switches, facts.presented),
-        PathClass::Protected => protected(switches, facts),
+        PathClass::Content => beside_parameters(basic, facts, content(switches, facts.presented)),
+        PathClass::Protected => beside_parameters(basic, facts, protected(switches, facts)),
     }
 }
 
@@ -123,6 +123,18 @@ fn switched(switch: Switch, denied: Reason, allowed: Action) -> Decision {
     }
 }
 
+/// A password in the parameters logs in beside every other credential, but is removed where the sidecar signs.
+fn beside_parameters(basic: Passwords, facts: &Facts<'_>, decision: Decision) -> Decision {
+    let is_left = facts.presented.has_password_parameters && facts.presented.kind != Kind::Token;
+    match basic.switch {
+        Switch::Deny if is_left => Action::Refuse(basic.denied).into(),
+        Switch::Audit if is_left && !matches!(decision.action, Action::Refuse(_)) => {
+            Decision { audited: Some(basic.denied), ..decision }
+        }
+        _ => decision,
+    }
+}
+
 /// Nobody needs a credential here, and a token or password must not reach whatever logs such requests.
 const fn open(kind: Kind) -> Action {
     match kind {
@@ -133,11 +145,12 @@ const fn open(kind: Kind) -> Action {
 
 /// Confluence's own login decides; only tokens and the switches are ours.
 fn content(switches: Switches<'_>, presented: &Presented) -> Decision {
-    if presented.has_password_parameters && presented.kind != Kind::Token && switches.basic.switch.denies() {
-        return Action::Refuse(switches.basic.denied).into();
-    }
+    // Without its token the request would be a login.
+    let may_lose_its_token = !(presented.has_password_parameters && switches.basic.switch.denies());
     match presented.kind {
-        Kind::Token if switches.ui == UiAuthorization::Authenticate => Action::AsUser.into(),
+        Kind::Token if switches.ui == UiAuthorization::Authenticate || !may_lose_its_token => {
+            Action::AsUser.into()
+        }
         Kind::Token => Action::AsUserOrWithout.into(),
         Kind::MalformedToken if switches.ui == UiAuthorization::Authenticate => {
             Action::Refuse(Reason::TokenMalformed).into()
@@ -160,10 +173,6 @@ fn content(switches: Switches<'_>, presented: &Presented) -> Decision {
 /// Whatever passes here is made unable to be anonymous.
 fn protected(switches: Switches<'_>, facts: &Facts<'_>) -> Decision {
     let presented = facts.presented;
-    // A password in the parameters logs in beside every other credential, but is removed where the sidecar signs.
-    if presented.has_password_parameters && presented.kind != Kind::Token && switches.basic.switch.denies() {
-        return Action::Refuse(switches.basic.denied).into();
-    }
     match presented.kind {
         Kind::Token => Action::AsUser.into(),
         Kind::MalformedToken => Action::Refuse(Reason::TokenMalformed).into(),

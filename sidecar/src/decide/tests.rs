@@ -271,8 +271,19 @@ fn a_password_in_parameters_does_not_hide_behind_another_credential() {
             );
         }
     }
+    // Where the sidecar signs they are removed; a token that gives no user must not be removed instead.
     let token = of(Some("Bearer a.b.c"), false, "os_username=a");
-    assert_eq!(decide(&no_basic, &facts(PathClass::Protected, &token)), AsUser.into());
+    for class in [PathClass::Protected, PathClass::Content] {
+        assert_eq!(decide(&no_basic, &facts(class, &token)), AsUser.into());
+    }
+    let audit = settings(|s| s.basic_auth = Switch::Audit);
+    let noted = |action| Decision { action, audited: Some(Reason::BasicDenied) };
+    let beside = of(Some("Bearer MTIzNDU2Nzg5MDEyOpCkS1lTq0f3Z1h9Qm5wX2tZcFdu"), false, "os_username=a");
+    assert_eq!(decide(&audit, &facts(PathClass::Protected, &beside)), noted(ConfirmBearer));
+    assert_eq!(decide(&audit, &facts(PathClass::Content, &beside)), noted(Pass));
+    assert_eq!(decide(&audit, &facts(PathClass::Content, &token)), AsUserOrWithout.into());
+    let other = of(Some("Negotiate x"), false, "os_username=a");
+    assert_eq!(decide(&audit, &facts(PathClass::Protected, &other)), refuse(Reason::SchemeUnsupported));
 }
 
 #[test]

@@ -46,7 +46,13 @@ async fn basic_is_refused_and_allowed_by_the_policy_without_a_restart() {
             "{method} {target} {headers:?}"
         );
     }
+    // A token that would be removed from a page does not hide them.
+    let login = "/display/DS/Home?os_username=alice&os_password=x";
+    let bad = world.get(login, &[("Authorization", "Bearer a.b.c"), ("Cookie", "JSESSIONID=good")]).await;
+    assert_eq!((bad.status, bad.reason().as_str()), (401, "token_malformed"));
     assert_eq!(world.wiki.arrived().len(), before);
+    let good = world.get_as(login, &world.idp.token("alice")).await;
+    assert_eq!((good.status, world.wiki.last().target.contains("os_")), (200, false));
     // The login page itself goes on working.
     let login = world.send("POST", "/dologin.action", &[form], "os_username=alice&os_password=x").await;
     assert_eq!(login.status, 200);
@@ -55,6 +61,10 @@ async fn basic_is_refused_and_allowed_by_the_policy_without_a_restart() {
     world.reconfigure(|config| config["basicAuth"] = json!("Audit")).await;
     assert_eq!(world.get("/rest/api/content", &basic).await.status, 200);
     assert_eq!(world.last_audit()["decision"], "would_refuse");
+    assert_eq!(world.last_audit()["reason"], "basic_denied");
+    let pat = format!("Bearer {PAT}");
+    let beside = "/rest/api/content?os_username=a&os_password=x";
+    assert_eq!(world.get(beside, &[("Authorization", &pat)]).await.status, 200);
     assert_eq!(world.last_audit()["reason"], "basic_denied");
 }
 
@@ -105,6 +115,40 @@ async fn application_links_pass_as_they_came() {
     assert_eq!(arrived.header("authorization"), Some(LINK));
     assert_eq!(arrived.header("host"), Some("Wiki.example.com:8443"));
     assert_eq!(arrived.header("x-forwarded-proto"), Some("https"));
+}
+
+/// What is signed with an application link, or hashed into its JWT (`qsh`), is spelled as it was sent.
+#[tokio::test]
+async fn what_partners_sign_is_not_spelled_anew() {
+    let world = World::new().await;
+    let odd = "b=%7e&a=+&a=%20&=x&c=%zz&os_authType=none";
+    let jwt = "JWT eyJ4IjoxfQ.eyJxc2giOiJ4In0.c2ln";
+    let in_query = format!("{odd}&jwt=eyJ4IjoxfQ.eyJxc2giOiJ4In0.c2ln");
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    for (method, path, query, authorization, body) in [
+        ("GET", "/plugins/servlet/streams", odd, jwt, ""),
+        ("GET", "/plugins/servlet/streams", &in_query, "", ""),
+        ("GET", "/rest/token-auth/api/edit", odd, jwt, ""),
+        ("GET", "/rest/token-auth/api/edit", &in_query, "", ""),
+        ("POST", "/rest/api/content", odd, LINK, "b=%7e&a=+&&=x&c=%zz"),
+        ("POST", "/plugins/servlet/streams", odd, LINK, "b=%7e&a=+&&=x&c=%zz"),
+    ] {
+        let target = format!("{path}?{query}");
+        let headers = [
+            ("Host", "Wiki.example.com:8443"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "other.example.com"),
+            form,
+            ("Authorization", authorization),
+        ];
+        let sent = if authorization.is_empty() { &headers[..4] } else { &headers[..] };
+        world.send(method, &target, sent, body).await;
+        let arrived = world.wiki.last();
+        assert_eq!((arrived.target.as_str(), arrived.body.as_slice()), (target.as_str(), body.as_bytes()));
+        for (name, value) in sent {
+            assert_eq!(arrived.all(name), [*value], "{target} {name}");
+        }
+    }
 }
 
 #[tokio::test]
