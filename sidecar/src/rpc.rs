@@ -4,8 +4,8 @@
 //! might read in another way is not read at all: [`Reason::RpcUnreadable`]. A method is taken for the login by its last
 //! part, whoever offers it (`confluence1.login`, `confluence2.login`, `login` of SOAP), and in any case of its letters.
 //!
-//! - [`xml`]: XML-RPC and SOAP
-//! - [`json`]: JSON-RPC
+//! - `xml`: XML-RPC and SOAP
+//! - `json`: JSON-RPC
 
 mod json;
 mod xml;

@@ -93,7 +93,9 @@ pub async fn serve<S, F, U>(
                 connections.spawn(async move {
                     if let Err(error) = serve_connection(stream, bounds, shutdown, service).await {
                         tracing::debug!(error = %error, "connection ended early");
-                        unread_head(&error).into_iter().for_each(|reason| unread(reason, peer));
+                        if let Some(reason) = unread_head(&error) {
+                            unread(reason, peer);
+                        }
                     }
                 });
             }

@@ -15,34 +15,32 @@ const BODY_SHARE: usize = 8;
 
 /// The room for requests in flight.
 pub struct Slots {
-    for_all: Arc<Semaphore>,
-    for_open: Arc<Semaphore>,
-    for_bodies: Arc<Semaphore>,
+    all: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
 }
 
 impl Slots {
     /// For so many at once.
     pub fn new(in_flight: usize) -> Self {
-        let for_open = in_flight / OPEN_SHARE;
+        let open = in_flight / OPEN_SHARE;
         Self {
-            for_all: Arc::new(Semaphore::new(in_flight - for_open)),
-            for_open: Arc::new(Semaphore::new(for_open)),
-            for_bodies: Arc::new(Semaphore::new((in_flight / BODY_SHARE).max(1))),
+            all: Arc::new(Semaphore::new(in_flight - open)),
+            open: Arc::new(Semaphore::new(open)),
+            bodies: Arc::new(Semaphore::new((in_flight / BODY_SHARE).max(1))),
         }
     }
 
     /// Room for one, until it is dropped.
     pub(super) fn take(&self, is_open: impl FnOnce() -> bool) -> Result<OwnedSemaphorePermit, Reason> {
-        let room = Arc::clone(&self.for_all).try_acquire_owned();
-        let room =
-            room.or_else(
-                |full| if is_open() { Arc::clone(&self.for_open).try_acquire_owned() } else { Err(full) },
-            );
+        let room = Arc::clone(&self.all).try_acquire_owned();
+        let room = room
+            .or_else(|full| if is_open() { Arc::clone(&self.open).try_acquire_owned() } else { Err(full) });
         room.map_err(|_| Reason::Overloaded)
     }
 
     /// Room for the body of a stranger, until it is dropped.
     pub(super) fn take_for_body(&self) -> Result<OwnedSemaphorePermit, Reason> {
-        Arc::clone(&self.for_bodies).try_acquire_owned().map_err(|_| Reason::Overloaded)
+        Arc::clone(&self.bodies).try_acquire_owned().map_err(|_| Reason::Overloaded)
     }
 }

@@ -1,4 +1,4 @@
-use http::header;
+use http::header::{CONTENT_ENCODING as ENCODING, CONTENT_TYPE as TYPE, HeaderName};
 use proptest::prelude::*;
 
 use super::*;
@@ -219,11 +219,10 @@ fn the_head_may_name_the_method() {
 
 #[test]
 fn bodies_of_other_types_and_charsets_are_not_read() {
-    let check = |list: &[(header::HeaderName, &str)]| {
+    let check = |list: &[(HeaderName, &str)]| {
         let pairs = list.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
         check_label(&pairs.collect())
     };
-    use header::{CONTENT_ENCODING as ENCODING, CONTENT_TYPE as TYPE};
     for plain in
         ["text/xml", "Text/XML; charset=\"UTF-8\"", "application/json", "application/soap+xml;action=x"]
     {

@@ -36,7 +36,7 @@ pub(super) fn has_login(text: &str) -> Result<bool, Reason> {
 
 fn check(declaration: &BytesDecl<'_>) -> Result<(), Reason> {
     let encoding = declaration.encoding().transpose().map_err(|_| Reason::RpcUnreadable)?;
-    let encoding = encoding.unwrap_or("utf-8".into()).to_ascii_lowercase();
+    let encoding = encoding.unwrap_or_else(|| "utf-8".into()).to_ascii_lowercase();
     match (declaration.version().as_deref(), encoding.as_str()) {
         (Ok("1.0"), "utf-8" | "us-ascii") => Ok(()),
         (Ok("1.0"), _) => Err(Reason::FormCharset),
