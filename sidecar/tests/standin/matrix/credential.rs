@@ -54,11 +54,19 @@ pub(super) enum Credential {
     QueryWrong,
     Form,
     RpcLogin,
+    TokenWithRpcLogin,
+    PatWithRpcLogin,
+    TokenWithSession,
+    TokenWithQuery,
+    TokenForgedWithQuery,
+    PatWithQuery,
     OAuth1,
+    OAuth1InQuery,
     OAuth1MadeUp,
     OAuth1Incomplete,
     OAuth1Reserved,
     OAuth1ReservedInQuery,
+    OAuth1ReservedInForm,
     Session,
     SessionMadeUp,
     Jwt,
@@ -67,7 +75,7 @@ pub(super) enum Credential {
 }
 
 impl Credential {
-    pub(super) const ALL: [Self; 34] = [
+    pub(super) const ALL: [Self; 42] = [
         Self::Nothing,
         Self::Preflight,
         Self::ChallengeWanted,
@@ -92,11 +100,19 @@ impl Credential {
         Self::QueryWrong,
         Self::Form,
         Self::RpcLogin,
+        Self::TokenWithRpcLogin,
+        Self::PatWithRpcLogin,
+        Self::TokenWithSession,
+        Self::TokenWithQuery,
+        Self::TokenForgedWithQuery,
+        Self::PatWithQuery,
         Self::OAuth1,
+        Self::OAuth1InQuery,
         Self::OAuth1MadeUp,
         Self::OAuth1Incomplete,
         Self::OAuth1Reserved,
         Self::OAuth1ReservedInQuery,
+        Self::OAuth1ReservedInForm,
         Self::Session,
         Self::SessionMadeUp,
         Self::Jwt,
@@ -106,7 +122,8 @@ impl Credential {
 
     /// A login in a body is one only where the legacy APIs are.
     pub(super) fn fits(self, place: Place) -> bool {
-        self != Self::RpcLogin || place.is_rpc()
+        let is_in_body = matches!(self, Self::RpcLogin | Self::TokenWithRpcLogin | Self::PatWithRpcLogin);
+        !is_in_body || place.is_rpc()
     }
 }
 
@@ -191,10 +208,36 @@ impl Purse {
                 sent.headers.push(("content-type", FORM.to_owned()));
                 LOGIN.clone_into(&mut sent.body);
             }
-            Credential::RpcLogin => {
+            Credential::RpcLogin => log_in_by_body(&mut sent),
+            Credential::TokenWithRpcLogin => {
+                log_in_by_body(&mut sent);
+                sent.headers.push(authorization(self.authorization(Credential::Token)));
+            }
+            Credential::PatWithRpcLogin => {
+                log_in_by_body(&mut sent);
+                sent.headers.push(authorization(self.authorization(Credential::Pat)));
+            }
+            Credential::TokenWithSession => {
+                let token = authorization(self.authorization(Credential::Token));
+                sent.headers.extend([token, cookie(&self.session)]);
+            }
+            Credential::TokenWithQuery => {
+                sent.query = Some(LOGIN.to_owned());
+                sent.headers.push(authorization(self.authorization(Credential::Token)));
+            }
+            Credential::TokenForgedWithQuery => {
+                sent.query = Some(LOGIN.to_owned());
+                sent.headers.push(authorization(self.authorization(Credential::TokenForged)));
+            }
+            Credential::PatWithQuery => {
+                sent.query = Some(LOGIN.to_owned());
+                sent.headers.push(authorization(self.authorization(Credential::Pat)));
+            }
+            Credential::OAuth1InQuery => self.sign_in_query(wiki, &mut sent),
+            Credential::OAuth1ReservedInForm => {
                 sent.method = Method::POST;
-                sent.headers.push(("content-type", "text/xml".to_owned()));
-                RPC_LOGIN.clone_into(&mut sent.body);
+                sent.headers.push(("content-type", FORM.to_owned()));
+                sent.body = format!("a=b&oauth%5fconsumer_key={CONSUMER}");
             }
             Credential::Session => sent.headers.push(cookie(&self.session)),
             Credential::SessionMadeUp => sent.headers.push(cookie("0123456789ABCDEF0123456789ABCDEF")),
@@ -244,6 +287,15 @@ impl Purse {
         }
     }
 
+    /// The same with all of it in the query: net.oauth signs parameters wherever they are.
+    fn sign_in_query(&self, wiki: &Wiki, sent: &mut Sent) {
+        self.sign(wiki, sent);
+        let (_, header) = sent.headers.pop().unwrap();
+        let pairs = header.trim_start_matches("OAuth ").split(',').map(|pair| pair.trim().replace('"', ""));
+        let pairs: Vec<String> = pairs.filter(|pair| !pair.starts_with("realm=")).collect();
+        sent.query = sent.query.take().map(|query| format!("{query}&{}", pairs.join("&")));
+    }
+
     /// Signs as a partner of the wiki does, which acts as bob.
     fn sign(&self, wiki: &Wiki, sent: &mut Sent) {
         let mut request = wiki.request(Method::GET, sent.path, None);
@@ -252,6 +304,12 @@ impl Purse {
         let signature = request.headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
         sent.headers.push(("authorization", signature));
     }
+}
+
+fn log_in_by_body(sent: &mut Sent) {
+    sent.method = Method::POST;
+    sent.headers.push(("content-type", "text/xml".to_owned()));
+    RPC_LOGIN.clone_into(&mut sent.body);
 }
 
 fn basic(user: &str, password: &str) -> String {

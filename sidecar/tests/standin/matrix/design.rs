@@ -5,49 +5,10 @@ use restward_crds::sidecar::terms::{Mode, Switch, UiAuthorization};
 
 use super::{
     credential::Credential,
+    outcome::{Authorization, Challenge, Expected, USER},
     place::{Column, Place},
     policy::Policy,
 };
-
-/// Whom the tokens name.
-pub(super) const USER: &str = "alice";
-
-/// What becomes of the Authorization header; cookies go with a signature and stay otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Authorization {
-    AsSent,
-    Removed,
-    /// The sidecar's signature for [`USER`], and no parameter, cookie or other header that names somebody.
-    Signed,
-    /// Nothing that is ever right.
-    Otherwise,
-}
-
-/// Whose challenge the client gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Challenge {
-    None,
-    Ours,
-    Confluences,
-}
-
-/// An outcome, to be and as seen.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Expected {
-    /// Nothing reached Tomcat.
-    Refused { status: u16, reason: String },
-    /// Tomcat answered.
-    Reached {
-        status: u16,
-        user: Option<String>,
-        authorization: Authorization,
-        /// The `os_authType` that was added; everything else of the query is as it was sent.
-        auth_type: Option<String>,
-        challenge: Challenge,
-        /// What the audit line says would have been, or has been, amiss.
-        reason: Option<String>,
-    },
-}
 
 /// A cell of the table: what is done, and what is only noted.
 struct Cell {
@@ -86,15 +47,15 @@ fn switched(switch: Switch, reason: &'static str, done: Done) -> Cell {
 /// The whole answer.
 pub(super) fn expected(policy: &Policy, place: Place, credential: Credential) -> Expected {
     use Credential as C;
-    let mut cell = match (credential, place.column()) {
-        // In no mode and nowhere may anybody but the sidecar use its key.
-        (C::OAuth1Reserved | C::OAuth1ReservedInQuery, _) => {
-            return Expected::Refused { status: 401, reason: "reserved_consumer".to_owned() };
-        }
-        (_, Column::Open) => open(credential),
-        (_, Column::Content) => content(policy, place, credential),
-        (_, Column::Protected) => protected(policy, place, credential),
-    };
+    // In no mode and nowhere may anybody but the sidecar use its key.
+    if matches!(credential, C::OAuth1Reserved | C::OAuth1ReservedInQuery | C::OAuth1ReservedInForm) {
+        return Expected::Refused { status: 401, reason: "reserved_consumer".to_owned(), tells_end: false };
+    }
+    let mut cell = cell(policy, place, credential);
+    // Who would be refused by a ban is told.
+    let tells_end = policy.end.is_some()
+        && policy.mode == Mode::Enforce
+        && self::cell(&policy.banning(), place, credential).done == Done::Refuse("basic_denied");
     // Audit asserts the user of a good token, changes nothing else, and notes what it would have refused.
     match policy.mode {
         Mode::Enforce => {}
@@ -108,7 +69,9 @@ pub(super) fn expected(policy: &Policy, place: Place, credential: Credential) ->
         Mode::Off => cell = Done::Pass.into(),
     }
     let (authorization, auth_type) = match cell.done {
-        Done::Refuse(reason) => return Expected::Refused { status: 401, reason: reason.to_owned() },
+        Done::Refuse(reason) => {
+            return Expected::Refused { status: 401, reason: reason.to_owned(), tells_end };
+        }
         Done::AsUser => (Authorization::Signed, None),
         // For its challenge a client has sent `os_authType` itself.
         Done::Pass | Done::Challenge => (Authorization::AsSent, None),
@@ -130,7 +93,10 @@ pub(super) fn expected(policy: &Policy, place: Place, credential: Credential) ->
     let is_ours = place.column() == Column::Protected
         && policy.mode == Mode::Enforce
         && cell.done != Done::Challenge
-        && !matches!(credential, C::OAuth1 | C::OAuth1MadeUp | C::OAuth1Incomplete | C::Jwt | C::JwtInQuery);
+        && !matches!(
+            credential,
+            C::OAuth1 | C::OAuth1InQuery | C::OAuth1MadeUp | C::OAuth1Incomplete | C::Jwt | C::JwtInQuery
+        );
     let challenge = match (is_refused, is_ours) {
         (false, _) => Challenge::None,
         (true, true) => Challenge::Ours,
@@ -143,6 +109,16 @@ pub(super) fn expected(policy: &Policy, place: Place, credential: Credential) ->
         auth_type: auth_type.map(str::to_owned),
         challenge,
         reason: cell.noted.map(str::to_owned),
+        tells_end,
+    }
+}
+
+/// What is done, but for the mode.
+fn cell(policy: &Policy, place: Place, credential: Credential) -> Cell {
+    match place.column() {
+        Column::Open => open(credential),
+        Column::Content => content(policy, place, credential),
+        Column::Protected => protected(policy, place, credential),
     }
 }
 
@@ -155,15 +131,18 @@ fn who(credential: Credential, authorization: Authorization) -> Option<&'static 
     let is_removed = authorization == Authorization::Removed;
     match credential {
         C::Session
+        | C::TokenWithSession
         | C::TokenForgedWithSession
         | C::BasicWithSession
+        | C::TokenWithQuery
+        | C::TokenForgedWithQuery
         | C::Query
         | C::QueryEscaped
         | C::Form => Some(USER),
         _ if is_removed => None,
         C::Basic | C::BasicOddly | C::BasicOfOAuth2 | C::OAuth2 => Some(USER),
-        C::Pat => Some("admin"),
-        C::OAuth1 => Some("bob"),
+        C::Pat | C::PatWithQuery | C::PatWithRpcLogin => Some("admin"),
+        C::OAuth1 | C::OAuth1InQuery => Some("bob"),
         _ => None,
     }
 }
@@ -176,7 +155,10 @@ fn open(credential: Credential) -> Cell {
         | C::TokenForged
         | C::TokenExpired
         | C::TokenOpaque
+        | C::TokenWithSession
         | C::TokenForgedWithSession
+        | C::TokenWithQuery
+        | C::TokenForgedWithQuery
         | C::Dpop
         | C::DpopWithoutProof
         | C::Basic
@@ -192,7 +174,7 @@ fn open(credential: Credential) -> Cell {
 fn amiss(credential: Credential) -> Option<&'static str> {
     use Credential as C;
     match credential {
-        C::TokenForged | C::TokenForgedWithSession => Some("signature_invalid"),
+        C::TokenForged | C::TokenForgedWithSession | C::TokenForgedWithQuery => Some("signature_invalid"),
         C::TokenExpired => Some("token_expired"),
         C::TokenOpaque => Some("token_malformed"),
         C::DpopWithoutProof => Some("proof_invalid"),
@@ -200,14 +182,39 @@ fn amiss(credential: Credential) -> Option<&'static str> {
     }
 }
 
+/// A personal access token, by its switch.
+fn pat(policy: &Policy, done: Done) -> Cell {
+    switched(policy.others.personal_access_token, "personal_access_token_denied", done)
+}
+
+/// A password in the parameters, beside a credential that Confluence is to judge, counts before that.
+fn with_parameters(policy: &Policy, place: Place, other: Cell) -> Cell {
+    match policy.basic_at(place) {
+        Switch::Allow => other,
+        Switch::Audit if matches!(other.done, Done::Refuse(_)) => other,
+        Switch::Audit => Cell { noted: Some(policy.denied()), ..other },
+        Switch::Deny => Done::Refuse(policy.denied()).into(),
+    }
+}
+
+/// One in the body of a legacy API counts after the credential beside it, for which the body is read.
+fn with_login_in_body(policy: &Policy, place: Place, other: Cell) -> Cell {
+    if matches!(other.done, Done::Refuse(_)) { other } else { with_parameters(policy, place, other) }
+}
+
 /// Pages and content: Confluence decides about what carries no token.
 fn content(policy: &Policy, place: Place, credential: Credential) -> Cell {
     use Credential as C;
     let others = &policy.others;
     match credential {
-        C::Token | C::Dpop => Done::AsUser.into(),
+        C::Token | C::Dpop | C::TokenWithSession | C::TokenWithQuery => Done::AsUser.into(),
+        // Without its token it would be a login.
+        C::TokenForgedWithQuery if policy.basic_at(place) == Switch::Deny => {
+            Done::Refuse(amiss(credential).unwrap()).into()
+        }
         C::TokenForged
         | C::TokenForgedWithSession
+        | C::TokenForgedWithQuery
         | C::TokenExpired
         | C::TokenOpaque
         | C::DpopWithoutProof => {
@@ -224,15 +231,14 @@ fn content(policy: &Policy, place: Place, credential: Credential) -> Cell {
         | C::BasicWithSession
         | C::Query
         | C::QueryEscaped
-        | C::QueryWrong => switched(policy.basic_at(place), "basic_denied", Done::Pass),
-        C::Pat | C::PatMadeUp => {
-            switched(others.personal_access_token, "personal_access_token_denied", Done::Pass)
-        }
+        | C::QueryWrong => switched(policy.basic_at(place), policy.denied(), Done::Pass),
+        C::Pat | C::PatMadeUp => pat(policy, Done::Pass),
+        C::PatWithQuery => with_parameters(policy, place, pat(policy, Done::Pass)),
         C::OAuth2 | C::OAuth2MadeUp => {
             switched(others.confluence_oauth2, "confluence_oauth2_denied", Done::Pass)
         }
         // An incomplete one too: the request for a token of three-legged OAuth has no token yet.
-        C::OAuth1 | C::OAuth1MadeUp | C::OAuth1Incomplete | C::Jwt | C::JwtInQuery => {
+        C::OAuth1 | C::OAuth1InQuery | C::OAuth1MadeUp | C::OAuth1Incomplete | C::Jwt | C::JwtInQuery => {
             switched(others.application_link, "application_link_denied", Done::Pass)
         }
         // Forms are searched on protected paths only: the wiki's own pages log in with them.
@@ -245,7 +251,8 @@ fn protected(policy: &Policy, place: Place, credential: Credential) -> Cell {
     use Credential as C;
     let others = &policy.others;
     match credential {
-        C::Token | C::Dpop => Done::AsUser.into(),
+        C::Token | C::Dpop | C::TokenWithSession | C::TokenWithQuery => Done::AsUser.into(),
+        C::TokenWithRpcLogin => with_login_in_body(policy, place, Done::AsUser.into()),
         _ if amiss(credential).is_some() => Done::Refuse(amiss(credential).unwrap()).into(),
         C::Basic
         | C::BasicOddly
@@ -255,18 +262,17 @@ fn protected(policy: &Policy, place: Place, credential: Credential) -> Cell {
         | C::Query
         | C::QueryEscaped
         | C::QueryWrong
-        | C::Form => switched(policy.basic_at(place), "basic_denied", Done::PassWith("basic")),
-        C::Pat => switched(others.personal_access_token, "personal_access_token_denied", Done::Pass),
-        C::PatMadeUp => {
-            let no = Done::Refuse("credential_not_accepted");
-            switched(others.personal_access_token, "personal_access_token_denied", no)
-        }
+        | C::Form => switched(policy.basic_at(place), policy.denied(), Done::PassWith("basic")),
+        C::Pat => pat(policy, Done::Pass),
+        C::PatWithQuery => with_parameters(policy, place, pat(policy, Done::Pass)),
+        C::PatWithRpcLogin => with_login_in_body(policy, place, pat(policy, Done::Pass)),
+        C::PatMadeUp => pat(policy, Done::Refuse("credential_not_accepted")),
         C::OAuth2 => switched(others.confluence_oauth2, "confluence_oauth2_denied", Done::Pass),
         C::OAuth2MadeUp => {
             let no = Done::Refuse("credential_not_accepted");
             switched(others.confluence_oauth2, "confluence_oauth2_denied", no)
         }
-        C::OAuth1 | C::OAuth1MadeUp => {
+        C::OAuth1 | C::OAuth1InQuery | C::OAuth1MadeUp => {
             switched(others.application_link, "application_link_denied", Done::Pass)
         }
         C::OAuth1Incomplete => {
@@ -293,7 +299,7 @@ fn protected(policy: &Policy, place: Place, credential: Credential) -> Cell {
 
 /// Without Authorization the body carries the password, so it counts as Basic; a session is a session here too.
 fn rpc(policy: &Policy, place: Place, credential: Credential) -> Cell {
-    let basic = switched(policy.basic_at(place), "basic_denied", Done::Pass);
+    let basic = switched(policy.basic_at(place), policy.denied(), Done::Pass);
     let is_session = matches!(credential, Credential::Session | Credential::SessionMadeUp);
     if !is_session || basic.done != Done::Pass {
         return basic;
