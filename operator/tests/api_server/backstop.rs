@@ -39,6 +39,7 @@ fn valve(pod: &mut Value) -> &mut Value {
     mounts.iter_mut().find(|mount| mount["name"] == names::VALVE_VOLUME).unwrap()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[tokio::test]
 async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
     let cluster = Cluster::new("backstop").await;

@@ -4,6 +4,7 @@
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use kube::{Api, ResourceExt, api::DeleteParams};
 use restward_crds::names;
+use restward_operator::policy_source::Candidate;
 use serde_json::{Value, json};
 
 use super::{
@@ -39,6 +40,7 @@ async fn remove_webhooks(cluster: &Cluster) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[tokio::test]
 async fn an_injected_pod_reads_what_the_operator_wrote() {
     let cluster = Cluster::new("sources").await;
@@ -104,6 +106,13 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
             sidecar("env", json!({"name": names::ENV_CONFIG_DIR, "value": names::STATE_DIR})),
         ),
         (
+            "audit lines over its configuration",
+            sidecar(
+                "env",
+                json!({"name": names::ENV_AUDIT_FILE, "value": "/var/lib/restward/basic-report.jsonl"}),
+            ),
+        ),
+        (
             "settings out of a ConfigMap",
             changed(|pod| {
                 let reference = json!({"configMapKeyRef": {"name": "forged", "key": "x"}});
@@ -151,8 +160,13 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         refused(what, FORGED, async || try_pod(&cluster.somebody, &cluster.namespace, &pod).await).await;
         allowed(what, async || try_pod(&cluster.client, &cluster.namespace, &pod).await).await;
     }
+    let with_audit = Candidate { audit_volume: Some("audit".into()), ..policy };
+    let mut pod = confluence("wiki-0", json!({"app": "wiki"}));
+    pod["spec"]["volumes"] = json!([{"name": "audit", "emptyDir": {}}]);
+    let audited = injected(pod, &with_audit, &cluster);
     let of_others = [
         ("as injected", whole.clone()),
+        ("as injected with a volume for audit lines", audited),
         ("a derived server.xml", server_xml("restward-wiki", "server-1.xml")),
         ("a variable of another injector", sidecar("env", json!({"name": "AWS_ROLE_ARN", "value": "x"}))),
         (
