@@ -1,20 +1,19 @@
 //! What the sidecar and Tomcat of an injected pod read is what the operator wrote for that very policy, although nobody calls
 //! the webhook.
 
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
-use kube::{Api, ResourceExt, api::DeleteParams};
 use restward_crds::names;
 use serde_json::{Value, json};
 
 use super::{
-    requests::{allowed, confluence, injected, programmed, refused, try_pod},
+    requests::{
+        MISSING, allowed, changed, confluence, injected, programmed, refused, remove_webhooks, try_pod,
+        without_webhook,
+    },
     support::Cluster,
 };
 
 /// In the message of the policy about what an injected pod reads.
 const FORGED: &str = "would read something else than ConfigMap restward-wiki";
-/// In the message of the backstop.
-const MISSING: &str = "which has no sidecar in front of Confluence";
 
 /// A volume of the pod.
 fn volume<'a>(pod: &'a mut Value, name: &str) -> &'a mut Value {
@@ -32,53 +31,48 @@ fn push(list: &mut Value, member: Value) {
     list.as_array_mut().unwrap().push(member);
 }
 
-async fn remove_webhooks(cluster: &Cluster) {
-    let webhooks: Api<MutatingWebhookConfiguration> = Api::all(cluster.client.clone());
-    for webhook in cluster.webhooks().await {
-        webhooks.delete(&webhook.name_any(), &DeleteParams::default()).await.unwrap();
+/// A pod as the webhook makes it, which is away.
+async fn whole(cluster: &Cluster) -> Value {
+    without_webhook(cluster, json!({})).await;
+    injected(confluence("wiki-0", json!({"app": "wiki"})), &programmed(cluster, "wiki").await, cluster)
+}
+
+/// Each is refused, save to somebody who breaks the glass.
+async fn all_refused(cluster: &Cluster, slips: &[(&str, Value)]) {
+    for (what, pod) in slips {
+        refused(what, FORGED, async || try_pod(&cluster.somebody, &cluster.namespace, pod).await).await;
+        allowed(what, async || try_pod(&cluster.client, &cluster.namespace, pod).await).await;
+    }
+}
+
+async fn all_allowed(cluster: &Cluster, pods: &[(&str, Value)]) {
+    for (what, pod) in pods {
+        allowed(what, async || try_pod(&cluster.somebody, &cluster.namespace, pod).await).await;
     }
 }
 
 #[tokio::test]
-async fn an_injected_pod_reads_what_the_operator_wrote() {
+async fn an_injected_sidecar_reads_what_the_operator_wrote() {
     let cluster = Cluster::new("sources").await;
-    cluster.create("wiki", json!({})).await.unwrap();
-    cluster.reconcile("wiki").await.unwrap();
-    remove_webhooks(&cluster).await;
-    let policy = programmed(&cluster, "wiki").await;
-    let whole = injected(confluence("wiki-0", json!({"app": "wiki"})), &policy, &cluster);
-    let changed = |change: fn(&mut Value)| {
-        let mut pod = whole.clone();
-        change(&mut pod);
-        pod
-    };
+    let whole = whole(&cluster).await;
     let sidecar = |member: &str, value: Value| {
         let mut pod = whole.clone();
         push(&mut pod["spec"]["initContainers"][0][member], value);
         pod
     };
-    let server_xml = |config_map: &str, key: &str| {
-        let mut pod = whole.clone();
-        let items = json!([{"key": key, "path": "server.xml"}]);
-        push(
-            &mut pod["spec"]["volumes"],
-            json!({"name": names::SERVER_XML_VOLUME, "configMap": {"name": config_map, "items": items}}),
-        );
-        pod
-    };
     let slips = [
         (
             "a configuration of somebody's own",
-            changed(|pod| source(pod, "configMap")["name"] = json!("forged")),
+            changed(&whole, |pod| source(pod, "configMap")["name"] = json!("forged")),
         ),
         (
             "the configuration under another key",
-            changed(|pod| source(pod, "configMap")["items"][0]["key"] = json!("candidate.json")),
+            changed(&whole, |pod| source(pod, "configMap")["items"][0]["key"] = json!("candidate.json")),
         ),
-        ("all that is in it", changed(|pod| source(pod, "configMap")["items"] = Value::Null)),
+        ("all that is in it", changed(&whole, |pod| source(pod, "configMap")["items"] = Value::Null)),
         (
             "the configuration out of a Secret",
-            changed(|pod| {
+            changed(&whole, |pod| {
                 let items = json!([{"key": "x", "path": "config.json"}]);
                 let sources = &mut volume(pod, names::CONFIG_VOLUME)["projected"]["sources"];
                 sources[0] = json!({"secret": {"name": "forged", "items": items}});
@@ -86,7 +80,7 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         ),
         (
             "the configuration out of the pod's annotations",
-            changed(|pod| {
+            changed(&whole, |pod| {
                 let field =
                     json!({"path": "config.json", "fieldRef": {"fieldPath": "metadata.annotations['x']"}});
                 let sources = &mut volume(pod, names::CONFIG_VOLUME)["projected"]["sources"];
@@ -95,7 +89,7 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         ),
         (
             "an empty directory",
-            changed(|pod| {
+            changed(&whole, |pod| {
                 *volume(pod, names::CONFIG_VOLUME) = json!({"name": names::CONFIG_VOLUME, "emptyDir": {}});
             }),
         ),
@@ -105,7 +99,7 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         ),
         (
             "settings out of a ConfigMap",
-            changed(|pod| {
+            changed(&whole, |pod| {
                 let reference = json!({"configMapKeyRef": {"name": "forged", "key": "x"}});
                 pod["spec"]["initContainers"][0]["env"][0] =
                     json!({"name": names::ENV_POD, "valueFrom": reference});
@@ -113,7 +107,7 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         ),
         (
             "variables out of a ConfigMap",
-            changed(|pod| {
+            changed(&whole, |pod| {
                 pod["spec"]["initContainers"][0]["envFrom"] = json!([{"configMapRef": {"name": "forged"}}]);
             }),
         ),
@@ -126,34 +120,14 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         ),
         (
             "a part of it",
-            changed(|pod| pod["spec"]["initContainers"][0]["volumeMounts"][0]["subPath"] = json!("x")),
-        ),
-        (
-            "a valve of somebody's own",
-            changed(|pod| volume(pod, names::VALVE_VOLUME)["configMap"]["name"] = json!("forged")),
-        ),
-        (
-            "something else as the valve",
-            changed(|pod| {
-                volume(pod, names::VALVE_VOLUME)["configMap"]["items"][0]["key"] = json!("config.json");
+            changed(&whole, |pod| {
+                pod["spec"]["initContainers"][0]["volumeMounts"][0]["subPath"] = json!("x");
             }),
         ),
-        (
-            "an empty valve",
-            changed(|pod| {
-                *volume(pod, names::VALVE_VOLUME) = json!({"name": names::VALVE_VOLUME, "emptyDir": {}});
-            }),
-        ),
-        ("a server.xml of somebody's own", server_xml("forged", "server-1.xml")),
-        ("something else as server.xml", server_xml("restward-wiki", "config.json")),
     ];
-    for (what, pod) in slips {
-        refused(what, FORGED, async || try_pod(&cluster.somebody, &cluster.namespace, &pod).await).await;
-        allowed(what, async || try_pod(&cluster.client, &cluster.namespace, &pod).await).await;
-    }
-    let of_others = [
+    all_refused(&cluster, &slips).await;
+    let others = [
         ("as injected", whole.clone()),
-        ("a derived server.xml", server_xml("restward-wiki", "server-1.xml")),
         ("a variable of another injector", sidecar("env", json!({"name": "AWS_ROLE_ARN", "value": "x"}))),
         (
             "a mount of another injector",
@@ -163,9 +137,45 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
             ),
         ),
     ];
-    for (what, pod) in of_others {
-        allowed(what, async || try_pod(&cluster.somebody, &cluster.namespace, &pod).await).await;
-    }
+    all_allowed(&cluster, &others).await;
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn tomcat_behind_it_reads_what_the_operator_wrote() {
+    let cluster = Cluster::new("files").await;
+    let whole = whole(&cluster).await;
+    let server_xml = |config_map: &str, key: &str| {
+        let mut pod = whole.clone();
+        let items = json!([{"key": key, "path": "server.xml"}]);
+        push(
+            &mut pod["spec"]["volumes"],
+            json!({"name": names::SERVER_XML_VOLUME, "configMap": {"name": config_map, "items": items}}),
+        );
+        pod
+    };
+    let slips = [
+        (
+            "a valve of somebody's own",
+            changed(&whole, |pod| volume(pod, names::VALVE_VOLUME)["configMap"]["name"] = json!("forged")),
+        ),
+        (
+            "something else as the valve",
+            changed(&whole, |pod| {
+                volume(pod, names::VALVE_VOLUME)["configMap"]["items"][0]["key"] = json!("config.json");
+            }),
+        ),
+        (
+            "an empty valve",
+            changed(&whole, |pod| {
+                *volume(pod, names::VALVE_VOLUME) = json!({"name": names::VALVE_VOLUME, "emptyDir": {}});
+            }),
+        ),
+        ("a server.xml of somebody's own", server_xml("forged", "server-1.xml")),
+        ("something else as server.xml", server_xml("restward-wiki", "config.json")),
+    ];
+    all_refused(&cluster, &slips).await;
+    all_allowed(&cluster, &[("a derived server.xml", server_xml("restward-wiki", "server-1.xml"))]).await;
     cluster.clean_up().await;
 }
 
