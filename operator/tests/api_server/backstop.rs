@@ -1,37 +1,20 @@
 //! The backstop: selected pods need the sidecar although nobody calls the webhook.
 
-use k8s_openapi::api::{
-    admissionregistration::v1::MutatingWebhookConfiguration,
-    core::v1::{Event, Pod},
-};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, ListParams, PostParams},
+    Api,
+    api::{ListParams, PostParams},
 };
 use restward_crds::names;
 use serde_json::{Value, json};
 
 use super::{
-    requests::{allowed, confluence, injected, merge, programmed, refused, try_change, try_pod},
+    requests::{
+        MISSING, allowed, confluence, injected, merge, programmed, refused, remove_webhooks, try_change,
+        try_pod, without_webhook,
+    },
     support::{Cluster, PATIENCE, condition},
 };
-
-/// In the message of the backstop.
-const MISSING: &str = "which has no sidecar in front of Confluence";
-
-/// A programmed policy whose webhook configuration somebody deleted.
-async fn without_webhook(cluster: &Cluster, spec: Value) {
-    cluster.create("wiki", spec).await.unwrap();
-    cluster.reconcile("wiki").await.unwrap();
-    remove_webhooks(cluster).await;
-}
-
-async fn remove_webhooks(cluster: &Cluster) {
-    let webhooks: Api<MutatingWebhookConfiguration> = Api::all(cluster.client.clone());
-    for webhook in cluster.webhooks().await {
-        webhooks.delete(&webhook.name_any(), &DeleteParams::default()).await.unwrap();
-    }
-}
 
 /// The mount of the valve.
 fn valve(pod: &mut Value) -> &mut Value {
@@ -39,7 +22,6 @@ fn valve(pod: &mut Value) -> &mut Value {
     mounts.iter_mut().find(|mount| mount["name"] == names::VALVE_VOLUME).unwrap()
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 #[tokio::test]
 async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
     let cluster = Cluster::new("backstop").await;
@@ -57,11 +39,6 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
         let mut pod = whole.clone();
         let mounts = pod["spec"]["containers"][0]["volumeMounts"].as_array_mut().unwrap();
         mounts.push(json!({"name": names::NO_TOKEN_VOLUME, "mountPath": path}));
-        pod
-    };
-    let variable = |variable: Value| {
-        let mut pod = whole.clone();
-        pod["spec"]["containers"][0]["env"].as_array_mut().unwrap().push(variable);
         pod
     };
     let without = |member: &str| {
@@ -122,33 +99,6 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
                 pod["spec"]["containers"].as_array_mut().unwrap().push(dummy);
             }),
         ),
-        (
-            "a tunnel connector",
-            variable(json!({"name": "ATL_TOMCAT_ADDITIONAL_CONNECTOR_PORT", "value": "8093"})),
-        ),
-        (
-            "markup",
-            variable(json!({"name": "ATL_TOMCAT_REDIRECTPORT", "value": "1\"/><Connector port=\"8093"})),
-        ),
-        ("a property that Tomcat replaces", variable(json!({"name": "ATL_TOMCAT_SECURE", "value": "${x}"}))),
-        ("a variable of variables", variable(json!({"name": "ATL_TOMCAT_SECURE", "value": "$(X)"}))),
-        ("a variable in another case", variable(json!({"name": "atl_tomcat_port", "value": "8090"}))),
-        (
-            "a variable out of a ConfigMap",
-            variable(
-                json!({"name": "ATL_PROXY_NAME", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "x"}}}),
-            ),
-        ),
-        (
-            "variables out of a ConfigMap",
-            changed(|pod| pod["spec"]["containers"][0]["envFrom"] = json!([{"configMapRef": {"name": "x"}}])),
-        ),
-        ("another Tomcat", variable(json!({"name": "CATALINA_BASE", "value": "/tmp/tomcat"}))),
-        (
-            "the files of another",
-            variable(json!({"name": "CATALINA_OPTS", "value": "-Dcatalina.base=/tmp/tomcat"})),
-        ),
-        ("a command of its own", changed(|pod| pod["spec"]["containers"][0]["command"] = json!(["sh"]))),
         ("on the node's network", changed(|pod| pod["spec"]["hostNetwork"] = json!(true))),
     ];
     for (what, pod) in slips {
@@ -163,18 +113,6 @@ async fn a_selected_pod_needs_the_sidecar_in_front_of_a_moved_tomcat() {
             "injected without an address",
             &cluster.somebody,
             changed(|pod| pod["spec"]["containers"][0]["env"][0]["value"] = json!("18090")),
-        ),
-        (
-            "with a regular expression of proxies",
-            &cluster.somebody,
-            variable(json!({"name": "ATL_TOMCAT_TRUSTEDPROXIES", "value": "10\\.\\d{1,3}\\..*"})),
-        ),
-        (
-            "with a password out of a Secret",
-            &cluster.somebody,
-            variable(
-                json!({"name": "ATL_JDBC_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "x", "key": "x"}}}),
-            ),
         ),
         ("with a mount beside", &cluster.somebody, mounting("/opt/atlassian/confluence/logs//old")),
         ("no Confluence, such as a pod of helm test", &cluster.somebody, other),

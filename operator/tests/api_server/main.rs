@@ -20,6 +20,7 @@ mod deletion;
 mod fences;
 mod origin;
 mod programming;
+mod rendered;
 mod requests;
 mod sources;
 mod support;

@@ -2,10 +2,10 @@
 
 use std::{fmt::Debug, time::Duration};
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::Pod};
 use kube::{
-    Api, Client,
-    api::{Patch, PatchParams, PostParams},
+    Api, Client, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use restward_crds::names;
 use restward_operator::{
@@ -42,6 +42,31 @@ pub(crate) fn injected(mut pod: Value, policy: &Candidate, cluster: &Cluster) ->
     }
     pod
 }
+
+/// A programmed policy `wiki` whose webhook configuration somebody deleted.
+pub(crate) async fn without_webhook(cluster: &Cluster, spec: Value) {
+    cluster.create("wiki", spec).await.unwrap();
+    cluster.reconcile("wiki").await.unwrap();
+    remove_webhooks(cluster).await;
+}
+
+/// Deletes the webhook configurations of the namespace's policies.
+pub(crate) async fn remove_webhooks(cluster: &Cluster) {
+    let webhooks: Api<MutatingWebhookConfiguration> = Api::all(cluster.client.clone());
+    for webhook in cluster.webhooks().await {
+        webhooks.delete(&webhook.name_any(), &DeleteParams::default()).await.unwrap();
+    }
+}
+
+/// The pod with a change.
+pub(crate) fn changed(pod: &Value, change: fn(&mut Value)) -> Value {
+    let mut pod = pod.clone();
+    change(&mut pod);
+    pod
+}
+
+/// In the message of the backstop.
+pub(crate) const MISSING: &str = "which has no sidecar in front of Confluence";
 
 /// The policy `name` as it is programmed.
 pub(crate) async fn programmed(cluster: &Cluster, name: &str) -> Candidate {

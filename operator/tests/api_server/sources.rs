@@ -1,21 +1,20 @@
 //! What the sidecar and Tomcat of an injected pod read is what the operator wrote for that very policy, although nobody calls
 //! the webhook.
 
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
-use kube::{Api, ResourceExt, api::DeleteParams};
 use restward_crds::names;
 use restward_operator::policy_source::Candidate;
 use serde_json::{Value, json};
 
 use super::{
-    requests::{allowed, confluence, injected, programmed, refused, try_pod},
+    requests::{
+        MISSING, allowed, changed, confluence, injected, programmed, refused, remove_webhooks, try_pod,
+        without_webhook,
+    },
     support::Cluster,
 };
 
 /// In the message of the policy about what an injected pod reads.
 const FORGED: &str = "would read something else than ConfigMap restward-wiki";
-/// In the message of the backstop.
-const MISSING: &str = "which has no sidecar in front of Confluence";
 
 /// A volume of the pod.
 fn volume<'a>(pod: &'a mut Value, name: &str) -> &'a mut Value {
@@ -33,54 +32,48 @@ fn push(list: &mut Value, member: Value) {
     list.as_array_mut().unwrap().push(member);
 }
 
-async fn remove_webhooks(cluster: &Cluster) {
-    let webhooks: Api<MutatingWebhookConfiguration> = Api::all(cluster.client.clone());
-    for webhook in cluster.webhooks().await {
-        webhooks.delete(&webhook.name_any(), &DeleteParams::default()).await.unwrap();
+/// A pod as the webhook makes it, which is away.
+async fn whole(cluster: &Cluster) -> Value {
+    without_webhook(cluster, json!({})).await;
+    injected(confluence("wiki-0", json!({"app": "wiki"})), &programmed(cluster, "wiki").await, cluster)
+}
+
+/// Each is refused, save to somebody who breaks the glass.
+async fn all_refused(cluster: &Cluster, slips: &[(&str, Value)]) {
+    for (what, pod) in slips {
+        refused(what, FORGED, async || try_pod(&cluster.somebody, &cluster.namespace, pod).await).await;
+        allowed(what, async || try_pod(&cluster.client, &cluster.namespace, pod).await).await;
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
+async fn all_allowed(cluster: &Cluster, pods: &[(&str, Value)]) {
+    for (what, pod) in pods {
+        allowed(what, async || try_pod(&cluster.somebody, &cluster.namespace, pod).await).await;
+    }
+}
+
 #[tokio::test]
-async fn an_injected_pod_reads_what_the_operator_wrote() {
+async fn an_injected_sidecar_reads_what_the_operator_wrote() {
     let cluster = Cluster::new("sources").await;
-    cluster.create("wiki", json!({})).await.unwrap();
-    cluster.reconcile("wiki").await.unwrap();
-    remove_webhooks(&cluster).await;
-    let policy = programmed(&cluster, "wiki").await;
-    let whole = injected(confluence("wiki-0", json!({"app": "wiki"})), &policy, &cluster);
-    let changed = |change: fn(&mut Value)| {
-        let mut pod = whole.clone();
-        change(&mut pod);
-        pod
-    };
+    let whole = whole(&cluster).await;
     let sidecar = |member: &str, value: Value| {
         let mut pod = whole.clone();
         push(&mut pod["spec"]["initContainers"][0][member], value);
         pod
     };
-    let server_xml = |config_map: &str, key: &str| {
-        let mut pod = whole.clone();
-        let items = json!([{"key": key, "path": "server.xml"}]);
-        push(
-            &mut pod["spec"]["volumes"],
-            json!({"name": names::SERVER_XML_VOLUME, "configMap": {"name": config_map, "items": items}}),
-        );
-        pod
-    };
     let slips = [
         (
             "a configuration of somebody's own",
-            changed(|pod| source(pod, "configMap")["name"] = json!("forged")),
+            changed(&whole, |pod| source(pod, "configMap")["name"] = json!("forged")),
         ),
         (
             "the configuration under another key",
-            changed(|pod| source(pod, "configMap")["items"][0]["key"] = json!("candidate.json")),
+            changed(&whole, |pod| source(pod, "configMap")["items"][0]["key"] = json!("candidate.json")),
         ),
-        ("all that is in it", changed(|pod| source(pod, "configMap")["items"] = Value::Null)),
+        ("all that is in it", changed(&whole, |pod| source(pod, "configMap")["items"] = Value::Null)),
         (
             "the configuration out of a Secret",
-            changed(|pod| {
+            changed(&whole, |pod| {
                 let items = json!([{"key": "x", "path": "config.json"}]);
                 let sources = &mut volume(pod, names::CONFIG_VOLUME)["projected"]["sources"];
                 sources[0] = json!({"secret": {"name": "forged", "items": items}});
@@ -88,7 +81,7 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         ),
         (
             "the configuration out of the pod's annotations",
-            changed(|pod| {
+            changed(&whole, |pod| {
                 let field =
                     json!({"path": "config.json", "fieldRef": {"fieldPath": "metadata.annotations['x']"}});
                 let sources = &mut volume(pod, names::CONFIG_VOLUME)["projected"]["sources"];
@@ -97,7 +90,7 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         ),
         (
             "an empty directory",
-            changed(|pod| {
+            changed(&whole, |pod| {
                 *volume(pod, names::CONFIG_VOLUME) = json!({"name": names::CONFIG_VOLUME, "emptyDir": {}});
             }),
         ),
@@ -106,15 +99,8 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
             sidecar("env", json!({"name": names::ENV_CONFIG_DIR, "value": names::STATE_DIR})),
         ),
         (
-            "audit lines over its configuration",
-            sidecar(
-                "env",
-                json!({"name": names::ENV_AUDIT_FILE, "value": "/var/lib/restward/basic-report.jsonl"}),
-            ),
-        ),
-        (
             "settings out of a ConfigMap",
-            changed(|pod| {
+            changed(&whole, |pod| {
                 let reference = json!({"configMapKeyRef": {"name": "forged", "key": "x"}});
                 pod["spec"]["initContainers"][0]["env"][0] =
                     json!({"name": names::ENV_POD, "valueFrom": reference});
@@ -122,7 +108,7 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         ),
         (
             "variables out of a ConfigMap",
-            changed(|pod| {
+            changed(&whole, |pod| {
                 pod["spec"]["initContainers"][0]["envFrom"] = json!([{"configMapRef": {"name": "forged"}}]);
             }),
         ),
@@ -135,39 +121,14 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
         ),
         (
             "a part of it",
-            changed(|pod| pod["spec"]["initContainers"][0]["volumeMounts"][0]["subPath"] = json!("x")),
-        ),
-        (
-            "a valve of somebody's own",
-            changed(|pod| volume(pod, names::VALVE_VOLUME)["configMap"]["name"] = json!("forged")),
-        ),
-        (
-            "something else as the valve",
-            changed(|pod| {
-                volume(pod, names::VALVE_VOLUME)["configMap"]["items"][0]["key"] = json!("config.json");
+            changed(&whole, |pod| {
+                pod["spec"]["initContainers"][0]["volumeMounts"][0]["subPath"] = json!("x");
             }),
         ),
-        (
-            "an empty valve",
-            changed(|pod| {
-                *volume(pod, names::VALVE_VOLUME) = json!({"name": names::VALVE_VOLUME, "emptyDir": {}});
-            }),
-        ),
-        ("a server.xml of somebody's own", server_xml("forged", "server-1.xml")),
-        ("something else as server.xml", server_xml("restward-wiki", "config.json")),
     ];
-    for (what, pod) in slips {
-        refused(what, FORGED, async || try_pod(&cluster.somebody, &cluster.namespace, &pod).await).await;
-        allowed(what, async || try_pod(&cluster.client, &cluster.namespace, &pod).await).await;
-    }
-    let with_audit = Candidate { audit_volume: Some("audit".into()), ..policy };
-    let mut pod = confluence("wiki-0", json!({"app": "wiki"}));
-    pod["spec"]["volumes"] = json!([{"name": "audit", "emptyDir": {}}]);
-    let audited = injected(pod, &with_audit, &cluster);
-    let of_others = [
+    all_refused(&cluster, &slips).await;
+    let others = [
         ("as injected", whole.clone()),
-        ("as injected with a volume for audit lines", audited),
-        ("a derived server.xml", server_xml("restward-wiki", "server-1.xml")),
         ("a variable of another injector", sidecar("env", json!({"name": "AWS_ROLE_ARN", "value": "x"}))),
         (
             "a mount of another injector",
@@ -177,9 +138,64 @@ async fn an_injected_pod_reads_what_the_operator_wrote() {
             ),
         ),
     ];
-    for (what, pod) in of_others {
-        allowed(what, async || try_pod(&cluster.somebody, &cluster.namespace, &pod).await).await;
-    }
+    all_allowed(&cluster, &others).await;
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn audit_lines_go_where_injection_puts_them() {
+    let cluster = Cluster::new("audit").await;
+    let whole = whole(&cluster).await;
+    let mut pod = confluence("wiki-0", json!({"app": "wiki"}));
+    pod["spec"]["volumes"] = json!([{"name": "audit", "emptyDir": {}}]);
+    let policy = programmed(&cluster, "wiki").await;
+    let policy = Candidate { audit_volume: Some("audit".into()), ..policy };
+    all_allowed(&cluster, &[("as injected", injected(pod, &policy, &cluster))]).await;
+    let mut elsewhere = whole;
+    let file = format!("{}/{}", names::STATE_DIR, names::FILE_BASIC_REPORT);
+    push(
+        &mut elsewhere["spec"]["initContainers"][0]["env"],
+        json!({"name": names::ENV_AUDIT_FILE, "value": file}),
+    );
+    all_refused(&cluster, &[("over another file of the sidecar", elsewhere)]).await;
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn tomcat_behind_it_reads_what_the_operator_wrote() {
+    let cluster = Cluster::new("files").await;
+    let whole = whole(&cluster).await;
+    let server_xml = |config_map: &str, key: &str| {
+        let mut pod = whole.clone();
+        let items = json!([{"key": key, "path": "server.xml"}]);
+        push(
+            &mut pod["spec"]["volumes"],
+            json!({"name": names::SERVER_XML_VOLUME, "configMap": {"name": config_map, "items": items}}),
+        );
+        pod
+    };
+    let slips = [
+        (
+            "a valve of somebody's own",
+            changed(&whole, |pod| volume(pod, names::VALVE_VOLUME)["configMap"]["name"] = json!("forged")),
+        ),
+        (
+            "something else as the valve",
+            changed(&whole, |pod| {
+                volume(pod, names::VALVE_VOLUME)["configMap"]["items"][0]["key"] = json!("config.json");
+            }),
+        ),
+        (
+            "an empty valve",
+            changed(&whole, |pod| {
+                *volume(pod, names::VALVE_VOLUME) = json!({"name": names::VALVE_VOLUME, "emptyDir": {}});
+            }),
+        ),
+        ("a server.xml of somebody's own", server_xml("forged", "server-1.xml")),
+        ("something else as server.xml", server_xml("restward-wiki", "config.json")),
+    ];
+    all_refused(&cluster, &slips).await;
+    all_allowed(&cluster, &[("a derived server.xml", server_xml("restward-wiki", "server-1.xml"))]).await;
     cluster.clean_up().await;
 }
 

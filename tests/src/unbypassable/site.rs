@@ -112,6 +112,8 @@ pub(super) async fn set_up(world: &World) -> Result<()> {
 
 /// Takes the namespace away. Where the operator runs it lets the policy go.
 pub(super) async fn remove() -> Result<()> {
+    // The namespace controller would look for pods that end a moment later after a quarter of a minute only.
+    kubectl(&["delete", "statefulsets,pods", "--all", "-n", NAMESPACE, "--timeout=120s"]).await?;
     kubectl(&["delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s"]).await.map(drop)
 }
 
