@@ -87,7 +87,7 @@ async fn a_killed_tomcat_comes_back(world: &World) -> Result<()> {
         count.parse::<u32>().context("a count")
     };
     let before = restarts().await?;
-    in_confluence(&["kill", "-SEGV", "1"]).await?;
+    in_confluence(&["sh", "-c", "kill -SEGV 1"]).await?;
     eventually("the container starts again", SLOW, || async {
         let now = restarts().await?;
         ensure!(now > before, "{now} restarts");
