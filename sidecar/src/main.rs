@@ -13,6 +13,7 @@ use restward_sidecar::{
     telemetry, trace,
     verify::network::Network,
 };
+use rustix::process::DumpableBehavior;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A request is some two hundred small allocations; glibc's allocator was a fifth of its CPU time (`bench/`).
@@ -23,6 +24,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     let args = Args::parse();
     telemetry::start(&args.log);
+    if let Err(error) = hide_from_own_user() {
+        tracing::error!(%error, "the sidecar cannot hide its files and memory from processes of its own user");
+        return ExitCode::FAILURE;
+    }
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -30,6 +35,12 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Its `/proc/<pid>` belongs to root from now on, so that a process of the same user that sees this one (another container of
+/// the pod, one with the node's processes) reads neither its memory nor, by `root`, its keys. There is no core dump either.
+fn hide_from_own_user() -> rustix::io::Result<()> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {

@@ -244,25 +244,45 @@ fn bodies_of_other_types_and_charsets_are_not_read() {
     assert_eq!(check(&[(TYPE, "text/xml"), (ENCODING, "gzip")]), Err(Reason::FormCharset));
 }
 
-proptest! {
-    /// Whatever is put into a login, in whichever place, does not make another call of it.
-    #[test]
-    fn no_dress_hides_a_login(
-        dress in prop::sample::select(vec![
-            "<!---->", "<![CDATA[]]>", "<![CDATA[x", "]]>", "<?x?>", "<x/>", "<x>", "</x>", "&l;", "&#108;", "\"", "'", "<", ">",
-            "\0", "\u{feff}", "\u{131}", "<!DOCTYPE x>", "<!--", "-->", "--",
-        ]),
-        place in any::<prop::sample::Index>(),
-    ) {
-        let login = format!("<?xml version='1.0'?>{}", method("confluence2.login"));
-        let name = login.find("confluence2").unwrap()..login.find("</methodName").unwrap();
-        let place = place.index(login.len());
-        let is_other_name = name.contains(&place) && dress.chars().all(|c| matches!(c, '"' | '\'' | '>' | '-' | ']'));
-        prop_assume!(!is_other_name);
-        let body = format!("{}{dress}{}", &login[..place], &login[place..]);
-        prop_assert_ne!(xml(&body), NO, "{}", body);
+/// Whatever is put into a login, in whichever place, does not make another call of it.
+#[test]
+fn no_dress_hides_a_login() {
+    let login = format!("<?xml version='1.0'?>{}", method("confluence2.login"));
+    let name = login.find("confluence2").unwrap()..=login.find("</methodName").unwrap();
+    for dress in [
+        "<!---->",
+        "<![CDATA[]]>",
+        "<![CDATA[x",
+        "]]>",
+        "<?x?>",
+        "<x/>",
+        "<x>",
+        "</x>",
+        "&l;",
+        "&#108;",
+        "\"",
+        "'",
+        "<",
+        ">",
+        "\0",
+        "\u{feff}",
+        "\u{131}",
+        "<!DOCTYPE x>",
+        "<!--",
+        "-->",
+        "--",
+    ] {
+        // These are characters of a name, which is another one then.
+        let may_be_named = dress.chars().all(|c| matches!(c, '"' | '\'' | '>' | '-' | ']'));
+        for place in 0..=login.len() {
+            let body = format!("{}{dress}{}", &login[..place], &login[place..]);
+            let is_other_name = may_be_named && name.contains(&place);
+            assert!(is_other_name || xml(&body) != NO, "{body}");
+        }
     }
+}
 
+proptest! {
     /// Whatever comes, it ends.
     #[test]
     fn any_bytes_are_judged(body in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -1,7 +1,11 @@
 //! The program itself: how it ends, what it takes of memory, what it logs.
 
 use std::{
-    fs::File,
+    fs::{self, File},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -70,6 +74,35 @@ impl Program {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
+}
+
+/// As another process of its user sees it, which is not to read its keys by `/proc/<pid>/root`.
+#[tokio::test]
+async fn what_is_its_own_is_shown_to_nobody_of_its_user() {
+    const USER: u32 = 65532;
+    let directory = std::env::temp_dir().join(format!("restward-hidden-{}", port::free()));
+    fs::create_dir(&directory).unwrap();
+    let copy = directory.join("restward-sidecar");
+    fs::copy(env!("CARGO_BIN_EXE_restward-sidecar"), &copy).unwrap();
+    for path in [&directory, &copy] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let pod = serde_json::json!({"listenPort": port::free(), "adminPort": port::free(), "upstreamPort": port::free()});
+    let mut command = Command::new(&copy);
+    command.env("RESTWARD_POD", pod.to_string()).env("RESTWARD_CONFIG_DIR", &directory);
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if is_root {
+        command.uid(USER).gid(USER);
+    }
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut program = Program { child, data: std::net::SocketAddr::from(([127, 0, 0, 1], port::free())) };
+    let id = program.child.id();
+    let secrets = ["environ", "root", "mem", "maps"].map(|name| format!("/proc/{id}/{name}"));
+    let is_hidden =
+        || secrets.iter().all(|path| fs::symlink_metadata(path).is_ok_and(|file| file.uid() == 0));
+    eventually("its files in /proc are root's", || async { is_hidden() }).await;
+    assert!(program.child.try_wait().unwrap().is_none(), "it has ended");
+    fs::remove_dir_all(&directory).unwrap();
 }
 
 impl Drop for Program {
