@@ -41,8 +41,8 @@ pub const SERVER_XML_VOLUME: &str = "restward-server-xml";
 pub const SOCKET_VOLUME: &str = "restward-socket";
 /// Directory at which [`SOCKET_VOLUME`] is mounted, in Confluence's container and in the sidecar.
 pub const SOCKET_DIR: &str = "/run/restward";
-/// Tomcat's Unix socket, in [`SOCKET_DIR`].
-pub const SOCKET: &str = "/run/restward/tomcat.sock";
+/// Tomcat's Unix socket, in a directory of [`SOCKET_DIR`] that the sidecar makes.
+pub const SOCKET: &str = "/run/restward/tomcat/tomcat.sock";
 /// Name of the empty volume that hides the pod's ServiceAccount token from the sidecar.
 pub const NO_TOKEN_VOLUME: &str = "restward-no-token";
 

@@ -120,6 +120,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
     let token = shutdown.clone();
     tasks.spawn(async move { verifier.run(token).await });
     if let TomcatAddress::Socket(path) = tomcat {
+        stale::make_directory(&path)?;
         tasks.spawn(stale::remove(path, "/proc".into(), shutdown.clone()));
     }
     let (token, running) = (shutdown.clone(), Arc::clone(&keeper));

@@ -11,7 +11,7 @@ use restward_tests::{
     world::{WIKI, WIKI_NAMESPACE, WIKI_POD, World},
 };
 
-const SOCKET: &str = "/run/restward/tomcat.sock";
+const SOCKET: &str = "/run/restward/tomcat/tomcat.sock";
 /// 18090, and that a socket listens, as the kernel shows them.
 const TOMCAT_PORT: &str = ":46AA";
 const LISTENS: &str = "0A";

@@ -48,7 +48,7 @@ fn the_connector_goes_to_a_unix_socket_when_the_policy_says_so() {
     let line = only_in(&derived.xml, CHART)[0].to_owned();
     assert!(line.starts_with(r#"<Connector port="18090" "#), "{line}");
     let socket = concat!(
-        r#" maxHttpHeaderSize="8192" address="127.0.0.1" unixDomainSocketPath="/run/restward/tomcat.sock" "#,
+        r#" maxHttpHeaderSize="8192" address="127.0.0.1" unixDomainSocketPath="/run/restward/tomcat/tomcat.sock" "#,
         r#"unixDomainSocketPathPermissions="rw-rw----"/>"#
     );
     assert!(line.ends_with(socket), "{line}");

@@ -17,7 +17,7 @@ const EVERYWHERE: &str = "18090";
 const LOOPBACK: &str = r#"18090" address="127.0.0.1"#;
 
 const SOCKET: &str = concat!(
-    r#"18090" address="127.0.0.1" unixDomainSocketPath="/run/restward/tomcat.sock" "#,
+    r#"18090" address="127.0.0.1" unixDomainSocketPath="/run/restward/tomcat/tomcat.sock" "#,
     r#"unixDomainSocketPathPermissions="rw-rw----"#
 );
 
@@ -110,7 +110,7 @@ fn tomcat_goes_to_a_unix_socket_that_only_the_sidecar_can_use_too() {
         assert_eq!(variable(&injected), want, "{what}");
         assert_eq!(
             settings(&injected).upstream_socket.as_deref(),
-            Some("/run/restward/tomcat.sock"),
+            Some("/run/restward/tomcat/tomcat.sock"),
             "{what}"
         );
         assert_eq!(with_socket(&injected), [names::SIDECAR_CONTAINER, "confluence"], "{what}");

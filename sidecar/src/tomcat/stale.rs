@@ -3,8 +3,9 @@
 //! container and its JVM take more than a second to start.
 
 use std::{
-    fs, io,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,6 +17,23 @@ use crate::verify::network;
 /// Between two looks; the second one in a row that sees the same removes it. A file whose socket is just being bound is
 /// there for some microseconds before the kernel shows the socket.
 const EVERY: Duration = Duration::from_millis(250);
+
+/// Makes the directory of the socket at `path`, unless it is there. In the volume itself the sidecar could remove nothing of
+/// Tomcat's: a volume in memory is everybody's with the sticky bit (`1777`, by kubelet 1.34). This directory is the sidecar's,
+/// and open to the volume's group, which it inherits, alone.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    let Some(directory) = path.parent().filter(|directory| !directory.exists()) else { return Ok(()) };
+    // Tomcat never finds it half made.
+    let unfinished = directory.with_extension("new");
+    match fs::create_dir(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => fs::set_permissions(&unfinished, Permissions::from_mode(0o2770))?,
+    }
+    fs::rename(unfinished, directory)
+}
 
 /// Looks after the socket at `path` until `shutdown`. `proc` is where the kernel shows who listens.
 pub async fn remove(path: PathBuf, proc: PathBuf, shutdown: CancellationToken) {
@@ -83,6 +101,23 @@ mod tests {
         assert!(!path.exists());
         UnixListener::bind(&path).unwrap();
         fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn the_directory_is_its_makers_and_its_groups() {
+        let volume = path();
+        fs::create_dir(&volume).unwrap();
+        let mode = |of: &Path| fs::metadata(of).unwrap().permissions().mode() & 0o7777;
+        let before = mode(&volume);
+        let socket = volume.join("tomcat/tomcat.sock");
+        for _ in 0..2 {
+            make_directory(&socket).unwrap();
+            assert_eq!(mode(&volume.join("tomcat")), 0o2770);
+        }
+        make_directory(&volume.join("tomcat.sock")).unwrap();
+        assert_eq!(mode(&volume), before, "a directory that was there is left as it is");
+        assert!(make_directory(&volume.join("a/b/tomcat.sock")).is_err());
+        fs::remove_dir_all(volume).unwrap();
     }
 
     #[test]
