@@ -1,8 +1,8 @@
 //! Whether a call of the legacy APIs (XML-RPC, SOAP, JSON-RPC) is their `login`, whose password is in the body. Pure.
 //!
 //! Confluence's own parsers must not find a login where none is found here. Some of them are lenient and old, so what they
-//! might read in another way is not read at all: [`Reason::RpcUnreadable`]. A method is taken for the login by its last
-//! part, whoever offers it (`confluence1.login`, `confluence2.login`, `login` of SOAP), and in any case of its letters.
+//! might read in another way is not read at all: [`Reason::RpcUnreadable`]. A method is taken for the login by any
+//! part of its name, whoever offers it (`confluence1.login`, `confluence2.login`, `login` of SOAP), and in any case of its letters.
 //!
 //! - `xml`: XML-RPC and SOAP
 //! - `json`: JSON-RPC

@@ -2,10 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{
-    command::kubectl,
-    world::{WIKI_NAMESPACE, WIKI_POD},
-};
+use crate::wiki::in_confluence;
 
 /// Perl is in every Debian (`perl-base` is essential).
 const FORWARD: &str = r#"
@@ -38,7 +35,9 @@ while (my $client = $listener->accept) {
 pub async fn open(from: u16, to: u16) -> Result<()> {
     // Of a run that was broken off.
     let _ = close(from).await;
-    in_confluence(&["perl", "-e", FORWARD, &from.to_string(), &to.to_string(), &pid_file(from)]).await
+    in_confluence(&["perl", "-e", FORWARD, &from.to_string(), &to.to_string(), &pid_file(from)])
+        .await
+        .map(drop)
 }
 
 /// Closes what [`open`] opened.
@@ -46,14 +45,9 @@ pub async fn open(from: u16, to: u16) -> Result<()> {
 /// # Errors
 /// When it is not open.
 pub async fn close(from: u16) -> Result<()> {
-    in_confluence(&["sh", "-c", &format!("kill $(cat {0}) && rm {0}", pid_file(from))]).await
+    in_confluence(&["sh", "-c", &format!("kill $(cat {0}) && rm {0}", pid_file(from))]).await.map(drop)
 }
 
 fn pid_file(port: u16) -> String {
     format!("/tmp/way-{port}.pid")
-}
-
-async fn in_confluence(command: &[&str]) -> Result<()> {
-    let exec = ["exec", WIKI_POD, "-n", WIKI_NAMESPACE, "-c", "confluence", "--"];
-    kubectl(&[&exec, command].concat()).await.map(drop)
 }

@@ -1,13 +1,20 @@
 //! Calling Confluence through its Service.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
 use reqwest::{
     Method,
     header::{AUTHORIZATION, COOKIE, HeaderMap},
 };
 use serde_json::Value;
 
-use crate::world::World;
+use crate::{
+    command::kubectl,
+    keycloak::user_token,
+    wait::eventually,
+    world::{WIKI_NAMESPACE, WIKI_POD, World},
+};
 
 /// What came back.
 #[derive(Debug, Clone)]
@@ -115,4 +122,28 @@ pub async fn log_in(world: &World, user: &str, password: &str) -> Result<(Answer
         .collect();
     let cookie = Auth::Cookie(cookies.join("; "));
     Ok((answer, cookie))
+}
+
+/// Waits until a token of alice's names her to Confluence.
+///
+/// # Errors
+/// When it does not.
+pub async fn token_names_its_user(world: &World, patience: Duration) -> Result<()> {
+    eventually("a token names its user", patience, || async {
+        // A new one each time: they live for minutes, and so may the wait.
+        let token = Auth::Bearer(user_token(world, "alice").await?);
+        let answer = get(world, ECHO, &token).await?;
+        ensure!(answer.echoed_user().as_deref() == Some("alice"), "{} {:?}", answer.status, answer.reason());
+        Ok(())
+    })
+    .await
+}
+
+/// Runs a command in Confluence's container.
+///
+/// # Errors
+/// When it fails; with its message.
+pub async fn in_confluence(command: &[&str]) -> Result<String> {
+    let exec = ["exec", WIKI_POD, "-n", WIKI_NAMESPACE, "-c", "confluence", "--"];
+    kubectl(&[&exec, command].concat()).await
 }

@@ -11,7 +11,7 @@ use restward_tests::{
     keycloak::user_token,
     policy::{self, until},
     wait::{QUICK, SLOW, eventually},
-    wiki::{Auth, CONTENT, finish},
+    wiki::{Auth, CONTENT, finish, in_confluence},
     world::{OPERATOR, WIKI, WIKI_NAMESPACE, WIKI_POD, World},
 };
 use serde_json::{Value, json};
@@ -90,8 +90,7 @@ async fn a_call_is_seen(world: &World, collector: &Collector) -> Result<()> {
     })
     .await?;
 
-    let exec = ["exec", WIKI_POD, "-n", WIKI_NAMESPACE, "-c", "confluence", "--", "cat", FILE];
-    let lines = kubectl(&exec).await?;
+    let lines = in_confluence(&["cat", FILE]).await?;
     let line = lines.lines().find(|line| line.contains("seen-from-outside")).context("no audit line")?;
     let line: Value = serde_json::from_str(line)?;
     for (member, wanted) in [("user", "alice"), ("decision", "as_user"), ("trace_id", &trace)] {

@@ -7,10 +7,9 @@ use std::{io::ErrorKind, net::IpAddr};
 use anyhow::{Result, ensure};
 use restward_tests::{
     command::{apply, kubectl, run_refused},
-    keycloak::user_token,
     policy::{self, until},
     wait::{QUICK, SLOW, eventually},
-    wiki::{Auth, CONTENT, ECHO, get},
+    wiki::{Auth, CONTENT, get, in_confluence, token_names_its_user},
     world::{WIKI, WIKI_NAMESPACE, WIKI_POD, World},
 };
 use serde_json::{Value, json};
@@ -18,11 +17,6 @@ use tokio::net::TcpStream;
 
 const CONFIG_MAP: &str = "wiki-confluence-server-config";
 const SERVER_XML: &str = "/opt/atlassian/confluence/conf/server.xml";
-
-async fn in_confluence(command: &[&str]) -> Result<String> {
-    let exec = ["exec", WIKI_POD, "-n", WIKI_NAMESPACE, "-c", "confluence", "--"];
-    kubectl(&[&exec, command].concat()).await
-}
 
 /// The patch that makes of the workload what the chart makes with these values, or takes it back.
 fn with_server_xml(is_mounted: bool, note: &str) -> String {
@@ -87,13 +81,7 @@ async fn only_loopback_is_served(world: &World) -> Result<()> {
     ensure!(refused == Err(ErrorKind::ConnectionRefused), "port 18090 from outside: {refused:?}");
 
     ensure!(get(world, CONTENT, &Auth::None).await?.status == 401, "anonymous");
-    let token = Auth::Bearer(user_token(world, "alice").await?);
-    eventually("a token names its user", QUICK, || async {
-        let answer = get(world, ECHO, &token).await?;
-        ensure!(answer.echoed_user().as_deref() == Some("alice"), "{} {:?}", answer.status, answer.reason());
-        Ok(())
-    })
-    .await
+    token_names_its_user(world, QUICK).await
 }
 
 async fn a_change_is_followed(server_xml: &str) -> Result<()> {

@@ -4,10 +4,9 @@
 use anyhow::{Context as _, Result, ensure};
 use restward_tests::{
     command::kubectl,
-    keycloak::user_token,
     policy::{self, until},
     wait::{QUICK, SLOW, eventually},
-    wiki::{Auth, CONTENT, ECHO, get},
+    wiki::{Auth, CONTENT, get, in_confluence, token_names_its_user},
     world::{WIKI, WIKI_NAMESPACE, WIKI_POD, World},
 };
 
@@ -15,11 +14,6 @@ const SOCKET: &str = "/run/restward/tomcat/tomcat.sock";
 /// 18090, and that a socket listens, as the kernel shows them.
 const TOMCAT_PORT: &str = ":46AA";
 const LISTENS: &str = "0A";
-
-async fn in_confluence(command: &[&str]) -> Result<String> {
-    let exec = ["exec", WIKI_POD, "-n", WIKI_NAMESPACE, "-c", "confluence", "--"];
-    kubectl(&[&exec, command].concat()).await
-}
 
 async fn of_pod(path: &str) -> Result<String> {
     let path = format!("jsonpath={path}");
@@ -70,13 +64,7 @@ async fn there_is_no_port(world: &World) -> Result<()> {
 async fn is_served(world: &World) -> Result<()> {
     until(WIKI_NAMESPACE, policy::NAME, "Enforced", "True", "Verified", SLOW).await?;
     ensure!(get(world, CONTENT, &Auth::None).await?.status == 401, "anonymous");
-    let token = Auth::Bearer(user_token(world, "alice").await?);
-    eventually("a token names its user", SLOW, || async {
-        let answer = get(world, ECHO, &token).await?;
-        ensure!(answer.echoed_user().as_deref() == Some("alice"), "{} {:?}", answer.status, answer.reason());
-        Ok(())
-    })
-    .await
+    token_names_its_user(world, SLOW).await
 }
 
 /// Its socket's file stays, on which the next one could not listen; the sidecar removes it. The kernel kills process 1 for a

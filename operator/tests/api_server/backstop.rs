@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     requests::{
         MISSING, allowed, confluence, injected, merge, programmed, refused, remove_webhooks, try_change,
-        try_pod, without_webhook,
+        try_pod, whole, without_webhook,
     },
     support::{Cluster, PATIENCE, condition},
 };
@@ -146,9 +146,7 @@ async fn a_tomcat_on_our_unix_socket_is_moved_and_on_another_it_is_not() {
 #[tokio::test]
 async fn where_the_policy_names_no_container_none_stands_for_another() {
     let cluster = Cluster::new("rival").await;
-    without_webhook(&cluster, json!({})).await;
-    let policy = programmed(&cluster, "wiki").await;
-    let whole = injected(confluence("wiki-0", json!({"app": "wiki"})), &policy, &cluster);
+    let whole = whole(&cluster).await;
     let beside = |member: &str, value: Value| {
         let mut pod = whole.clone();
         let other = json!({"name": "other", "image": "localhost/none", member: value});

@@ -3,18 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    requests::{
-        MISSING, allowed, changed, confluence, injected, programmed, refused, try_pod, without_webhook,
-    },
+    requests::{MISSING, allowed, changed, refused, try_pod, whole},
     support::Cluster,
 };
 
 #[tokio::test]
 async fn variables_and_command_lead_to_no_other_tomcat() {
     let cluster = Cluster::new("rendered").await;
-    without_webhook(&cluster, json!({})).await;
-    let policy = programmed(&cluster, "wiki").await;
-    let whole = injected(confluence("wiki-0", json!({"app": "wiki"})), &policy, &cluster);
+    let whole = whole(&cluster).await;
     let variable = |variable: Value| {
         let mut pod = whole.clone();
         pod["spec"]["containers"][0]["env"].as_array_mut().unwrap().push(variable);

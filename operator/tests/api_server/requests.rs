@@ -50,6 +50,12 @@ pub(crate) async fn without_webhook(cluster: &Cluster, spec: Value) {
     remove_webhooks(cluster).await;
 }
 
+/// A pod as the webhook of the smallest policy makes it, which is away.
+pub(crate) async fn whole(cluster: &Cluster) -> Value {
+    without_webhook(cluster, json!({})).await;
+    injected(confluence("wiki-0", json!({"app": "wiki"})), &programmed(cluster, "wiki").await, cluster)
+}
+
 /// Deletes the webhook configurations of the namespace's policies.
 pub(crate) async fn remove_webhooks(cluster: &Cluster) {
     let webhooks: Api<MutatingWebhookConfiguration> = Api::all(cluster.client.clone());

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     requests::{
-        MISSING, allowed, changed, confluence, injected, programmed, refused, remove_webhooks, try_pod,
-        without_webhook,
+        MISSING, allowed, changed, confluence, injected, programmed, refused, remove_webhooks, try_pod, whole,
     },
     support::Cluster,
 };
@@ -30,12 +29,6 @@ fn source<'a>(pod: &'a mut Value, kind: &str) -> &'a mut Value {
 
 fn push(list: &mut Value, member: Value) {
     list.as_array_mut().unwrap().push(member);
-}
-
-/// A pod as the webhook makes it, which is away.
-async fn whole(cluster: &Cluster) -> Value {
-    without_webhook(cluster, json!({})).await;
-    injected(confluence("wiki-0", json!({"app": "wiki"})), &programmed(cluster, "wiki").await, cluster)
 }
 
 /// Each is refused, save to somebody who breaks the glass.

@@ -2,6 +2,7 @@
 //! standard output, so that none is lost while the volume is full or away.
 
 use std::{
+    borrow::Cow,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt as _,
@@ -48,7 +49,11 @@ impl<W: Write> AuditFile<W> {
             open = Open::at(&self.path)?;
         }
         // What is left of a line that did not fit is a line of its own.
-        let line = if self.is_failing && open.bytes > 0 { [b"\n", line].concat() } else { line.to_vec() };
+        let line = if self.is_failing && open.bytes > 0 {
+            Cow::Owned([b"\n", line].concat())
+        } else {
+            Cow::Borrowed(line)
+        };
         open.file.write_all(&line)?;
         open.bytes += line.len() as u64;
         self.open = Some(open);
