@@ -39,8 +39,9 @@ pub(super) async fn no_way_around(world: &World, table: &mut Table) -> Result<()
 /// Status line of `GET /confluence/rest/api/content` from a pod beside Confluence.
 async fn from_another_pod(wiki: &serde_json::Value, address: &str, port: u16) -> Result<String> {
     let image = wiki["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
+    // A pod's log is both streams, in no certain order: the shell's own words stay out of it.
     let script = format!(
-        "exec 3<>/dev/tcp/{address}/{port} || {{ echo refused; exit; }}; \
+        "exec 2>/dev/null; exec 3<>/dev/tcp/{address}/{port} || {{ echo refused; exit; }}; \
          printf 'GET /confluence/rest/api/content HTTP/1.1\\r\\nHost: wiki\\r\\nX-Forwarded-For: 127.0.0.1\\r\\nConnection: close\\r\\n\\r\\n' >&3; \
          read -r _ status _ <&3; echo \"$status\""
     );
