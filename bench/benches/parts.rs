@@ -37,7 +37,7 @@ fn sign(criterion: &mut Criterion) {
     let key = PKey::from_rsa(rsa).expect("a key");
     let pem = key.private_key_to_pem_pkcs8().expect("PEM");
     let consumer = IdentitySettings::OAuth1 { consumer_key: "restward".into() };
-    let identity = Identity::new(&consumer, &pem).expect("a signer");
+    let identity = Identity::new(&consumer, &pem, None).expect("a signer");
     let origin =
         Origin { scheme: Scheme::Https, proxy_name: Some("wiki.example.com".into()), proxy_port: Some(443) };
     let user: Username = "alice".parse().expect("a name");

@@ -19,6 +19,9 @@ pub const ANNOTATION_CONFIG_HASH: &str = "restward.io/config-hash";
 /// Annotation on pods that names the policy which injected them.
 pub const ANNOTATION_POLICY: &str = "restward.io/policy";
 
+/// Annotation on policies: each new value asks for a new key of the OAuth 1 consumer.
+pub const ANNOTATION_ROTATE: &str = "restward.io/rotate-consumer-key";
+
 /// Finalizer on policies whose `deletionPolicy` is `Detach`.
 pub const FINALIZER_DETACH: &str = "restward.io/detach";
 /// Field manager of every server-side apply.
@@ -57,6 +60,8 @@ pub const CONFIG_DIR: &str = "/etc/restward";
 pub const FILE_CONFIG: &str = "config.json";
 /// File with the RSA private key of the OAuth 1 consumer (PKCS#8 PEM), in [`CONFIG_DIR`].
 pub const FILE_CONSUMER_KEY: &str = "consumer-key.pem";
+/// File with the key that is to follow it, in [`CONFIG_DIR`]; absent unless the key is being replaced.
+pub const FILE_NEXT_CONSUMER_KEY: &str = "next-consumer-key.pem";
 /// File with the HMAC key of the status endpoint (64 hexadecimal digits), in [`CONFIG_DIR`].
 pub const FILE_STATUS_KEY: &str = "status-key";
 /// File with the CA bundle for the identity provider (PEM), in [`CONFIG_DIR`]; absent when none is configured.

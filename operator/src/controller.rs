@@ -20,6 +20,7 @@ pub mod detach;
 pub mod link;
 pub mod pod;
 pub mod provider;
+pub mod rotation;
 pub mod sweep;
 pub mod update_status;
 pub mod validate;
@@ -182,6 +183,8 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         Some(keys) => context.acks.poll(&census.sidecars, &uid, keys).await,
         None => Vec::new(),
     };
+    let promoted = rotation::finish(context, policy, candidate, keys, &acks).await?;
+    let keys = promoted.as_ref().or(keys);
     let provider = provider.map(|answer| answer.map(drop));
     let outcome = Outcome {
         policy,
@@ -192,14 +195,15 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         acks: &acks,
         config_hash,
         provider: provider.as_ref(),
-        public_key: keys.map(PolicyKeys::public_key),
+        keys,
         consumer_key: consumer_key(&verdict, &observed),
         in_force,
         at: observed.at,
     };
     let findings = assess::findings(&outcome);
     update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;
-    let pause = pause(policy, &findings, &acks, config_hash);
+    let is_rotating = keys.is_some_and(|keys| keys.next_public_key().is_some());
+    let pause = pause(policy, &findings, &acks, config_hash).min(if is_rotating { SOON } else { LATER });
     programmed?;
     Ok(Action::requeue(pause))
 }
@@ -271,7 +275,9 @@ async fn program(
 ) -> Result<Programmed, Error> {
     let client = &context.client;
     let uid = &policy.uid().unwrap_or_default();
-    let plan = build::keys(&observed.stored_keys, uid, &observed.pods);
+    // Only an application link has a key that could be replaced.
+    let request = consumer_key(verdict, observed).and_then(|_| rotation::request(policy));
+    let plan = build::keys(&observed.stored_keys, uid, &observed.pods, request);
     let (validated, target) = match (verdict, &observed.programmed) {
         (Ok(validated), _) => (validated, context.webhook_target()?),
         (Err(_), Some(last_good)) => {
@@ -280,7 +286,9 @@ async fn program(
             let enforcement = context.enforcement(&last_good.candidate, observed, &target);
             apply::enforcement(client, policy, &enforcement).await?;
             let programmed = match plan {
-                KeyPlan::Keep(keys) => Programmed::only(Programming::LastGood, Some(keys)),
+                KeyPlan::Keep(keys) | KeyPlan::Rotate(keys, _) => {
+                    Programmed::only(Programming::LastGood, Some(keys))
+                }
                 KeyPlan::Missing(message) => Programmed::only(Programming::KeyMissing(message), None),
                 KeyPlan::Generate => Programmed::only(Programming::LastGood, None),
             };
@@ -288,23 +296,17 @@ async fn program(
         }
         (Err(_), None) => return Ok(Programmed::only(Programming::Nothing, None)),
     };
-    let keys = match plan {
-        KeyPlan::Keep(keys) => keys,
-        KeyPlan::Generate => {
-            // Hundreds of milliseconds of arithmetic: not on a thread that serves others.
-            let keys =
-                tokio::task::spawn_blocking(PolicyKeys::generate).await.map_err(|_| KeyError::Generate)??;
-            apply::store_keys(client, &validated.candidate, &keys).await?;
-            keys
-        }
-        KeyPlan::Missing(message) => return Ok(Programmed::only(Programming::KeyMissing(message), None)),
+    let keys = match rotation::provide(context, policy, &validated.candidate, plan).await? {
+        Ok(keys) => keys,
+        Err(message) => return Ok(Programmed::only(Programming::KeyMissing(message), None)),
     };
     let (map, hash) = build::config_map(validated, &build::config(validated, fresh, observed), observed);
     apply::config_map(client, &map).await?;
     let enforcement = context.enforcement(&validated.candidate, observed, &target);
     apply::enforcement(client, policy, &enforcement).await?;
     let injected: Vec<_> = observed.pods.iter().filter(|pod| pod.is_injected_by(uid)).collect();
-    apply::touch_pods(client, &validated.candidate.namespace, &injected, &hash).await?;
+    let mark = rotation::mark(&hash, &keys);
+    apply::touch_pods(client, &validated.candidate.namespace, &injected, &mark).await?;
     Ok(Programmed {
         programming: Programming::Done,
         keys: Some(keys),

@@ -33,6 +33,11 @@ impl Events {
         self.publish(policy, None, type_, &condition.reason, &note).await;
     }
 
+    /// Something about the policy as a whole.
+    pub async fn about_policy(&self, policy: &RestApiAuthPolicy, type_: EventType, reason: &str, note: &str) {
+        self.publish(policy, None, type_, reason, note).await;
+    }
+
     /// Something about one pod of a policy. Events that differ in the pod stay apart.
     pub async fn about_pod(
         &self,

@@ -1,4 +1,5 @@
-//! The two secrets of a policy: the RSA key pair of its OAuth 1 consumer, and the key of its sidecars' status answers.
+//! The secrets of a policy: the RSA key pair of its OAuth 1 consumer, while that is being replaced the next one, and the key
+//! of its sidecars' status answers.
 
 use std::fmt::Write as _;
 
@@ -18,9 +19,31 @@ use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 /// Secrets of one policy. `Debug` shows none of them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PolicyKeys {
-    consumer_key_pem: String,
+    consumer: ConsumerKey,
+    next: Option<ConsumerKey>,
     status_key_hex: String,
-    public_key: PublicKey,
+    answered: Option<String>,
+}
+
+/// The key pair of a consumer.
+#[derive(Clone, PartialEq, Eq)]
+struct ConsumerKey {
+    pem: String,
+    public: PublicKey,
+}
+
+impl ConsumerKey {
+    /// RSA-2048, as the key of an application link has to work with every release of Confluence.
+    fn generate() -> Result<Self, KeyError> {
+        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError::Generate)?;
+        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| KeyError::Generate)?;
+        Self::from_pem(&pem("PRIVATE KEY", der.as_ref()))
+    }
+
+    fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        let public = public_key(pem).ok_or(KeyError::ConsumerKey)?;
+        Ok(Self { pem: pem.to_owned(), public })
+    }
 }
 
 /// Public half of the consumer's key.
@@ -48,19 +71,24 @@ pub enum KeyError {
 
 impl fmt::Debug for PolicyKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PolicyKeys").field("public_key", &self.public_key.fingerprint).finish_non_exhaustive()
+        f.debug_struct("PolicyKeys")
+            .field("public_key", &self.public_key().fingerprint)
+            .finish_non_exhaustive()
     }
 }
 
 impl PolicyKeys {
-    /// New secrets. RSA-2048, as the key of an application link has to work with every release of Confluence.
+    /// New secrets, that answer this request for a new key as well.
     ///
     /// # Errors
     /// The library failed.
-    pub fn generate() -> Result<Self, KeyError> {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError::Generate)?;
-        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| KeyError::Generate)?;
-        Self::from_stored(&pem("PRIVATE KEY", der.as_ref()), &random_hex::<32>()?)
+    pub fn generate(request: Option<String>) -> Result<Self, KeyError> {
+        Ok(Self {
+            consumer: ConsumerKey::generate()?,
+            next: None,
+            status_key_hex: random_hex::<32>()?,
+            answered: request,
+        })
     }
 
     /// Secrets as read from the Secret.
@@ -71,17 +99,47 @@ impl PolicyKeys {
         if decode_status_key(status_key_hex).is_none() {
             return Err(KeyError::StatusKey);
         }
-        let public_key = public_key(consumer_key_pem).ok_or(KeyError::ConsumerKey)?;
         Ok(Self {
-            consumer_key_pem: consumer_key_pem.to_owned(),
+            consumer: ConsumerKey::from_pem(consumer_key_pem)?,
+            next: None,
             status_key_hex: status_key_hex.trim().to_owned(),
-            public_key,
+            answered: None,
         })
+    }
+
+    /// The same with what the Secret says of a rotation: the next key, and the request that was answered last.
+    ///
+    /// # Errors
+    /// The next key is not what this operator writes.
+    pub fn in_rotation(self, next_pem: Option<&str>, answered: Option<String>) -> Result<Self, KeyError> {
+        Ok(Self { next: next_pem.map(ConsumerKey::from_pem).transpose()?, answered, ..self })
+    }
+
+    /// The same with a new key that is to follow, as this request asks.
+    ///
+    /// # Errors
+    /// The library failed.
+    pub fn rotating(self, request: String) -> Result<Self, KeyError> {
+        Ok(Self { next: Some(ConsumerKey::generate()?), answered: Some(request), ..self })
+    }
+
+    /// The same with the next key in the place of the one from before.
+    #[must_use]
+    pub fn promoted(self) -> Self {
+        match self.next {
+            Some(next) => Self { consumer: next, next: None, ..self },
+            None => self,
+        }
     }
 
     /// The private key, for the Secret only.
     pub fn consumer_key_pem(&self) -> &str {
-        &self.consumer_key_pem
+        &self.consumer.pem
+    }
+
+    /// The private key that is to follow, for the Secret only.
+    pub fn next_consumer_key_pem(&self) -> Option<&str> {
+        self.next.as_ref().map(|next| next.pem.as_str())
     }
 
     /// The status key, for the Secret only.
@@ -89,9 +147,19 @@ impl PolicyKeys {
         &self.status_key_hex
     }
 
+    /// The request for a new key that was answered last.
+    pub fn answered(&self) -> Option<&str> {
+        self.answered.as_deref()
+    }
+
     /// What the administrator of Confluence enters.
     pub const fn public_key(&self) -> &PublicKey {
-        &self.public_key
+        &self.consumer.public
+    }
+
+    /// What they enter instead while the key is being replaced.
+    pub fn next_public_key(&self) -> Option<&PublicKey> {
+        self.next.as_ref().map(|next| &next.public)
     }
 
     /// Whether `mac` (hexadecimal) proves that `body` answers `nonce`, compared in constant time.
@@ -162,19 +230,39 @@ mod tests {
 
     #[test]
     fn generated_keys_survive_the_secret_and_stay_out_of_debug() {
-        let keys = PolicyKeys::generate().unwrap();
+        let keys = PolicyKeys::generate(None).unwrap();
         let stored = PolicyKeys::from_stored(keys.consumer_key_pem(), keys.status_key_hex()).unwrap();
         assert_eq!(stored, keys);
         assert!(keys.consumer_key_pem().starts_with("-----BEGIN PRIVATE KEY-----\n"));
         assert!(keys.public_key().pem.starts_with("-----BEGIN PUBLIC KEY-----\n"));
         let shown = format!("{keys:?}");
         assert!(!shown.contains("PRIVATE") && !shown.contains(keys.status_key_hex()));
-        assert_ne!(PolicyKeys::generate().unwrap(), keys);
+        assert_ne!(PolicyKeys::generate(None).unwrap(), keys);
+    }
+
+    #[test]
+    fn the_next_key_comes_beside_the_first_and_then_takes_its_place() {
+        let keys = PolicyKeys::generate(Some("1".into())).unwrap();
+        assert_eq!((keys.answered(), keys.next_public_key()), (Some("1"), None));
+        assert_eq!(keys.clone().promoted(), keys, "there is nothing to promote");
+        let rotating = keys.clone().rotating("2".into()).unwrap();
+        assert_eq!((rotating.public_key(), rotating.answered()), (keys.public_key(), Some("2")));
+        let next = rotating.next_public_key().unwrap().clone();
+        assert_ne!(&next, keys.public_key());
+        let stored = PolicyKeys::from_stored(rotating.consumer_key_pem(), rotating.status_key_hex())
+            .unwrap()
+            .in_rotation(rotating.next_consumer_key_pem(), Some("2".into()));
+        assert_eq!(stored.unwrap(), rotating);
+        assert!(!format!("{rotating:?}").contains("PRIVATE"));
+        let promoted = rotating.promoted();
+        assert_eq!((promoted.public_key(), promoted.next_public_key()), (&next, None));
+        assert_eq!(promoted.status_key_hex(), keys.status_key_hex(), "sidecars are still heard");
+        assert!(keys.in_rotation(Some("x"), None).is_err());
     }
 
     #[test]
     fn foreign_content_is_refused() {
-        let keys = PolicyKeys::generate().unwrap();
+        let keys = PolicyKeys::generate(None).unwrap();
         let key = keys.consumer_key_pem();
         assert_eq!(PolicyKeys::from_stored("", keys.status_key_hex()), Err(KeyError::ConsumerKey));
         assert_eq!(
@@ -188,12 +276,12 @@ mod tests {
 
     #[test]
     fn only_the_right_key_nonce_and_body_prove() {
-        let keys = PolicyKeys::generate().unwrap();
+        let keys = PolicyKeys::generate(None).unwrap();
         let secret = hmac::Key::new(hmac::HMAC_SHA256, &decode_hex(keys.status_key_hex()).unwrap());
         let mac = to_hex(hmac::sign(&secret, &status::mac_input("aa", b"{}")).as_ref());
         assert!(keys.proves("aa", b"{}", &mac));
         assert!(!keys.proves("ab", b"{}", &mac) && !keys.proves("aa", b"{ }", &mac));
         assert!(!keys.proves("aa", b"{}", "") && !keys.proves("aa", b"{}", "é"));
-        assert!(!PolicyKeys::generate().unwrap().proves("aa", b"{}", &mac));
+        assert!(!PolicyKeys::generate(None).unwrap().proves("aa", b"{}", &mac));
     }
 }

@@ -63,6 +63,11 @@ impl Candidate {
         consumer_key_item(&self.uid)
     }
 
+    /// Item of the Secret `restward-keys` with the private key that is to follow it.
+    pub fn next_consumer_key_item(&self) -> String {
+        next_consumer_key_item(&self.uid)
+    }
+
     /// Item of the Secret `restward-keys` with the status key.
     pub fn status_key_item(&self) -> String {
         status_key_item(&self.uid)
@@ -80,6 +85,17 @@ pub fn config_map_name(policy: &str) -> String {
 /// Item of the Secret `restward-keys` with the consumer's private key of the policy with this UID.
 pub fn consumer_key_item(uid: &str) -> String {
     format!("{uid}.consumer-key.pem")
+}
+
+/// Item of the Secret `restward-keys` with the key that is to follow it; only while it is being replaced.
+pub fn next_consumer_key_item(uid: &str) -> String {
+    format!("{uid}.next-consumer-key.pem")
+}
+
+/// Item of the Secret `restward-keys` with the request for a new key that was answered last: it is written with the key, so
+/// that no request is answered twice.
+pub fn answered_request_item(uid: &str) -> String {
+    format!("{uid}.answered-request")
 }
 
 /// Item of the Secret `restward-keys` with the status key of the policy with this UID.

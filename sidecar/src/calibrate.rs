@@ -23,10 +23,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use http::HeaderMap;
 use restward_crds::{
     condition::UpstreamReason,
     reason::Reason,
-    sidecar::{PodSettings, Settings, status::Report},
+    sidecar::{
+        PodSettings, Settings,
+        status::{ConsumerKeys, Report},
+    },
     text::Username,
 };
 use tokio::{sync::Notify, time::Instant};
@@ -37,7 +41,7 @@ pub use verdict::oauth_problem;
 
 use crate::{
     current_user,
-    identity::{Header, Identity, Origin, Outgoing, oauth1},
+    identity::{Header, Identity, Key, Keyring, Origin, Outgoing, oauth1},
     loopback::{Answer, Client},
     random,
     refusal::Deny,
@@ -47,7 +51,8 @@ use header::{Proof, Ran};
 use verdict::Finding;
 use visitors::Visitors;
 
-/// Between two calibrations until users can be asserted: an application link that was just made works at once.
+/// Between two calibrations until users can be asserted, and while Confluence does not take the newest key: an application
+/// link that was just made or changed works at once.
 const EVERY_UNTRUSTED: Duration = Duration::from_secs(15);
 /// Between two calibrations after that.
 const EVERY_TRUSTED: Duration = Duration::from_hours(1);
@@ -106,6 +111,17 @@ impl Calibration {
         }
     }
 
+    /// Goes on from what was known before, when Confluence takes one of the keys that are there now. `false`: it does not.
+    #[must_use]
+    pub fn inherit(&self, before: &Self) -> bool {
+        let (Some(now), Some(then)) = (self.keyring(), before.keyring()) else { return false };
+        let is_same = now.inherit(then);
+        if is_same {
+            self.shared.state.store(before.shared.state.load_full());
+        }
+        is_same
+    }
+
     /// The URL to sign for; where nothing is signed, the likeliest.
     ///
     /// # Errors
@@ -128,6 +144,51 @@ impl Calibration {
     /// Whether Confluence takes assertions, as far as was seen.
     pub fn is_trusted(&self) -> bool {
         self.shared.state.load().report.reason == UpstreamReason::Trusted
+    }
+
+    fn keyring(&self) -> Option<&Keyring> {
+        self.shared.identity.keyring()
+    }
+
+    /// Whether the consumer's key is being replaced.
+    pub fn has_two_keys(&self) -> bool {
+        self.keyring().is_some_and(|keyring| keyring.all().len() > 1)
+    }
+
+    /// The key to sign with instead, when an answer to what `key` signed refuses its signature.
+    pub fn key_instead(&self, key: Key, answer: &HeaderMap) -> Option<Key> {
+        self.keyring()?.instead_of(key).filter(|_| verdict::refuses_signature(answer))
+    }
+
+    /// Takes in the answer to what `key` signed instead of the other.
+    pub fn judged(&self, key: Key, answer: &HeaderMap) {
+        if let Some(keyring) = self.keyring()
+            && !verdict::refuses_signature(answer)
+        {
+            keyring.take(key);
+        }
+        self.poke();
+    }
+
+    /// Asks which key Confluence takes at this moment, for a call that cannot be repeated.
+    pub async fn settle_key(&self) {
+        let (Ok(origin), Some(keyring)) = (self.origin(), self.keyring()) else { return };
+        let key = keyring.taken();
+        let Some(answer) = self.ask(&origin, key, Signature::Good).await else { return };
+        let Some(other) = self.key_instead(key, &answer.headers) else { return };
+        if let Some(answer) = self.ask(&origin, other, Signature::Good).await {
+            self.judged(other, &answer.headers);
+        }
+    }
+
+    /// For status: the keys, and which of them Confluence takes.
+    pub fn consumer_keys(&self) -> Option<ConsumerKeys> {
+        let keyring = self.keyring()?;
+        let fingerprint = |key: Key| keyring.fingerprint(key).to_owned();
+        Some(ConsumerKeys {
+            held: keyring.all().iter().map(|key| fingerprint(*key)).collect(),
+            taken: self.is_trusted().then(|| fingerprint(keyring.taken())),
+        })
     }
 
     /// Takes in what the check of a user has shown. Only that shows whether a header is believed.
@@ -158,7 +219,9 @@ impl Calibration {
             self.shared.poked.store(false, Ordering::Relaxed);
             let begun = Instant::now();
             self.calibrate().await;
-            let pause = if self.origin().is_ok() { EVERY_TRUSTED } else { EVERY_UNTRUSTED };
+            let takes_newest = self.keyring().is_none_or(|it| it.all().first() == Some(&it.taken()));
+            let is_settled = self.origin().is_ok() && takes_newest;
+            let pause = if is_settled { EVERY_TRUSTED } else { EVERY_UNTRUSTED };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.shared.wake.notified() => tokio::time::sleep_until(begun + AT_LEAST).await,
@@ -186,7 +249,11 @@ impl Calibration {
     }
 
     async fn by_signature(&self, is_running: bool, visit: Option<&Answer>, before: &State) -> State {
-        let (finding, origin) = if is_running { self.find(visit).await } else { (Finding::NotRunning, None) };
+        let (finding, origin) = if is_running {
+            self.find(visit, before.origin.as_ref()).await
+        } else {
+            (Finding::NotRunning, None)
+        };
         // A Confluence that restarts has not changed its mind.
         let origin = if finding.is_inconclusive() { before.origin.clone() } else { origin };
         let report = verdict::report(&finding, origin.as_ref(), &self.shared.candidates);
@@ -245,17 +312,20 @@ impl Calibration {
         self.shared.client.send(request, DEADLINE).await.ok()
     }
 
-    /// Tries the candidates until one is not refused for its signature.
-    async fn find(&self, visit: Option<&Answer>) -> (Finding, Option<Origin>) {
-        for origin in &self.shared.candidates {
-            let answer = self.ask(origin, Signature::Good).await;
+    /// Tries candidates and keys until one is not refused for its signature.
+    async fn find(&self, visit: Option<&Answer>, before: Option<&Origin>) -> (Finding, Option<Origin>) {
+        let Some(keyring) = self.keyring() else { return (Finding::NotRunning, None) };
+        for (origin, key) in candidates::attempts(&self.shared.candidates, before, keyring.all()) {
+            let answer = self.ask(&origin, key, Signature::Good).await;
             match verdict::of_good_signature(answer.as_ref(), visit) {
                 Finding::SignatureInvalid => {}
                 Finding::Trusted => {
-                    return match verdict::of_bad_signature(
-                        self.ask(origin, Signature::Damaged).await.as_ref(),
-                    ) {
-                        Finding::Trusted => (Finding::Trusted, Some(origin.clone())),
+                    let answer = self.ask(&origin, key, Signature::Damaged).await;
+                    return match verdict::of_bad_signature(answer.as_ref()) {
+                        Finding::Trusted => {
+                            keyring.take(key);
+                            (Finding::Trusted, Some(origin))
+                        }
                         other => (other, None),
                     };
                 }
@@ -272,10 +342,10 @@ impl Calibration {
     }
 
     /// A signed call for nobody. `None`: no answer.
-    async fn ask(&self, origin: &Origin, signature: Signature) -> Option<Answer> {
+    async fn ask(&self, origin: &Origin, key: Key, signature: Signature) -> Option<Answer> {
         let mut request = self.request(current_user::PATH)?;
         let nobody = self.shared.nobody.as_ref()?;
-        self.shared.identity.assert(origin, nobody, UnixTime::now(), &mut request).ok()?;
+        self.shared.identity.assert_with(key, origin, nobody, UnixTime::now(), &mut request).ok()?;
         if signature == Signature::Damaged {
             oauth1::damage(&mut request.headers)?;
         }

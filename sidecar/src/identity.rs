@@ -7,10 +7,12 @@
 //! - [`path`]: the path without path parameters
 //! - [`rewrite`]: path, query and form without what could name a user
 //! - [`origin`]: the URL under which Tomcat believes to be reached
+//! - [`keyring`]: the keys that sign
 //! - [`oauth1`]: the mode: OAuth 1.0a, two-legged with impersonation
 //! - [`user_header`]: the mode: a header that Confluence's authenticator believes
 
 pub mod form;
+pub mod keyring;
 pub mod oauth1;
 pub mod origin;
 pub mod path;
@@ -23,6 +25,7 @@ pub mod user_header;
 use http::{HeaderMap, HeaderValue, Method, header};
 use restward_crds::{sidecar::identity::IdentitySettings, text::Username};
 
+pub use keyring::{Key, Keyring};
 pub use oauth1::OAuth1;
 pub use origin::Origin;
 pub use signer::{Signer, SignerError};
@@ -66,14 +69,18 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// The mode of these settings with its key, if it has one.
+    /// The mode of these settings with its key, if it has one, and the one that is to follow.
     ///
     /// # Errors
-    /// The key cannot sign.
-    pub fn new(settings: &IdentitySettings, key_pem: &[u8]) -> Result<Self, SignerError> {
+    /// A key cannot sign.
+    pub fn new(
+        settings: &IdentitySettings,
+        key_pem: &[u8],
+        next_key_pem: Option<&[u8]>,
+    ) -> Result<Self, SignerError> {
         match settings {
             IdentitySettings::OAuth1 { consumer_key } => {
-                Ok(Self::OAuth1(OAuth1::new(consumer_key.clone(), Signer::from_pem(key_pem)?)))
+                Ok(Self::OAuth1(OAuth1::new(consumer_key.clone(), Keyring::from_pem(key_pem, next_key_pem)?)))
             }
             IdentitySettings::Header { name } => Ok(Self::Header(Header::new(name.clone()))),
         }
@@ -88,6 +95,19 @@ impl Identity {
         }
     }
 
+    /// The keys that sign.
+    pub fn keyring(&self) -> Option<&Keyring> {
+        match self {
+            Self::OAuth1(mode) => Some(mode.keyring()),
+            Self::Header(_) => None,
+        }
+    }
+
+    /// The key that Confluence took last.
+    pub fn key(&self) -> Key {
+        self.keyring().map_or(Key::Current, Keyring::taken)
+    }
+
     /// Rewrites `request` so that Confluence takes it as `user`'s and as nobody else's.
     ///
     /// # Errors
@@ -99,9 +119,24 @@ impl Identity {
         now: UnixTime,
         request: &mut Outgoing,
     ) -> Result<(), Deny> {
+        self.assert_with(self.key(), origin, user, now, request)
+    }
+
+    /// The same with this key, where one signs.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn assert_with(
+        &self,
+        key: Key,
+        origin: &Origin,
+        user: &Username,
+        now: UnixTime,
+        request: &mut Outgoing,
+    ) -> Result<(), Deny> {
         strip::for_assertion(&mut request.headers);
         match self {
-            Self::OAuth1(mode) => mode.assert(origin, user, now, request),
+            Self::OAuth1(mode) => mode.assert(key, origin, user, now, request),
             Self::Header(mode) => mode.assert(user, request),
         }
     }

@@ -1,6 +1,7 @@
 //! The phases of a request, in order: read → route → credential → decide → judge → forward → clean → record. Each phase
 //! is a module of its own; this file only puts them in a row.
 
+mod again;
 mod answers;
 mod exchange;
 mod head;
@@ -40,6 +41,7 @@ use crate::{
     trace::{Trace, Traces},
     verify::Verifier,
 };
+use again::Sending;
 use exchange::Exchange;
 use head::Head;
 use judge::{Case, Treatment};
@@ -236,7 +238,9 @@ impl Gate {
         }
         match treatment {
             Treatment::AsUser { .. } => {
-                exchange.read_form(&self.forms.of_users).await.map(|()| treatment).map_err(Deny::from)
+                exchange.read_form(&self.forms.of_users).await?;
+                exchange.be_repeatable(active, &self.forms.of_users).await?;
+                Ok(treatment)
             }
             // Audit changes nothing about what is not asserted.
             _ if settings.mode == Mode::Audit => {
@@ -272,19 +276,13 @@ impl Gate {
         let wish = exchange.wish.take().filter(|_| may_upgrade);
         let is_api_preflight =
             record.class == Some(PathClass::Protected) && exchange.head.is_cors_preflight();
-        let (mut request, alarm) = exchange.outgoing(active, &treatment)?;
+        let (mut request, alarm, again) = exchange.outgoing(active, &treatment)?;
         if wish.is_some() {
             tunnel::ask(request.headers_mut());
         }
-        let call = trace.call(&method, request.headers_mut());
-        let started = Instant::now();
-        let has_left = exchange.departure.for_longer_than(self.bounds.without_client(&method));
-        let sent = tokio::select! {
-            sent = self.upstream.send(request, limits) => sent,
-            () = has_left => Err(Reason::ClientGone),
-        };
-        self.metrics.answered_in(started.elapsed());
-        call.end(sent.as_ref().map(Response::status).map_err(|reason| *reason));
+        let departure = &exchange.departure;
+        let sending = Sending { method: &method, limits, trace, departure };
+        let sent = self.send(active, request, again, &sending).await;
         let mut answer = match sent {
             Ok(answer) => answer,
             Err(_) if alarm.is_raised() => return Err(Reason::ReservedConsumer.into()),

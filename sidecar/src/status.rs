@@ -12,7 +12,7 @@ use restward_crds::{
 };
 use zeroize::Zeroizing;
 
-use crate::{calibrate::visitors, config::Store, verify::Verifier};
+use crate::{calibrate::visitors, config::Store, digest::hex, verify::Verifier};
 
 /// The policy's key for status answers.
 pub struct StatusKey(hmac::Key);
@@ -45,7 +45,7 @@ impl StatusKey {
     /// Lower-case hexadecimal MAC over nonce and body.
     pub fn mac(&self, nonce: &str, body: &[u8]) -> String {
         let tag = hmac::sign(&self.0, &mac_input(nonce, body));
-        tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(tag.as_ref())
     }
 }
 
@@ -65,6 +65,7 @@ pub fn of(store: &Store, verifier: &Verifier) -> Option<SidecarStatus> {
         config_rejected: store.rejected().map(|message| message.as_ref().clone()),
         identity_provider,
         upstream,
+        consumer_keys: active.calibration().consumer_keys(),
         verification: Some(verifier.report()),
         advisories,
     })

@@ -19,4 +19,6 @@ pub use issuers::{CaCertificateRef, ClientAssertion, ClientSecretRef, Keycloak, 
 pub use policy::{
     DeletionPolicy, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,
 };
-pub use status::{ApplicationLinkStatus, InForceStatus, RestApiAuthPolicyStatus, WorkloadStatus};
+pub use status::{
+    ApplicationLinkStatus, InForceStatus, NextKeyStatus, RestApiAuthPolicyStatus, WorkloadStatus,
+};

@@ -23,12 +23,26 @@ pub struct SidecarStatus {
     pub identity_provider: Report<ProviderReason>,
     /// The result of calibration.
     pub upstream: Report<UpstreamReason>,
+    /// The keys of the OAuth 1 consumer; absent where users are named otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer_keys: Option<ConsumerKeys>,
     /// Whether there is a way around the sidecar; absent from sidecars that are too old to look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
     /// What the administrator should know although requests are served, each as `Reason: sentence`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advisories: Vec<String>,
+}
+
+/// Keys by their fingerprints: lower-case hexadecimal SHA-256 of the public key (SPKI, DER).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumerKeys {
+    /// Those that the sidecar has.
+    pub held: Vec<String>,
+    /// The one whose signatures Confluence takes, as far as was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<String>,
 }
 
 /// What the sidecar found when it looked for ways around itself.

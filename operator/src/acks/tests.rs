@@ -32,6 +32,7 @@ fn status(uid: &str) -> String {
         config_rejected: None,
         identity_provider: Report { reason: ProviderReason::Reachable, message: String::new() },
         upstream: Report { reason: UpstreamReason::Trusted, message: String::new() },
+        consumer_keys: None,
         verification: Some(Verification {
             reason: EnforcedReason::Verified,
             message: String::new(),
@@ -78,7 +79,7 @@ async fn ask(acks: &Acks, keys: &PolicyKeys) -> Option<SidecarStatus> {
 
 #[tokio::test]
 async fn a_sidecar_that_proves_itself_is_believed() {
-    let keys = PolicyKeys::generate().unwrap();
+    let keys = PolicyKeys::generate(None).unwrap();
     let own = keys.clone();
     let acks = sidecar(status(UID), move |nonce, body| mac(&own, nonce, body)).await;
     assert_eq!(ask(&acks, &keys).await.unwrap().upstream.reason, UpstreamReason::Trusted);
@@ -86,8 +87,8 @@ async fn a_sidecar_that_proves_itself_is_believed() {
 
 #[tokio::test]
 async fn nobody_else_can_speak_for_it() {
-    let keys = PolicyKeys::generate().unwrap();
-    let other = PolicyKeys::generate().unwrap();
+    let keys = PolicyKeys::generate(None).unwrap();
+    let other = PolicyKeys::generate(None).unwrap();
     let with_another_key = sidecar(status(UID), move |nonce, body| mac(&other, nonce, body)).await;
     assert!(ask(&with_another_key, &keys).await.is_none());
 
@@ -108,7 +109,7 @@ async fn nobody_else_can_speak_for_it() {
 
 #[tokio::test]
 async fn one_lost_answer_takes_nothing_back_of_what_was_verified() {
-    let keys = PolicyKeys::generate().unwrap();
+    let keys = PolicyKeys::generate(None).unwrap();
     let (own, is_lost) = (keys.clone(), Arc::new(AtomicBool::new(false)));
     let lost = Arc::clone(&is_lost);
     let acks =

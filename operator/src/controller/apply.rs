@@ -25,7 +25,9 @@ use serde_json::json;
 use super::{dereference::ObservedPod, update_status::apply_status};
 use crate::{
     keys::PolicyKeys,
-    policy_source::{Candidate, consumer_key_item, status_key_item},
+    policy_source::{
+        Candidate, answered_request_item, consumer_key_item, next_consumer_key_item, status_key_item,
+    },
     store,
 };
 
@@ -40,11 +42,14 @@ pub async fn store_keys(
     keys: &PolicyKeys,
 ) -> Result<(), kube::Error> {
     let text = |text: &str| ByteString(text.as_bytes().to_vec());
-    let items = BTreeMap::from([
-        (consumer_key_item(&candidate.uid), text(keys.consumer_key_pem())),
-        (status_key_item(&candidate.uid), text(keys.status_key_hex())),
+    let uid = &candidate.uid;
+    let mut items = BTreeMap::from([
+        (consumer_key_item(uid), text(keys.consumer_key_pem())),
+        (status_key_item(uid), text(keys.status_key_hex())),
     ]);
-    apply_items(client, &candidate.namespace, &candidate.uid, items).await.map(drop)
+    items.extend(keys.next_consumer_key_pem().map(|pem| (next_consumer_key_item(uid), text(pem))));
+    items.extend(keys.answered().map(|request| (answered_request_item(uid), text(request))));
+    apply_items(client, &candidate.namespace, uid, items).await.map(drop)
 }
 
 /// Takes the policy's keys out of the Secret, and removes the Secret when they were the last.
@@ -194,7 +199,7 @@ fn manager() -> PatchParams {
     PatchParams::apply(names::FIELD_MANAGER).force()
 }
 
-/// Notes the configuration's hash on the pods that have another: a change of the pod makes the kubelet sync its volumes
+/// Notes what the pods are to run, the configuration's hash among it, on those that have another note: a change of the pod makes the kubelet sync its volumes
 /// at once instead of within a minute.
 ///
 /// # Errors
@@ -203,12 +208,12 @@ pub async fn touch_pods(
     client: &Client,
     namespace: &str,
     pods: &[&ObservedPod],
-    hash: &str,
+    mark: &str,
 ) -> Result<(), kube::Error> {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let patch = Patch::Merge(json!({"metadata": {"annotations": {names::ANNOTATION_CONFIG_HASH: hash}}}));
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {names::ANNOTATION_CONFIG_HASH: mark}}}));
     for pod in pods {
-        if pod.annotations.get(names::ANNOTATION_CONFIG_HASH).is_some_and(|known| known == hash) {
+        if pod.annotations.get(names::ANNOTATION_CONFIG_HASH).is_some_and(|known| known == mark) {
             continue;
         }
         match api.patch(&pod.name, &PatchParams::default(), &patch).await {

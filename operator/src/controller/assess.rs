@@ -25,7 +25,7 @@ use crate::{
     acks::Ack,
     conditions::{Finding, Truth},
     discovery::Failure,
-    keys::PublicKey,
+    keys::PolicyKeys,
 };
 
 /// Most different advisories of sidecars and pods that are shown.
@@ -66,8 +66,8 @@ pub struct Outcome<'a> {
     pub config_hash: Option<&'a str>,
     /// What the operator itself heard from the identity provider; `None` when it did not ask.
     pub provider: Option<&'a Result<(), Failure>>,
-    /// Public half of the consumer's key.
-    pub public_key: Option<&'a PublicKey>,
+    /// The keys.
+    pub keys: Option<&'a PolicyKeys>,
     /// Consumer key in force, where there is one.
     pub consumer_key: Option<String>,
     /// What pods are held to.
@@ -113,7 +113,7 @@ fn found(kind: ConditionType, truth: Truth, reason: &'static str, message: impl 
 }
 
 /// The pods of `acks`, for messages.
-fn names(acks: &[&Ack]) -> String {
+pub(super) fn names(acks: &[&Ack]) -> String {
     let named: Vec<&str> = acks.iter().take(NAMED).map(|ack| ack.pod.as_str()).collect();
     let more = acks.len().saturating_sub(NAMED);
     if more == 0 { named.join(", ") } else { format!("{} and {more} more", named.join(", ")) }
@@ -306,3 +306,5 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::ack_for_tests;

@@ -51,6 +51,8 @@ const MAX_LAST_KNOWN: usize = 256 * 1024;
 pub enum KeyPlan {
     /// The stored keys serve.
     Keep(PolicyKeys),
+    /// They do, and a new key of the consumer is asked for by this request.
+    Rotate(PolicyKeys, String),
     /// There are none, and nobody uses any.
     Generate,
     /// There are none, or broken ones, although pods use them. A new key would need a new application link, so it is
@@ -69,13 +71,24 @@ pub struct WebhookTarget {
     pub ca_bundle: String,
 }
 
-/// Decides about the keys.
-pub fn keys(stored: &StoredKeys, policy_uid: &str, pods: &[ObservedPod]) -> KeyPlan {
-    let problem = match (&stored.consumer_key, &stored.status_key) {
-        (Some(consumer), Some(status)) => match PolicyKeys::from_stored(consumer, status) {
-            Ok(keys) => return KeyPlan::Keep(keys),
-            Err(error) => error.to_string(),
-        },
+/// Decides about the keys. `request` asks for a new one, unless it was answered before, or another has not been answered in
+/// full.
+pub fn keys(stored: &StoredKeys, policy_uid: &str, pods: &[ObservedPod], request: Option<&str>) -> KeyPlan {
+    let StoredKeys { consumer_key, next_consumer_key, status_key, answered_request } = stored;
+    let problem = match (consumer_key, status_key) {
+        (Some(consumer), Some(status)) => {
+            let keys = PolicyKeys::from_stored(consumer, status)
+                .and_then(|keys| keys.in_rotation(next_consumer_key.as_deref(), answered_request.clone()));
+            match (keys, request) {
+                (Ok(keys), Some(request))
+                    if keys.next_public_key().is_none() && keys.answered() != Some(request) =>
+                {
+                    return KeyPlan::Rotate(keys, request.to_owned());
+                }
+                (Ok(keys), _) => return KeyPlan::Keep(keys),
+                (Err(error), _) => error.to_string(),
+            }
+        }
         _ => "its items are not there".to_owned(),
     };
     match pods.iter().find(|pod| pod.is_injected_by(policy_uid)) {

@@ -23,7 +23,10 @@ use restward_crds::{
 use serde_json::{Value, json};
 
 use crate::{
-    policy_source::{Candidate, config_map_name, consumer_key_item, status_key_item},
+    policy_source::{
+        Candidate, answered_request_item, config_map_name, consumer_key_item, next_consumer_key_item,
+        status_key_item,
+    },
     selector::{self, Labels},
     server_xml, store,
 };
@@ -77,8 +80,12 @@ pub struct Authority {
 pub struct StoredKeys {
     /// Item with the consumer's private key.
     pub consumer_key: Option<String>,
+    /// Item with the private key that is to follow.
+    pub next_consumer_key: Option<String>,
     /// Item with the status key.
     pub status_key: Option<String>,
+    /// Item with the request for a new key that was answered last.
+    pub answered_request: Option<String>,
 }
 
 /// A pod.
@@ -229,7 +236,12 @@ async fn stored_keys(client: &Client, namespace: &str, uid: &str) -> Result<Stor
         return Ok(StoredKeys::default());
     };
     let mut item = |name: &str| data.remove(name).and_then(|bytes| String::from_utf8(bytes.0).ok());
-    Ok(StoredKeys { consumer_key: item(&consumer_key_item(uid)), status_key: item(&status_key_item(uid)) })
+    Ok(StoredKeys {
+        consumer_key: item(&consumer_key_item(uid)),
+        next_consumer_key: item(&next_consumer_key_item(uid)),
+        status_key: item(&status_key_item(uid)),
+        answered_request: item(&answered_request_item(uid)),
+    })
 }
 
 /// Pods of the policy `uid` that were injected and still run.

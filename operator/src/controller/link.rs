@@ -2,29 +2,25 @@
 
 use serde_json::json;
 
+const FIRST: &str = "First: CONFLUENCE=<base URL of Confluence with its context path>; TOKEN=<personal access token of a system \
+                     administrator>";
+
 /// The three REST calls, and the same by clicks. They need a personal access token of a system administrator.
 pub fn instructions(consumer_key: &str, public_key_pem: &str, policy_uid: &str) -> Vec<String> {
     // The address only has to be unique: nothing is ever sent to it (RFC 2606 reserves .invalid).
     let address = format!("https://{policy_uid}.restward.invalid");
     let link = json!({"id": null, "name": consumer_key, "rpcUrl": address, "displayUrl": address, "typeId": "generic"});
-    let consumer = json!({
-        "key": consumer_key, "name": consumer_key, "description": null, "sharedSecret": null,
-        "publicKey": public_key_pem, "outgoing": false, "twoLOAllowed": true, "executingTwoLOUser": null,
-        "twoLOImpersonationAllowed": true,
-    });
     let status = json!({
         "incoming": {"enabled": true, "twoLoEnabled": true, "twoLoImpersonationEnabled": true},
         "outgoing": {"enabled": false, "twoLoEnabled": false, "twoLoImpersonationEnabled": false},
     });
     vec![
-        "First: CONFLUENCE=<base URL of Confluence with its context path>; TOKEN=<personal access token of a system \
-         administrator>"
-            .into(),
+        FIRST.into(),
         format!(
             "LINK=$({} | sed -n 's/.*applicationlink\\/\\([0-9a-f-]*\\).*/\\1/p')",
             put("/rest/applinks/3.0/applicationlink", &link.to_string())
         ),
-        put("/rest/applinks-oauth/1.0/applicationlink/$LINK/authentication/consumer", &consumer.to_string()),
+        put_consumer(consumer_key, public_key_pem),
         put("/rest/applinks/3.0/status/$LINK/oauth", &status.to_string()),
         format!(
             "Or by clicks: Administration > Application links > create a link to {address} (type 'Atlassian product', \
@@ -33,6 +29,33 @@ pub fn instructions(consumer_key: &str, public_key_pem: &str, policy_uid: &str) 
              and user impersonation"
         ),
     ]
+}
+
+/// The REST calls that put another key into the link that those made.
+pub fn replacement(consumer_key: &str, public_key_pem: &str) -> Vec<String> {
+    vec![
+        FIRST.into(),
+        // One application a line; its members come before the first brace that closes.
+        format!(
+            "LINK=$(curl -fsS -H \"Authorization: Bearer $TOKEN\" -H 'Accept: application/json' \
+             \"$CONFLUENCE/rest/applinks/latest/listApplicationlinks\" | sed 's/\"application\":/\\n/g' | sed -n \
+             '/^[^}}]*\"name\":\"{consumer_key}\"/s/^[^}}]*\"id\":\"\\([0-9a-f-]*\\)\".*/\\1/p')"
+        ),
+        put_consumer(consumer_key, public_key_pem),
+        format!(
+            "Or by clicks: Administration > Application links > the link whose incoming consumer key is {consumer_key} > \
+             edit > Incoming > OAuth: enter the public key from status.applicationLink.next in place of the one that is there"
+        ),
+    ]
+}
+
+fn put_consumer(consumer_key: &str, public_key_pem: &str) -> String {
+    let consumer = json!({
+        "key": consumer_key, "name": consumer_key, "description": null, "sharedSecret": null,
+        "publicKey": public_key_pem, "outgoing": false, "twoLOAllowed": true, "executingTwoLOUser": null,
+        "twoLOImpersonationAllowed": true,
+    });
+    put("/rest/applinks-oauth/1.0/applicationlink/$LINK/authentication/consumer", &consumer.to_string())
 }
 
 fn put(path: &str, body: &str) -> String {
@@ -54,5 +77,24 @@ mod tests {
         assert!(calls.iter().all(|call| !call.contains('\n')));
         assert!(calls[1].contains(r#""publicKey":"-----BEGIN PUBLIC KEY-----\nAA==\n""#));
         assert!(calls[2].contains("/rest/applinks/3.0/status/$LINK/oauth"));
+    }
+    #[test]
+    fn the_link_is_found_by_its_name_among_others() {
+        let lines = replacement("restward-atlassian-wiki", "-----BEGIN PUBLIC KEY-----\nAA==\n");
+        let (_, filter) = lines[1].split_once("listApplicationlinks\" |").unwrap();
+        let link = |id: &str, name: &str, id_first: bool| {
+            let (id, name) = (format!(r#""id":"{id}""#), format!(r#""name":"{name}""#));
+            let members = if id_first { format!("{id},{name}") } else { format!("{name},{id}") };
+            format!(r#"{{"application":{{{members},"typeId":"generic"}},"webItems":[{{"id":"x"}}]}}"#)
+        };
+        let others = [link("0-1", "jira", true), link("0-2", "restward-atlassian-wiki2", true)].join(",");
+        for id_first in [true, false] {
+            let list =
+                format!(r#"{{"list":[{others},{}]}}"#, link("0a-3f", "restward-atlassian-wiki", id_first));
+            let shell = format!("printf '%s' '{list}' | {}", filter.trim().trim_end_matches(')'));
+            let found = std::process::Command::new("sh").args(["-c", &shell]).output().unwrap();
+            assert_eq!(String::from_utf8(found.stdout).unwrap().trim(), "0a-3f", "{shell}");
+        }
+        assert!(lines[2].contains("/authentication/consumer") && lines[2].contains("BEGIN PUBLIC KEY"));
     }
 }

@@ -33,6 +33,12 @@ pub(super) fn of(policy: &Candidate, origin: Origin<'_>, listen: Listen) -> Vec<
             item(&policy.status_key_item(), names::FILE_STATUS_KEY)
         ]}}),
     ];
+    // Only while the key is being replaced; what is optional is a source as a whole.
+    sources.push(json!({"secret": {
+        "name": names::KEYS_SECRET,
+        "items": [item(&policy.next_consumer_key_item(), names::FILE_NEXT_CONSUMER_KEY)],
+        "optional": true
+    }}));
     // Optional: without the user's Secret tokens cannot be introspected, but the wiki has to start.
     sources.extend(policy.client_secret.as_ref().map(|name| {
         let items = [names::FILE_CLIENT_ID, names::FILE_CLIENT_SECRET].map(|key| item(key, key));

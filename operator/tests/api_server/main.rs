@@ -22,6 +22,7 @@ mod origin;
 mod programming;
 mod rendered;
 mod requests;
+mod rotation;
 mod sources;
 mod support;
 mod watchdog;

@@ -2,7 +2,7 @@
 
 use restward_crds::sidecar::{PodSettings, Settings, terms::Scheme};
 
-use crate::identity::Origin;
+use crate::identity::{Key, Origin};
 
 /// Context path of Confluence: the policy's, else the pod's.
 pub fn context_path<'a>(settings: &'a Settings, pod: &'a PodSettings) -> &'a str {
@@ -27,6 +27,14 @@ pub fn origins(settings: &Settings, pod: &PodSettings) -> Vec<Origin> {
         }
     }
     origins
+}
+
+/// What to sign for and with, in the order in which to try: the URL that was right before comes first, and of the keys the
+/// newest.
+pub fn attempts(candidates: &[Origin], before: Option<&Origin>, keys: &[Key]) -> Vec<(Origin, Key)> {
+    let others = candidates.iter().filter(|candidate| Some(*candidate) != before);
+    let origins = before.into_iter().chain(others);
+    origins.flat_map(|origin| keys.iter().map(|key| (origin.clone(), *key))).collect()
 }
 
 /// The policy's value, the pod's value, and none.
@@ -69,5 +77,26 @@ mod tests {
         let policy = json!({"scheme": "http", "proxyName": "other", "proxyPort": 443});
         let got = described(policy, pod);
         assert_eq!((got.len(), got[0].as_str()), (12, "http://other:443"));
+    }
+
+    #[test]
+    fn the_url_that_was_right_is_tried_first_with_the_newest_key() {
+        let origins =
+            origins(&forge::settings(json!({})), &PodSettings::from_json(r#"{"listenPort": 8090}"#).unwrap());
+        let tried = |before: Option<&Origin>, keys: &[Key]| -> Vec<String> {
+            let attempts = attempts(&origins, before, keys);
+            attempts.iter().map(|(origin, key)| format!("{key:?} {}", origin.describe())).collect()
+        };
+        let [http, https] = ["http://<Host header>", "https://<Host header>"];
+        assert_eq!(tried(None, &[Key::Current]), [format!("Current {http}"), format!("Current {https}")]);
+        assert_eq!(
+            tried(origins.last(), &[Key::Next, Key::Current]),
+            [
+                format!("Next {https}"),
+                format!("Current {https}"),
+                format!("Next {http}"),
+                format!("Current {http}")
+            ]
+        );
     }
 }

@@ -18,7 +18,7 @@ fn calibration(confluence: &Scripted) -> Calibration {
 
 fn calibration_of(identity: &IdentitySettings, confluence: &Scripted) -> Calibration {
     let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap().private_key_to_pem_pkcs8().unwrap();
-    let identity = Identity::new(identity, &key).unwrap();
+    let identity = Identity::new(identity, &key, None).unwrap();
     let pod =
         PodSettings::from_json(r#"{"listenPort": 8090, "contextPath": "/confluence", "proxyName": "wiki"}"#)
             .unwrap();

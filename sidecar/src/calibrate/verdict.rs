@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::{identity::Origin, loopback::Answer};
 
+/// Another key signed, or for another URL.
+const SIGNATURE_INVALID: &str = "signature_invalid";
+
 /// What a calibration found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
@@ -62,6 +65,11 @@ pub fn oauth_problem(headers: &HeaderMap) -> Option<String> {
     })
 }
 
+/// Whether a call was refused for its signature, and so not carried out.
+pub fn refuses_signature(headers: &HeaderMap) -> bool {
+    oauth_problem(headers).is_some_and(|problem| problem == SIGNATURE_INVALID)
+}
+
 /// Whether `/status` says that Confluence serves.
 pub fn says_running(status: StatusCode, body: &[u8]) -> bool {
     status == StatusCode::OK
@@ -76,7 +84,7 @@ pub fn of_good_signature(answer: Option<&Answer>, visit: Option<&Answer>) -> Fin
     let Some(answer) = answer else { return Finding::NotRunning };
     if let Some(problem) = oauth_problem(&answer.headers) {
         return match problem.as_str() {
-            "signature_invalid" => Finding::SignatureInvalid,
+            SIGNATURE_INVALID => Finding::SignatureInvalid,
             "consumer_key_unknown" => Finding::LinkMissing,
             "permission_denied" => Finding::ImpersonationOff,
             "timestamp_refused" => Finding::ClockSkew,
@@ -97,7 +105,7 @@ pub fn of_good_signature(answer: Option<&Answer>, visit: Option<&Answer>) -> Fin
 pub fn of_bad_signature(answer: Option<&Answer>) -> Finding {
     let Some(answer) = answer else { return Finding::NotRunning };
     match oauth_problem(&answer.headers).as_deref() {
-        Some("signature_invalid") => Finding::Trusted,
+        Some(SIGNATURE_INVALID) => Finding::Trusted,
         Some(other) => Finding::Unexpected(format!("the OAuth problem '{other}' to a bad signature")),
         None if matches!(answer.status.as_u16(), 429 | 500..=599) => Finding::NotRunning,
         None => Finding::NotEvaluated,

@@ -9,7 +9,7 @@ use super::files::Files;
 use crate::{
     auth::Authenticator,
     calibrate::{Calibration, candidates, context_path},
-    digest::sha256,
+    digest::sha256_of,
     identity::{Identity, Origin},
     keys::Keys,
     limits::Limiter,
@@ -77,7 +77,7 @@ impl Active {
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let status_key = StatusKey::from_hex(&files.status_key)?;
         let (keys, keys_task) = keys(&settings, files.ca.as_deref(), metrics, previous)?;
-        let assertion = assertion(&settings, pod, &files.consumer_key, previous)?;
+        let assertion = assertion(&settings, pod, files, previous)?;
         let client = client(&settings, files)?;
         let limiter = limiter(&settings, previous);
         let settings = Arc::new(settings);
@@ -186,22 +186,25 @@ fn keys(
 fn assertion(
     settings: &Settings,
     pod: &PodSettings,
-    key_pem: &[u8],
+    files: &Files,
     previous: Option<&Active>,
 ) -> Result<Assertion, String> {
-    let key_hash = sha256(key_pem);
-    let fits = |previous: &&Active| {
-        previous.assertion.key_hash == key_hash && previous.settings.upstream == settings.upstream
-    };
-    if let Some(previous) = previous.filter(fits) {
+    let next_key = files.next_consumer_key.as_ref().map(|key| key.as_slice());
+    let key_hash = sha256_of(&[&files.consumer_key, next_key.unwrap_or_default()]);
+    let previous = previous.filter(|previous| previous.settings.upstream == settings.upstream);
+    if let Some(previous) = previous.filter(|previous| previous.assertion.key_hash == key_hash) {
         return Ok(previous.assertion.clone());
     }
-    let identity = Identity::new(&settings.upstream.identity, key_pem).map_err(|error| error.to_string())?;
-    let identity = Arc::new(identity);
+    let identity = Identity::new(&settings.upstream.identity, &files.consumer_key, next_key);
+    let identity = Arc::new(identity.map_err(|error| error.to_string())?);
     let client = loopback::Client::new(pod.tomcat());
     let calibration = Calibration::new(Arc::clone(&identity), client.clone(), settings, pod);
-    let user_check =
+    let mut user_check =
         UserCheck::new(Arc::clone(&identity), client, calibration.clone(), context_path(settings, pod));
+    // A key that comes or goes beside the one that Confluence takes interrupts nobody.
+    if let Some(previous) = previous.filter(|previous| calibration.inherit(previous.calibration())) {
+        user_check = user_check.remembering(previous.user_check());
+    }
     let running = calibration.clone();
     let task = spawn(|token| async move { running.run(token).await });
     Ok(Assertion { identity, calibration, user_check, key_hash, _task: task })

@@ -5,7 +5,7 @@ use std::{fmt, io, path::Path};
 use restward_crds::names;
 use zeroize::Zeroizing;
 
-use crate::digest::sha256;
+use crate::digest::{hex, sha256};
 
 /// The link that the kubelet moves when everything in a projected volume changes at once.
 const CURRENT: &str = "..data";
@@ -20,6 +20,8 @@ pub struct Files {
     pub config: Vec<u8>,
     /// The consumer's private key.
     pub consumer_key: Secret,
+    /// The one that is to follow it, while the key is being replaced.
+    pub next_consumer_key: Option<Secret>,
     /// The key of the status endpoint.
     pub status_key: Secret,
     /// Certificate authorities for the identity provider.
@@ -64,6 +66,7 @@ impl Files {
         Ok(Self {
             config: read(names::FILE_CONFIG)?,
             consumer_key: read(names::FILE_CONSUMER_KEY)?.into(),
+            next_consumer_key: optional(names::FILE_NEXT_CONSUMER_KEY)?.map(Secret::new),
             status_key: read(names::FILE_STATUS_KEY)?.into(),
             ca: optional(names::FILE_CA)?,
             client: optional(names::FILE_CLIENT_ID)?
@@ -74,6 +77,6 @@ impl Files {
 
     /// Lower-case hexadecimal SHA-256 of the configuration file.
     pub fn config_hash(&self) -> String {
-        sha256(&self.config).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&sha256(&self.config))
     }
 }

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, header};
 use restward_crds::{reason::Reason, text::Username};
 
 use super::{
-    Origin, Outgoing, Signer,
+    Key, Keyring, Origin, Outgoing,
     query::{Pair, encode},
     rewrite,
 };
@@ -20,21 +20,27 @@ use crate::{random, refusal::Deny, time::UnixTime};
 /// The parameter that names the user.
 const REQUESTOR: &str = "xoauth_requestor_id";
 
-/// A consumer with its key.
+/// A consumer with its keys.
 pub struct OAuth1 {
     consumer_key: String,
-    signer: Signer,
+    keyring: Keyring,
 }
 
 impl OAuth1 {
     /// The consumer of this name.
-    pub fn new(consumer_key: String, signer: Signer) -> Self {
-        Self { consumer_key, signer }
+    pub fn new(consumer_key: String, keyring: Keyring) -> Self {
+        Self { consumer_key, keyring }
+    }
+
+    /// Its keys.
+    pub(super) fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// Names `user` in the request and signs it.
     pub(super) fn assert(
         &self,
+        key: Key,
         origin: &Origin,
         user: &Username,
         now: UnixTime,
@@ -49,7 +55,8 @@ impl OAuth1 {
         let url = format!("{base_url}{}", request.path);
         parameters.extend_from_slice(&protocol);
         let base_string = signature_base_string(request.method.as_str(), &url, &parameters);
-        let signature = self.signer.sign(base_string.as_bytes()).map_err(|_| Reason::UpstreamRejected)?;
+        let signature =
+            self.keyring.signer(key).sign(base_string.as_bytes()).map_err(|_| Reason::UpstreamRejected)?;
         let value = authorization(&protocol, &BASE64_STANDARD.encode(signature));
         let mut value = HeaderValue::try_from(value).map_err(|_| Reason::UpstreamRejected)?;
         value.set_sensitive(true);

@@ -6,6 +6,8 @@ use openssl::{
     pkey::{PKey, Private},
 };
 
+use crate::digest;
+
 /// Smallest key, in bits.
 const MIN_BITS: u32 = 2048;
 
@@ -23,9 +25,10 @@ pub enum SignerError {
     Failed,
 }
 
-/// A private key. Shows nothing of itself.
+/// A private key. Shows nothing of itself but the fingerprint.
 pub struct Signer {
     key: PKey<Private>,
+    fingerprint: String,
 }
 
 impl Signer {
@@ -36,11 +39,16 @@ impl Signer {
     pub fn from_pem(pem: &[u8]) -> Result<Self, SignerError> {
         // The callback answers for an encrypted key: without it OpenSSL would ask at the terminal.
         let key = PKey::private_key_from_pem_callback(pem, |_| Ok(0)).map_err(|_| SignerError::NotPem)?;
-        if key.rsa().is_ok() && key.bits() >= MIN_BITS {
-            Ok(Self { key })
-        } else {
-            Err(SignerError::NotRsa2048)
+        if key.rsa().is_err() || key.bits() < MIN_BITS {
+            return Err(SignerError::NotRsa2048);
         }
+        let spki = key.public_key_to_der().map_err(|_| SignerError::NotPem)?;
+        Ok(Self { key, fingerprint: digest::hex(&digest::sha256(&spki)) })
+    }
+
+    /// SHA-256 of the public key (SPKI, DER), lower-case hexadecimal.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// Signature of `message`: RSASSA-PKCS1-v1_5 with SHA-1 (RFC 5849 section 3.4.3).

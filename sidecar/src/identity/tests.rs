@@ -21,7 +21,7 @@ const NOW: UnixTime = UnixTime::from_secs(1_764_000_000);
 
 fn identity() -> Identity {
     let settings = IdentitySettings::OAuth1 { consumer_key: "restward".into() };
-    Identity::new(&settings, &KEY.private_key_to_pem_pkcs8().unwrap()).unwrap()
+    Identity::new(&settings, &KEY.private_key_to_pem_pkcs8().unwrap(), None).unwrap()
 }
 
 fn origin() -> Origin {

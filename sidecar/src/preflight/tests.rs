@@ -101,7 +101,7 @@ async fn trusted(reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> (Us
     .await;
     let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap().private_key_to_pem_pkcs8().unwrap();
     let identity = IdentitySettings::OAuth1 { consumer_key: "restward".into() };
-    let identity = Arc::new(Identity::new(&identity, &key).unwrap());
+    let identity = Arc::new(Identity::new(&identity, &key, None).unwrap());
     let pod = PodSettings::from_json(r#"{"listenPort": 8090}"#).unwrap();
     let settings = forge::settings(json!({}));
     let calibration = Calibration::new(Arc::clone(&identity), wiki.client(), &settings, &pod);

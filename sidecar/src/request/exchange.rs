@@ -6,7 +6,12 @@ use http::{HeaderValue, Request, header};
 use hyper::body::{Body as _, Incoming};
 use restward_crds::reason::Reason;
 
-use super::{head::Head, judge::Treatment, slots::Slots};
+use super::{
+    again::{Again, Unsigned},
+    head::Head,
+    judge::Treatment,
+    slots::Slots,
+};
 use crate::{
     basic_report::Login,
     config::Active,
@@ -22,7 +27,6 @@ use crate::{
     identity::{Outgoing, form},
     refusal::Deny,
     server::departed::Departure,
-    time::UnixTime,
 };
 
 /// A request while it is worked on.
@@ -35,6 +39,8 @@ pub(super) struct Exchange {
     pub(super) is_known: bool,
     /// The form, once it was read; `body` is then empty.
     pub(super) form: Option<Form>,
+    /// Any other body that was read to be sent twice; `body` is then empty.
+    pub(super) kept: Option<Form>,
     pub(super) wish: Option<Wish>,
     pub(super) peer: IpAddr,
     /// The one valid Host header.
@@ -65,6 +71,7 @@ impl Exchange {
             is_counted: false,
             is_known: false,
             form: None,
+            kept: None,
             wish,
             peer,
             host,
@@ -115,7 +122,7 @@ impl Exchange {
     }
 
     /// What cannot be read any further is broken off for Confluence too, in modes that let it pass.
-    async fn read(&mut self, reader: &Reader) -> Result<Form, Reason> {
+    pub(super) async fn read(&mut self, reader: &Reader) -> Result<Form, Reason> {
         let body = std::mem::replace(&mut self.body, forward::full(""));
         let read = reader.read(body).await;
         if let Err(reason) = read {
@@ -132,12 +139,12 @@ impl Exchange {
         Presented::of(&self.head.headers, query, self.form.as_ref().map(|form| form.content.as_ref()))
     }
 
-    /// The request for Confluence. Headers that name a user go in every case.
+    /// The request for Confluence, and what it takes to send it once more. Headers that name a user go in every case.
     pub(super) fn outgoing(
         &mut self,
         active: &Active,
         treatment: &Treatment,
-    ) -> Result<(Request<Body>, Alarm), Deny> {
+    ) -> Result<(Request<Body>, Alarm, Option<Again>), Deny> {
         let mut headers = std::mem::take(&mut self.head.headers);
         active.identity().strip(&mut headers);
         headers.remove(header::EXPECT);
@@ -151,29 +158,18 @@ impl Exchange {
         if matches!(treatment, Treatment::WithoutAuthorization) {
             headers.remove(header::AUTHORIZATION);
         }
-        let mut request = Request::new(());
-        *request.method_mut() = self.head.method.clone();
         if let (Ok(sent), Treatment::AsUser { origin, user }) = (&self.head.target, treatment) {
-            let mut outgoing = Outgoing {
+            let request = Outgoing {
                 method: self.head.method.clone(),
                 path: sent.raw_path().to_owned(),
                 query: sent.query().map(str::to_owned),
                 headers,
-                form: self.form.take().map(|form| form.content.to_vec()),
+                form: None,
             };
-            active.identity().assert(origin, user, UnixTime::now(), &mut outgoing)?;
-            let target = match &outgoing.query {
-                Some(query) => format!("{}?{query}", outgoing.path),
-                None => outgoing.path,
-            };
-            *request.uri_mut() = target.parse().map_err(|_| Reason::AmbiguousTarget)?;
-            *request.headers_mut() = outgoing.headers;
-            let body = match outgoing.form {
-                Some(form) => forward::full(form),
-                None => std::mem::replace(&mut self.body, forward::full("")),
-            };
-            return Ok((request.map(|()| body), Alarm::default()));
+            return self.as_user(active, Unsigned { request, origin: origin.clone(), user: user.clone() });
         }
+        let mut request = Request::new(());
+        *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = target.parse().map_err(|_| Reason::AmbiguousTarget)?;
         *request.headers_mut() = headers;
         let body = match self.form.take() {
@@ -186,7 +182,28 @@ impl Exchange {
             Some(key) if is_form => guard(body, key),
             _ => (body, Alarm::default()),
         };
-        Ok((request.map(|()| body), alarm))
+        Ok((request.map(|()| body), alarm, None))
+    }
+
+    fn as_user(
+        &mut self,
+        active: &Active,
+        mut unsigned: Unsigned,
+    ) -> Result<(Request<Body>, Alarm, Option<Again>), Deny> {
+        let key = active.identity().key();
+        let is_repeatable = active.calibration().has_two_keys() && self.is_whole();
+        unsigned.request.form = self.form.take().map(|form| form.content.to_vec());
+        let kept = self.kept.take().map(|kept| kept.content);
+        let again = is_repeatable.then(|| Again {
+            unsigned: unsigned.clone(),
+            body: kept.clone().unwrap_or_default(),
+            key,
+        });
+        let body = match kept {
+            Some(kept) => forward::full(kept),
+            None => std::mem::replace(&mut self.body, forward::full("")),
+        };
+        Ok((unsigned.signed(active.identity(), key, body)?, Alarm::default(), again))
     }
 }
 

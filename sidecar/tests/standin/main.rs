@@ -15,6 +15,7 @@ mod paths;
 #[path = "../suite/support/port.rs"]
 mod port;
 mod relay;
+mod rotation;
 mod socket;
 mod support;
 mod tunnel;

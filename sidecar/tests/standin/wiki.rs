@@ -10,7 +10,10 @@ use std::{
 };
 
 use http::{HeaderValue, Method, header};
-use openssl::{pkey::PKey, rsa::Rsa};
+use openssl::{
+    pkey::{PKey, Private},
+    rsa::Rsa,
+};
 use restward_crds::{
     names,
     sidecar::{Config, PodSettings, Settings, identity::IdentitySettings, pod::TomcatAddress},
@@ -52,7 +55,6 @@ pub(crate) struct Wiki {
     pub(crate) client: Client,
     /// The key whose public half the application link gets.
     pub(crate) key_pem: Vec<u8>,
-    public_pem: String,
     start: Start,
 }
 
@@ -122,7 +124,6 @@ impl Wiki {
             start,
             client: Client::new(address),
             key_pem: key.private_key_to_pem_pkcs8().unwrap(),
-            public_pem: String::from_utf8(key.public_key_to_pem().unwrap()).unwrap(),
         }
     }
 
@@ -163,14 +164,19 @@ impl Wiki {
         let made: Value = serde_json::from_slice(&answer.body).unwrap();
         let href = made["resources-created"][0]["href"].as_str().unwrap();
         let id = href.rsplit('/').next().unwrap().to_owned();
+        self.put_key(&id, consumer_key, &PKey::private_key_from_pem(&self.key_pem).unwrap()).await;
+        id
+    }
+
+    /// The second call: also the one that replaces the key.
+    pub(crate) async fn put_key(&self, id: &str, consumer_key: &str, key: &PKey<Private>) {
         let consumer = json!({
             "key": consumer_key, "name": consumer_key, "description": null, "sharedSecret": null,
-            "publicKey": self.public_pem,
+            "publicKey": String::from_utf8(key.public_key_to_pem().unwrap()).unwrap(),
             "outgoing": false, "twoLOAllowed": true, "executingTwoLOUser": null, "twoLOImpersonationAllowed": true,
         });
         let path = format!("/rest/applinks-oauth/1.0/applicationlink/{id}/authentication/consumer");
         self.admin(Method::PUT, &path, consumer).await;
-        id
     }
 
     /// The third call.
@@ -185,7 +191,7 @@ impl Wiki {
     /// A sidecar's view of this wiki, with a key of its own unless told otherwise.
     pub(crate) fn sidecar(&self, key_pem: &[u8], pod: &Value) -> Sidecar {
         let identity = IdentitySettings::OAuth1 { consumer_key: CONSUMER.into() };
-        let identity = Arc::new(Identity::new(&identity, key_pem).unwrap());
+        let identity = Arc::new(Identity::new(&identity, key_pem, None).unwrap());
         let mut variable = self.pod();
         for (name, value) in pod.as_object().unwrap() {
             variable[name] = value.clone();
@@ -243,10 +249,20 @@ impl Wiki {
 
     /// The same with another configuration and place for audit lines.
     pub(crate) async fn start_sidecar_with(&self, config: &Value, audit: Audit) -> Running {
-        // As `main` does, once.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        self.start_sidecar_in(self.directory(), config, audit).await
+    }
+
+    /// An empty directory for what a sidecar mounts.
+    pub(crate) fn directory(&self) -> PathBuf {
         let directory = self.home.join(format!("sidecar-{}", random::hex_128().unwrap()));
         fs::create_dir(&directory).unwrap();
+        directory
+    }
+
+    /// The same with the files of this directory, to which it adds.
+    pub(crate) async fn start_sidecar_in(&self, directory: PathBuf, config: &Value, audit: Audit) -> Running {
+        // As `main` does, once.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         fs::write(directory.join(names::FILE_CONFIG), config.to_string()).unwrap();
         fs::write(directory.join(names::FILE_CONSUMER_KEY), &self.key_pem).unwrap();
         fs::write(directory.join(names::FILE_STATUS_KEY), "0".repeat(64)).unwrap();

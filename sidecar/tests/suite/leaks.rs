@@ -33,7 +33,7 @@ async fn no_token_password_key_or_query_value_is_written_anywhere() {
     seen.push_str(&world.audit.text());
     seen.push_str(&world.metrics().await);
     seen.push_str(&world.status().await.to_string());
-    let pem = String::from_utf8(keys::consumer_pem()).unwrap();
+    let pem = String::from_utf8(keys::pem(keys::consumer())).unwrap();
     let key_line = pem.lines().nth(3).unwrap();
     let logged = logs::text();
     assert!(logged.contains("configuration in force"), "logs are captured");

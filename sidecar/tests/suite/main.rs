@@ -39,6 +39,7 @@ mod mtls;
 mod online;
 mod paths;
 mod process;
+mod rotation;
 mod socket;
 mod streams;
 mod traces;

@@ -213,6 +213,19 @@ impl World {
         self.reconfigure(|_| {}).await;
     }
 
+    /// Mounts these keys of the consumer, and waits until the sidecar has them.
+    pub(crate) async fn mount_consumer_keys(
+        &self,
+        key: &'static keys::Key,
+        next: Option<&'static keys::Key>,
+    ) {
+        *self.directory.consumer.lock().unwrap() = (key, next);
+        self.directory.write(&self.config.to_string());
+        let held: Vec<String> = next.into_iter().chain([key]).map(keys::fingerprint).collect();
+        let has_them = || async { self.status().await["consumerKeys"]["held"] == json!(held) };
+        eventually("the keys are held", has_them).await;
+    }
+
     /// Where the configuration is.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory.path

@@ -83,4 +83,23 @@ pub struct ApplicationLinkStatus {
     /// The three REST calls, as curl lines, and the clicks; only while Confluence does not trust the link.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instructions: Vec<String>,
+    /// The key that is to follow, while the key is being replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextKeyStatus>,
+}
+
+/// A key that was asked for by the annotation `restward.io/rotate-consumer-key`. It takes the place of the other once every
+/// sidecar has seen that Confluence takes it.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NextKeyStatus {
+    /// Public key (SPKI, PEM).
+    pub public_key: String,
+    /// SHA-256 of the public key (SPKI, DER), lower-case hexadecimal.
+    pub fingerprint: String,
+    /// Whether it may be put into the application link, and how far it is.
+    pub message: String,
+    /// The REST calls that put it there, as curl lines, and the clicks; once all sidecars have the key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instructions: Vec<String>,
 }

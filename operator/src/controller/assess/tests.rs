@@ -36,11 +36,17 @@ fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
         config_rejected: None,
         identity_provider: Report { reason: provider, message: "provider says".into() },
         upstream: Report { reason: upstream, message: "upstream says".into() },
+        consumer_keys: None,
         verification: Some(verification(EnforcedReason::Verified, "nothing found")),
         advisories: Vec::new(),
     };
     let verification = status.verification.clone();
     Ack { pod: "wiki-0".into(), status: Some(status), verification }
+}
+
+/// A sidecar with which all is well.
+pub(crate) fn ack_for_tests() -> Ack {
+    ack(ProviderReason::Reachable, UpstreamReason::Trusted)
 }
 
 fn verification(reason: EnforcedReason, message: &str) -> Verification {
@@ -69,6 +75,8 @@ struct Case {
     before: Vec<Condition>,
     /// What the watchdog says.
     watchdog: Option<String>,
+    /// Others than new ones.
+    keys: Option<PolicyKeys>,
 }
 
 impl Case {
@@ -81,6 +89,7 @@ impl Case {
             provider: Some(Ok(())),
             before: Vec::new(),
             watchdog: None,
+            keys: None,
         }
     }
 
@@ -94,7 +103,7 @@ impl Case {
         let since = Some("2026-03-01T12:00:00Z".parse().unwrap());
         let census =
             candidate.map_or_else(|_| Census::default(), |of| census(&of, &self.observed, &sidecar(), since));
-        let keys = PolicyKeys::generate().unwrap();
+        let keys = self.keys.clone().unwrap_or_else(|| PolicyKeys::generate(None).unwrap());
         let outcome = Outcome {
             policy: &policy,
             verdict: &verdict,
@@ -104,7 +113,7 @@ impl Case {
             acks: &self.acks,
             config_hash: Some(HASH),
             provider: self.provider.as_ref(),
-            public_key: Some(keys.public_key()),
+            keys: Some(&keys),
             consumer_key: crate::controller::consumer_key(&verdict, &self.observed),
             in_force: None,
             at: self.observed.at,

@@ -4,13 +4,22 @@ use std::fmt::Write as _;
 
 use kube::ResourceExt;
 use restward_crds::{
-    api::v1alpha1::ApplicationLinkStatus,
+    api::v1alpha1::{ApplicationLinkStatus, NextKeyStatus},
     condition::{ConditionType, UpstreamReason},
     sidecar::status::Report,
 };
 
-use super::{super::link, Outcome, found, reports};
-use crate::conditions::{Finding, Truth};
+use super::{
+    super::{
+        link,
+        rotation::{self, Progress},
+    },
+    Outcome, found, reports,
+};
+use crate::{
+    conditions::{Finding, Truth},
+    keys::PublicKey,
+};
 
 pub(super) fn trusted(outcome: &Outcome<'_>) -> Finding {
     // A header that one sidecar has seen believed is believed of the others, whose callers have not come yet: it is one
@@ -45,7 +54,8 @@ pub(super) fn trusted(outcome: &Outcome<'_>) -> Finding {
 
 /// What the administrator has to enter, where users are named by an application link.
 pub(super) fn application_link(outcome: &Outcome<'_>) -> Option<ApplicationLinkStatus> {
-    let (key, consumer_key) = (outcome.public_key?, outcome.consumer_key.as_ref()?);
+    let (keys, consumer_key) = (outcome.keys?, outcome.consumer_key.as_ref()?);
+    let key = keys.public_key();
     let trusted = trusted(outcome).truth == Truth::True;
     let uid = outcome.policy.uid().unwrap_or_default();
     Some(ApplicationLinkStatus {
@@ -53,5 +63,23 @@ pub(super) fn application_link(outcome: &Outcome<'_>) -> Option<ApplicationLinkS
         public_key: key.pem.clone(),
         fingerprint: key.fingerprint.clone(),
         instructions: if trusted { Vec::new() } else { link::instructions(consumer_key, &key.pem, &uid) },
+        next: keys.next_public_key().map(|next| next_key(outcome, next, consumer_key)),
     })
+}
+
+/// The key that is to follow. How it gets into the application link is shown once nobody loses anything by it.
+fn next_key(outcome: &Outcome<'_>, next: &PublicKey, consumer_key: &str) -> NextKeyStatus {
+    let (message, may_be_put) = match rotation::progress(next, outcome.acks) {
+        Progress::NotReady(why) => {
+            (format!("Do not put this key into the application link yet: {why}"), false)
+        }
+        Progress::Ready(seen) => (format!("Put this key into the application link: {seen}"), true),
+        Progress::Over => ("Confluence takes this key".to_owned(), false),
+    };
+    NextKeyStatus {
+        public_key: next.pem.clone(),
+        fingerprint: next.fingerprint.clone(),
+        message,
+        instructions: if may_be_put { link::replacement(consumer_key, &next.pem) } else { Vec::new() },
+    }
 }

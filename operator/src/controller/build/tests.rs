@@ -92,16 +92,55 @@ fn a_key_set_that_would_burst_the_config_map_is_not_handed_on() {
 fn a_missing_key_is_made_anew_only_while_no_pod_uses_it() {
     let none = StoredKeys::default();
     let ours = [injected(pod("wiki-0", json!({})), UID)];
+    let keys = |stored: &StoredKeys, uid, pods: &[ObservedPod]| keys(stored, uid, pods, Some("request"));
     assert!(matches!(keys(&none, UID, &[]), KeyPlan::Generate));
     assert!(matches!(keys(&none, UID, &[pod("wiki-0", json!({}))]), KeyPlan::Generate));
     assert!(matches!(keys(&none, UID, &ours), KeyPlan::Missing(message) if message.contains("wiki-0")));
-    let made = PolicyKeys::generate().unwrap();
+    let made = PolicyKeys::generate(Some("request".into())).unwrap();
     let stored = |status: &str| StoredKeys {
         consumer_key: Some(made.consumer_key_pem().into()),
         status_key: Some(status.into()),
+        answered_request: Some("request".into()),
+        ..StoredKeys::default()
     };
     assert!(matches!(keys(&stored(made.status_key_hex()), UID, &ours), KeyPlan::Keep(kept) if kept == made));
     assert!(matches!(keys(&stored("broken"), UID, &ours), KeyPlan::Missing(_)));
+    // It may be the one that Confluence takes.
+    let broken_next =
+        StoredKeys { next_consumer_key: Some("broken".into()), ..stored(made.status_key_hex()) };
+    assert!(matches!(keys(&broken_next, UID, &ours), KeyPlan::Missing(_)));
+}
+
+#[test]
+fn each_request_for_a_new_key_is_answered_once_and_one_at_a_time() {
+    let made = PolicyKeys::generate(None).unwrap();
+    let rotating = made.clone().rotating("1".into()).unwrap();
+    let promoted = rotating.clone().promoted();
+    let table = [
+        (&made, None, false),
+        (&made, Some("1"), true),
+        (&rotating, Some("1"), false),
+        (&rotating, Some("2"), false),
+        (&rotating, None, false),
+        (&promoted, Some("1"), false),
+        (&promoted, None, false),
+        (&promoted, Some("2"), true),
+    ];
+    for (before, request, begins) in table {
+        let stored = StoredKeys {
+            consumer_key: Some(before.consumer_key_pem().into()),
+            next_consumer_key: before.next_consumer_key_pem().map(str::to_owned),
+            status_key: Some(before.status_key_hex().into()),
+            answered_request: before.answered().map(str::to_owned),
+        };
+        match keys(&stored, UID, &[], request) {
+            KeyPlan::Rotate(kept, by) => {
+                assert!(begins && kept == *before && Some(by.as_str()) == request, "{before:?} {request:?}");
+            }
+            KeyPlan::Keep(kept) => assert!(!begins && kept == *before, "{before:?} {request:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

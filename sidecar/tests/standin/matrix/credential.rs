@@ -169,7 +169,7 @@ impl Purse {
             bound: idp.token_with(bound),
             oauth2: oauth2["access_token"].as_str().unwrap().to_owned(),
             session: session(wiki).await,
-            partner: Identity::new(&consumer, &wiki.key_pem).unwrap(),
+            partner: Identity::new(&consumer, &wiki.key_pem, None).unwrap(),
             origin: wiki.sidecar(&wiki.key_pem, &json!({})).trusted().await,
         }
     }

@@ -10,7 +10,10 @@ use std::{
 
 use restward_crds::names;
 
-use super::{CLIENT_ID, CLIENT_SECRET, STATUS_KEY, keys};
+use super::{
+    CLIENT_ID, CLIENT_SECRET, STATUS_KEY,
+    keys::{self, Key},
+};
 
 /// Directory of what the sidecar remembers, here beside its configuration.
 const STATE: &str = "state";
@@ -23,6 +26,8 @@ pub(super) struct Directory {
     pub(super) client_secret: Mutex<Option<String>>,
     /// The token that it may show instead, when it is mounted.
     pub(super) client_assertion: Mutex<Option<String>>,
+    /// The consumer's keys: the one in use, and the one that follows, when it is mounted.
+    pub(super) consumer: Mutex<(&'static Key, Option<&'static Key>)>,
 }
 
 impl Directory {
@@ -36,6 +41,7 @@ impl Directory {
             generation: AtomicUsize::new(0),
             client_secret: Mutex::new(Some(CLIENT_SECRET.to_owned())),
             client_assertion: Mutex::default(),
+            consumer: Mutex::new((keys::consumer(), None)),
         }
     }
 
@@ -48,7 +54,11 @@ impl Directory {
         let directory = self.path.join(&generation);
         std::fs::create_dir(&directory).unwrap();
         std::fs::write(directory.join(names::FILE_CONFIG), config).unwrap();
-        std::fs::write(directory.join(names::FILE_CONSUMER_KEY), keys::consumer_pem()).unwrap();
+        let (key, next) = *self.consumer.lock().unwrap();
+        std::fs::write(directory.join(names::FILE_CONSUMER_KEY), keys::pem(key)).unwrap();
+        if let Some(next) = next {
+            std::fs::write(directory.join(names::FILE_NEXT_CONSUMER_KEY), keys::pem(next)).unwrap();
+        }
         std::fs::write(directory.join(names::FILE_STATUS_KEY), STATUS_KEY).unwrap();
         if let Some(secret) = self.client_secret.lock().unwrap().as_deref() {
             std::fs::write(directory.join(names::FILE_CLIENT_ID), CLIENT_ID).unwrap();

@@ -28,6 +28,7 @@ fn generate() -> Key {
 static REALM: LazyLock<Key> = LazyLock::new(generate);
 static OTHER: LazyLock<Key> = LazyLock::new(generate);
 static CONSUMER: LazyLock<Key> = LazyLock::new(generate);
+static NEXT_CONSUMER: LazyLock<Key> = LazyLock::new(generate);
 
 /// The realm's signing key.
 pub(crate) fn realm() -> &'static Key {
@@ -39,12 +40,28 @@ pub(crate) fn other() -> &'static Key {
     &OTHER
 }
 
-pub(crate) fn consumer_pem() -> Vec<u8> {
-    CONSUMER.private_key_to_pem_pkcs8().unwrap()
+/// The consumer's key.
+pub(crate) fn consumer() -> &'static Key {
+    &CONSUMER
 }
 
-pub(crate) fn consumer_public() -> PKey<Public> {
-    PKey::public_key_from_pem(&CONSUMER.public_key_to_pem().unwrap()).unwrap()
+/// The one that follows it.
+pub(crate) fn next_consumer() -> &'static Key {
+    &NEXT_CONSUMER
+}
+
+pub(crate) fn pem(key: &Key) -> Vec<u8> {
+    key.private_key_to_pem_pkcs8().unwrap()
+}
+
+pub(crate) fn public(key: &Key) -> PKey<Public> {
+    PKey::public_key_from_pem(&key.public_key_to_pem().unwrap()).unwrap()
+}
+
+/// As status names a key: `openssl pkey -pubout -outform DER | sha256sum`.
+pub(crate) fn fingerprint(key: &Key) -> String {
+    let hash = openssl::sha::sha256(&key.public_key_to_der().unwrap());
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(crate) fn jwk(key: &Key, kid: &str) -> Value {

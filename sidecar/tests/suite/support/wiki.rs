@@ -16,6 +16,8 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tokio::net::TcpListener;
 
+use super::keys;
+
 pub(crate) const PAT: &str = "MTIzNDU2Nzg5MDEyOpCkS1lTq0f3Z1h9Qm5wX2tZcFdu";
 
 /// A request as it arrived.
@@ -71,6 +73,8 @@ pub(crate) struct Lie {
 pub(crate) struct Behaviour {
     /// There is no application link.
     pub(crate) has_no_link: bool,
+    /// The application link holds the key that follows.
+    pub(crate) has_next_key: bool,
     /// `X-AUSERNAME` of every answer to a call of the API.
     pub(crate) claims_to_be: Option<String>,
     /// It refuses asserted calls other than those for the current user.
@@ -260,7 +264,8 @@ impl State {
         if behaviour.refuses_assertions && !is_own_check {
             return Err(problem("signature_invalid"));
         }
-        let verified = oauth::verify(arrived).ok_or_else(|| problem("signature_invalid"))?;
+        let key = if behaviour.has_next_key { keys::next_consumer() } else { keys::consumer() };
+        let verified = oauth::verify(arrived, key).ok_or_else(|| problem("signature_invalid"))?;
         if !self.nonces.lock().unwrap().insert(verified.nonce) {
             return Err(problem("nonce_used"));
         }

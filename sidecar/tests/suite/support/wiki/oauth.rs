@@ -32,7 +32,7 @@ pub(crate) fn decode_pairs(text: &[u8]) -> Pairs {
 }
 
 /// The signature of a two-legged request with impersonation, under `http://<Host>`.
-pub(crate) fn verify(arrived: &Arrived) -> Option<Verified> {
+pub(crate) fn verify(arrived: &Arrived, key: &keys::Key) -> Option<Verified> {
     let header: Pairs = arrived
         .header("authorization")?
         .strip_prefix("OAuth ")?
@@ -65,7 +65,7 @@ pub(crate) fn verify(arrived: &Arrived) -> Option<Verified> {
     );
     let base = format!("{}&{}&{}", arrived.method, encode(&url), encode(&normal.join("&")));
     let signature = BASE64_STANDARD.decode(of_header("oauth_signature")?).ok()?;
-    let key = keys::consumer_public();
+    let key = keys::public(key);
     let mut verifier = Verifier::new(MessageDigest::sha1(), &key).ok()?;
     let is_good = verifier.verify_oneshot(&signature, base.as_bytes()).ok()?
         && of_header("oauth_token")?.is_empty()
