@@ -72,6 +72,8 @@ pub const FILE_CLIENT_ID: &str = "client-id";
 pub const FILE_CLIENT_SECRET: &str = "client-secret";
 /// File with the token of the pod's ServiceAccount by which the sidecar shows that it is that client, in [`CONFIG_DIR`].
 pub const FILE_CLIENT_ASSERTION: &str = "client-assertion";
+/// File with the personal access token by which the sidecar keeps the application link, in [`CONFIG_DIR`].
+pub const FILE_ADMIN_TOKEN: &str = "admin-token";
 /// Directory in the sidecar at which [`STATE_VOLUME`] is mounted.
 pub const STATE_DIR: &str = "/var/lib/restward";
 /// File with the report on password logins, in [`STATE_DIR`].

@@ -60,6 +60,17 @@ fn broken(changes: &Value) -> String {
     }
 }
 
+#[test]
+fn a_managed_link_has_a_token_and_no_other_has() {
+    let link =
+        |link: Value| broken(&json!({"upstream": {"identity": {"oauth1": {"applicationLink": link}}}}));
+    let token = json!({"name": "wiki-admin", "key": "token"});
+    assert_eq!(link(json!({"mode": "Manual"})), "");
+    assert_eq!(link(json!({"mode": "Managed", "adminTokenSecretRef": token})), "");
+    assert!(link(json!({"mode": "Managed"})).contains("needs adminTokenSecretRef"));
+    assert!(link(json!({"mode": "Manual", "adminTokenSecretRef": token})).contains("only Managed uses it"));
+}
+
 /// Password logins that end with 2026.
 fn ends(since: &str, brown_outs: &[(&str, &str)]) -> Value {
     let brown_outs: Vec<_> =

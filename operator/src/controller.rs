@@ -120,7 +120,7 @@ pub enum Error {
 /// # Errors
 /// Something has to be tried again.
 pub async fn reconcile(policy: Arc<RestApiAuthPolicy>, context: Arc<Context>) -> Result<Action, Error> {
-    let result = reconcile_policy(&policy, &context).await;
+    let result = Box::pin(reconcile_policy(&policy, &context)).await;
     context.metrics.reconciled(result.is_ok());
     result
 }
@@ -300,7 +300,9 @@ async fn program(
         Ok(keys) => keys,
         Err(message) => return Ok(Programmed::only(Programming::KeyMissing(message), None)),
     };
-    let (map, hash) = build::config_map(validated, &build::config(validated, fresh, observed), observed);
+    let managed_link = rotation::managed_link(policy, &validated.candidate, observed, &keys);
+    let config = Config { managed_link, ..build::config(validated, fresh, observed) };
+    let (map, hash) = build::config_map(validated, &config, observed);
     apply::config_map(client, &map).await?;
     let enforcement = context.enforcement(&validated.candidate, observed, &target);
     apply::enforcement(client, policy, &enforcement).await?;

@@ -5,7 +5,7 @@
 
 use futures::future::BoxFuture;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::LabelSelector, jiff::Timestamp};
-use restward_crds::api::v1alpha1::{Interception, LoopbackBind};
+use restward_crds::api::v1alpha1::{Interception, LoopbackBind, SecretKeyRef};
 use serde::{Deserialize, Serialize};
 
 use crate::server_xml::ServerXml;
@@ -36,6 +36,9 @@ pub struct Candidate {
     /// Where Tomcat listens behind the sidecar.
     #[serde(default)]
     pub interception: Interception,
+    /// Where the token is by which the sidecar keeps the application link, when it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_token: Option<SecretKeyRef>,
     /// Whether Tomcat is told to listen on loopback only.
     #[serde(default)]
     pub loopback_bind: LoopbackBind,

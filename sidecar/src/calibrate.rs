@@ -6,11 +6,13 @@
 //!
 //! - [`candidates`]: the URLs to try
 //! - [`verdict`]: what an answer to a signed call says
+//! - `keys`: which of the consumer's keys Confluence takes
 //! - [`header`]: what answers say where a header names users
 //! - [`visitors`]: what they say about visitors
 
 pub mod candidates;
 pub mod header;
+mod keys;
 pub mod verdict;
 pub mod visitors;
 
@@ -23,14 +25,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use http::HeaderMap;
 use restward_crds::{
     condition::UpstreamReason,
     reason::Reason,
-    sidecar::{
-        PodSettings, Settings,
-        status::{ConsumerKeys, Report},
-    },
+    sidecar::{PodSettings, Settings, status::Report},
     text::Username,
 };
 use tokio::{sync::Notify, time::Instant};
@@ -41,7 +39,8 @@ pub use verdict::oauth_problem;
 
 use crate::{
     current_user,
-    identity::{Header, Identity, Key, Keyring, Origin, Outgoing, oauth1},
+    identity::{Header, Identity, Key, Origin, Outgoing, oauth1},
+    link::Keeper,
     loopback::{Answer, Client},
     random,
     refusal::Deny,
@@ -70,6 +69,8 @@ pub struct Calibration {
 struct Shared {
     identity: Arc<Identity>,
     client: Client,
+    /// Keeps the application link, where the policy wants that.
+    keeper: Option<Keeper>,
     candidates: Vec<Origin>,
     context_path: String,
     nobody: Option<Username>,
@@ -92,6 +93,17 @@ struct State {
 impl Calibration {
     /// Nothing is known until [`Self::run`] has asked.
     pub fn new(identity: Arc<Identity>, client: Client, settings: &Settings, pod: &PodSettings) -> Self {
+        Self::keeping(identity, client, settings, pod, None)
+    }
+
+    /// The same where the application link is kept.
+    pub fn keeping(
+        identity: Arc<Identity>,
+        client: Client,
+        settings: &Settings,
+        pod: &PodSettings,
+        keeper: Option<Keeper>,
+    ) -> Self {
         let report = Report {
             reason: UpstreamReason::Pending,
             message: "Confluence has not answered yet.".to_owned(),
@@ -100,6 +112,7 @@ impl Calibration {
             shared: Arc::new(Shared {
                 identity,
                 client,
+                keeper,
                 candidates: candidates::origins(settings, pod),
                 context_path: context_path(settings, pod).to_owned(),
                 nobody: impossible_user(),
@@ -109,17 +122,6 @@ impl Calibration {
                 poked: AtomicBool::new(false),
             }),
         }
-    }
-
-    /// Goes on from what was known before, when Confluence takes one of the keys that are there now. `false`: it does not.
-    #[must_use]
-    pub fn inherit(&self, before: &Self) -> bool {
-        let (Some(now), Some(then)) = (self.keyring(), before.keyring()) else { return false };
-        let is_same = now.inherit(then);
-        if is_same {
-            self.shared.state.store(before.shared.state.load_full());
-        }
-        is_same
     }
 
     /// The URL to sign for; where nothing is signed, the likeliest.
@@ -144,51 +146,6 @@ impl Calibration {
     /// Whether Confluence takes assertions, as far as was seen.
     pub fn is_trusted(&self) -> bool {
         self.shared.state.load().report.reason == UpstreamReason::Trusted
-    }
-
-    fn keyring(&self) -> Option<&Keyring> {
-        self.shared.identity.keyring()
-    }
-
-    /// Whether the consumer's key is being replaced.
-    pub fn has_two_keys(&self) -> bool {
-        self.keyring().is_some_and(|keyring| keyring.all().len() > 1)
-    }
-
-    /// The key to sign with instead, when an answer to what `key` signed refuses its signature.
-    pub fn key_instead(&self, key: Key, answer: &HeaderMap) -> Option<Key> {
-        self.keyring()?.instead_of(key).filter(|_| verdict::refuses_signature(answer))
-    }
-
-    /// Takes in the answer to what `key` signed instead of the other.
-    pub fn judged(&self, key: Key, answer: &HeaderMap) {
-        if let Some(keyring) = self.keyring()
-            && !verdict::refuses_signature(answer)
-        {
-            keyring.take(key);
-        }
-        self.poke();
-    }
-
-    /// Asks which key Confluence takes at this moment, for a call that cannot be repeated.
-    pub async fn settle_key(&self) {
-        let (Ok(origin), Some(keyring)) = (self.origin(), self.keyring()) else { return };
-        let key = keyring.taken();
-        let Some(answer) = self.ask(&origin, key, Signature::Good).await else { return };
-        let Some(other) = self.key_instead(key, &answer.headers) else { return };
-        if let Some(answer) = self.ask(&origin, other, Signature::Good).await {
-            self.judged(other, &answer.headers);
-        }
-    }
-
-    /// For status: the keys, and which of them Confluence takes.
-    pub fn consumer_keys(&self) -> Option<ConsumerKeys> {
-        let keyring = self.keyring()?;
-        let fingerprint = |key: Key| keyring.fingerprint(key).to_owned();
-        Some(ConsumerKeys {
-            held: keyring.all().iter().map(|key| fingerprint(*key)).collect(),
-            taken: self.is_trusted().then(|| fingerprint(keyring.taken())),
-        })
     }
 
     /// Takes in what the check of a user has shown. Only that shows whether a header is believed.
@@ -250,13 +207,16 @@ impl Calibration {
 
     async fn by_signature(&self, is_running: bool, visit: Option<&Answer>, before: &State) -> State {
         let (finding, origin) = if is_running {
-            self.find(visit, before.origin.as_ref()).await
+            self.find_and_keep(visit, before.origin.as_ref()).await
         } else {
             (Finding::NotRunning, None)
         };
         // A Confluence that restarts has not changed its mind.
         let origin = if finding.is_inconclusive() { before.origin.clone() } else { origin };
-        let report = verdict::report(&finding, origin.as_ref(), &self.shared.candidates);
+        let mut report = verdict::report(&finding, origin.as_ref(), &self.shared.candidates);
+        if let (None, Some(trouble)) = (&origin, self.kept().and_then(|kept| kept.trouble)) {
+            report.message = format!("{} The sidecar could not put it right: {trouble}.", report.message);
+        }
         State { origin, report, ..before.clone() }
     }
 
@@ -310,6 +270,22 @@ impl Calibration {
             self.shared.identity.assert(origin, user, UnixTime::now(), &mut request).ok()?;
         }
         self.shared.client.send(request, DEADLINE).await.ok()
+    }
+
+    /// Looks again when something was put right about the application link.
+    async fn find_and_keep(
+        &self,
+        visit: Option<&Answer>,
+        before: Option<&Origin>,
+    ) -> (Finding, Option<Origin>) {
+        let mut found = self.find(visit, before).await;
+        if let (Some(keeper), Some(keyring)) = (&self.shared.keeper, self.keyring())
+            && keeper.keep(&found.0, keyring).await
+        {
+            found = self.find(visit, before).await;
+            keeper.keep(&found.0, keyring).await;
+        }
+        found
     }
 
     /// Tries candidates and keys until one is not refused for its signature.

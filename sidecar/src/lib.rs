@@ -25,6 +25,7 @@ pub mod forward;
 pub mod identity;
 pub mod keys;
 pub mod limits;
+pub mod link;
 pub mod loopback;
 pub mod metadata;
 pub mod metrics;

@@ -66,6 +66,7 @@ pub fn of(store: &Store, verifier: &Verifier) -> Option<SidecarStatus> {
         identity_provider,
         upstream,
         consumer_keys: active.calibration().consumer_keys(),
+        managed_link: active.calibration().kept(),
         verification: Some(verifier.report()),
         advisories,
     })

@@ -13,7 +13,7 @@ mod status;
 
 pub use audit::AuditSpec;
 pub use basic_auth::BasicAuth;
-pub use identity::{HeaderSpec, IdentitySpec, OAuth1Spec};
+pub use identity::{ApplicationLinkSpec, HeaderSpec, IdentitySpec, LinkMode, OAuth1Spec, SecretKeyRef};
 pub use interception::{Interception, LoopbackBind};
 pub use issuers::{CaCertificateRef, ClientAssertion, ClientSecretRef, Keycloak, OpenIdIssuerSpec};
 pub use policy::{

@@ -87,6 +87,18 @@ pub struct Config {
     pub allowed_listeners: Vec<AllowedListener>,
     /// Confluence behind the sidecar.
     pub upstream: Upstream,
+    /// The application link, where the sidecars keep it themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_link: Option<ManagedLink>,
+}
+
+/// How the sidecars keep the application link: with the token in `admin-token` beside this file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ManagedLink {
+    /// Fingerprint of the key that the link is to have: lower-case hexadecimal SHA-256 of the public key (SPKI, DER).
+    pub key: String,
 }
 
 /// The policy behind a configuration.

@@ -103,6 +103,7 @@ impl Config {
             on_bypass,
             allowed_listeners,
             upstream,
+            managed_link,
         } = self;
         if version != VERSION {
             errors.add("version", format!("is {version}; this sidecar reads version {VERSION}"));
@@ -142,6 +143,11 @@ impl Config {
         let trusted_proxies = ProxySettings::parse(&trusted_proxies, &mut errors);
         let enforcement = EnforcementSettings::parse(on_bypass, &allowed_listeners, &mut errors);
         let upstream = parse_upstream(upstream, &trusted_proxies, &mut errors);
+        errors.require(
+            managed_link.as_ref().is_none_or(|link| is_fingerprint(&link.key)),
+            "managedLink.key",
+            "is not 64 lower-case hexadecimal digits",
+        );
         match (username, upstream, errors.0) {
             (Some(username), Some(upstream), errors) if errors.is_empty() => Ok(Settings {
                 policy,
@@ -164,10 +170,15 @@ impl Config {
                 audit,
                 enforcement,
                 upstream,
+                managed_link,
             }),
             (_, _, errors) => Err(errors),
         }
     }
+}
+
+fn is_fingerprint(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// Parses every entry, by its index.

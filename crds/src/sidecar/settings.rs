@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     basic::BasicExceptionSettings,
-    config::{AnonymousPaths, Credentials, LastKnown, OwnClient, PolicyRef},
+    config::{AnonymousPaths, Credentials, LastKnown, ManagedLink, OwnClient, PolicyRef},
     deprecation::DeprecationSettings,
     enforcement::EnforcementSettings,
     identity::IdentitySettings,
@@ -59,6 +59,8 @@ pub struct Settings {
     pub enforcement: EnforcementSettings,
     /// Confluence behind the sidecar.
     pub upstream: UpstreamSettings,
+    /// The application link, where the sidecars keep it themselves.
+    pub managed_link: Option<ManagedLink>,
 }
 
 impl Settings {

@@ -26,6 +26,9 @@ pub struct SidecarStatus {
     /// The keys of the OAuth 1 consumer; absent where users are named otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer_keys: Option<ConsumerKeys>,
+    /// How the sidecar keeps the application link; absent where people do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_link: Option<LinkReport>,
     /// Whether there is a way around the sidecar; absent from sidecars that are too old to look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
@@ -43,6 +46,28 @@ pub struct ConsumerKeys {
     /// The one whose signatures Confluence takes, as far as was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken: Option<String>,
+}
+
+/// How the sidecar keeps the application link.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkReport {
+    /// What it put right last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repair: Option<Repair>,
+    /// What keeps it from putting the link right, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// Something that was put right.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repair {
+    /// When, in seconds since 1970-01-01T00:00:00Z.
+    pub at: i64,
+    /// What was wrong and is right now.
+    pub what: String,
 }
 
 /// What the sidecar found when it looked for ways around itself.

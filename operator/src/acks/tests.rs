@@ -33,6 +33,7 @@ fn status(uid: &str) -> String {
         identity_provider: Report { reason: ProviderReason::Reachable, message: String::new() },
         upstream: Report { reason: UpstreamReason::Trusted, message: String::new() },
         consumer_keys: None,
+        managed_link: None,
         verification: Some(Verification {
             reason: EnforcedReason::Verified,
             message: String::new(),

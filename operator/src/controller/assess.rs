@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt;
 use restward_crds::{
-    api::v1alpha1::{IdentitySpec, InForceStatus, RestApiAuthPolicy, RestApiAuthPolicyStatus},
+    api::v1alpha1::{IdentitySpec, InForceStatus, LinkMode, RestApiAuthPolicy, RestApiAuthPolicyStatus},
     condition::{
         AcceptedReason, ConditionType, InjectedReason, ProgrammedReason, ProviderReason, ReadyReason,
     },
@@ -74,6 +74,14 @@ pub struct Outcome<'a> {
     pub in_force: Option<InForceStatus>,
     /// When the cluster was looked at, in seconds since 1970.
     pub at: i64,
+}
+
+impl Outcome<'_> {
+    /// Whether the sidecars keep the application link.
+    fn link_is_managed(&self) -> bool {
+        matches!(&self.policy.spec.upstream.identity, IdentitySpec::Oauth1(oauth1)
+            if oauth1.application_link.mode == LinkMode::Managed)
+    }
 }
 
 /// The findings, in the order of status.
@@ -289,6 +297,7 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
             header.name
         ));
     }
+    advisories.extend(upstream::not_kept(outcome));
     advisories.extend(passwords::end_of_them(outcome));
     let told: BTreeSet<&String> = outcome
         .acks

@@ -4,9 +4,13 @@
 //! wherever an operator ended.
 
 use kube::{ResourceExt, runtime::events::EventType};
-use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
+use restward_crds::{
+    api::v1alpha1::RestApiAuthPolicy,
+    names,
+    sidecar::config::{Config, ManagedLink},
+};
 
-use super::{Context, Error, apply, assess, build::KeyPlan};
+use super::{Context, Error, apply, assess, build::KeyPlan, dereference::Observed};
 use crate::{
     acks::Ack,
     keys::{KeyError, PolicyKeys, PublicKey},
@@ -63,6 +67,29 @@ pub fn progress(next: &PublicKey, acks: &[Ack]) -> Progress {
     }
     let seen = format!("{taken} of {} sidecars have seen that Confluence takes it", acks.len());
     Progress::Ready(seen)
+}
+
+/// The key that the link is to have, where the sidecars keep it: the next one as soon as every sidecar was seen to have it, and
+/// from then on, whoever comes or falls silent.
+pub fn managed_link(
+    policy: &RestApiAuthPolicy,
+    candidate: &Candidate,
+    observed: &Observed,
+    keys: &PolicyKeys,
+) -> Option<ManagedLink> {
+    candidate.admin_token.as_ref()?;
+    let is_put = |next: &PublicKey| {
+        let before = observed.programmed.as_ref();
+        let before = before.and_then(|it| serde_json::from_str::<Config>(&it.config_json).ok());
+        before.and_then(|config| config.managed_link).is_some_and(|link| link.key == next.fingerprint)
+    };
+    let may_be_put = |next: &PublicKey| {
+        let link = policy.status.as_ref().and_then(|status| status.application_link.as_ref());
+        let shown = link.and_then(|link| link.next.as_ref());
+        shown.is_some_and(|shown| shown.fingerprint == next.fingerprint && shown.all_have_it)
+    };
+    let next = keys.next_public_key().filter(|next| is_put(next) || may_be_put(next));
+    Some(ManagedLink { key: next.unwrap_or_else(|| keys.public_key()).fingerprint.clone() })
 }
 
 /// What the pods are touched with, so that they take up new keys at once.
@@ -131,70 +158,4 @@ pub(super) async fn finish(
 }
 
 #[cfg(test)]
-mod tests {
-    use restward_crds::sidecar::status::ConsumerKeys;
-    use serde_json::json;
-
-    use super::*;
-    use crate::testing::policy;
-
-    fn ack(pod: &str, keys: Option<(&[&str], Option<&str>)>) -> Ack {
-        let mut ack = assess::ack_for_tests();
-        ack.pod = pod.into();
-        let status = ack.status.as_mut().unwrap();
-        status.consumer_keys = keys.map(|(held, taken)| ConsumerKeys {
-            held: held.iter().map(|key| (*key).to_owned()).collect(),
-            taken: taken.map(str::to_owned),
-        });
-        ack
-    }
-
-    #[test]
-    fn the_old_key_goes_only_by_the_word_of_every_sidecar() {
-        let next = PublicKey { pem: String::new(), fingerprint: "new".into() };
-        let both: &[&str] = &["new", "old"];
-        let silent = || Ack { status: None, ..ack("silent", None) };
-        let (a, b) = (|taken| ack("a", Some((both, taken))), |taken| ack("b", Some((both, taken))));
-        let table = [
-            (vec![], Err("no sidecar runs")),
-            (vec![a(Some("new")), ack("b", Some((&["old"], Some("old"))))], Err("b do not have it")),
-            (vec![a(Some("new")), ack("older", None)], Err("older do not have it")),
-            (vec![a(Some("new")), silent()], Err("silent do not answer")),
-            (vec![a(Some("old")), b(Some("old"))], Ok("0 of 2")),
-            (vec![a(Some("new")), b(None)], Ok("1 of 2")),
-            (vec![a(Some("old")), b(Some("new"))], Ok("1 of 2")),
-            (vec![a(Some("new")), b(Some("new"))], Ok("")),
-            (vec![a(Some("new"))], Ok("")),
-        ];
-        for (acks, want) in table {
-            match (progress(&next, &acks), want) {
-                (Progress::Over, Ok("")) => {}
-                (Progress::Ready(said), Ok(want)) if !want.is_empty() && said.starts_with(want) => {}
-                (Progress::NotReady(said), Err(want)) if said.starts_with(want) => {}
-                (got, want) => panic!("{got:?} instead of {want:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_request_has_a_value() {
-        let asked = |annotations| {
-            let mut policy = policy(json!({}));
-            policy.metadata.annotations = serde_json::from_value(annotations).unwrap();
-            request(&policy).map(str::to_owned)
-        };
-        assert_eq!(asked(json!(null)), None);
-        assert_eq!(asked(json!({"restward.io/rotate-consumer-key": ""})), None);
-        assert_eq!(asked(json!({"restward.io/rotate-consumer-key": "2026-11"})), Some("2026-11".into()));
-    }
-
-    #[test]
-    fn pods_are_touched_when_a_key_comes_and_when_it_goes() {
-        let keys = PolicyKeys::generate(None).unwrap();
-        assert_eq!(mark("h", &keys), "h");
-        let rotating = keys.rotating("1".into()).unwrap();
-        let fingerprint = &rotating.next_public_key().unwrap().fingerprint;
-        assert_eq!(mark("h", &rotating), format!("h.{}", &fingerprint[..16]));
-        assert_eq!(mark("h", &rotating.promoted()), "h");
-    }
-}
+mod tests;

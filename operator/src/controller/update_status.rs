@@ -4,6 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
+    runtime::events::EventType,
 };
 use restward_crds::{
     api::v1alpha1::{RestApiAuthPolicy, RestApiAuthPolicyStatus},
@@ -16,6 +17,9 @@ use crate::{
     conditions::{self, Finding},
     events::Events,
 };
+
+/// Reason of the Event that tells what sidecars put right about the application link.
+const REPAIRED: &str = "ApplicationLinkRepaired";
 
 /// Writes `status` with the conditions that follow from `findings`.
 ///
@@ -37,6 +41,10 @@ pub async fn update_status(
     apply_status(client, policy, names::FIELD_MANAGER, &status).await?;
     for condition in conditions::changed(&known.conditions, &status.conditions) {
         events.condition(policy, condition).await;
+    }
+    let repaired = |status: &RestApiAuthPolicyStatus| status.application_link.as_ref()?.repaired.clone();
+    if let Some(what) = repaired(&status).filter(|what| Some(what) != repaired(&known).as_ref()) {
+        events.about_policy(policy, EventType::Normal, REPAIRED, &what).await;
     }
     Ok(())
 }

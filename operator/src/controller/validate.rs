@@ -107,6 +107,7 @@ fn candidate(policy: &RestApiAuthPolicy) -> Result<Candidate, Refused> {
         client_assertion_audience: None,
         audit_volume: policy.spec.audit.volume.clone(),
         interception: policy.spec.interception,
+        admin_token: policy.spec.upstream.identity.admin_token().cloned(),
         loopback_bind: policy.spec.loopback_bind,
         server_xml: Vec::new(),
     })
@@ -208,6 +209,8 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
             identity: identity(upstream.identity, &reference),
         },
         policy: reference,
+        // Which key the link is to have is not known here.
+        managed_link: None,
     }
 }
 

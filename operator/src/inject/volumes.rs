@@ -44,6 +44,12 @@ pub(super) fn of(policy: &Candidate, origin: Origin<'_>, listen: Listen) -> Vec<
         let items = [names::FILE_CLIENT_ID, names::FILE_CLIENT_SECRET].map(|key| item(key, key));
         json!({"secret": {"name": name, "items": items, "optional": true}})
     }));
+    // The same: without it the link is not kept, and status says why.
+    sources.extend(policy.admin_token.as_ref().map(|token| {
+        json!({"secret": {
+            "name": token.name, "items": [item(&token.key, names::FILE_ADMIN_TOKEN)], "optional": true
+        }})
+    }));
     sources.extend(policy.client_assertion_audience.as_ref().map(|audience| {
         json!({"serviceAccountToken": {
             "audience": audience, "expirationSeconds": ASSERTION_SECONDS, "path": names::FILE_CLIENT_ASSERTION

@@ -37,6 +37,10 @@ fn hosts() -> Vec<Row> {
     rows
 }
 
+fn link(link: &Value) -> Value {
+    json!({"upstream": {"identity": {"oauth1": {"applicationLink": link}}}})
+}
+
 fn upstream() -> Vec<Row> {
     let context = |path: &str| json!({"upstream": {"contextPath": path}});
     vec![
@@ -48,6 +52,15 @@ fn upstream() -> Vec<Row> {
         (json!({"upstream": {"timeouts": {"request": "30s"}}}), None),
         (json!({"upstream": {"timeouts": {"request": "30"}}}), Some("spec.upstream.timeouts.request")),
         (json!({"upstream": {"identity": {"oauth1": {"consumerKey": "a b"}}}}), Some("consumerKey")),
+        (link(&json!({})), None),
+        (link(&json!({"mode": "Manual"})), None),
+        (link(&json!({"mode": "Managed", "adminTokenSecretRef": {"name": "a", "key": "t"}})), None),
+        (link(&json!({"mode": "Managed"})), Some("needs adminTokenSecretRef")),
+        (link(&json!({"adminTokenSecretRef": {"name": "a", "key": "t"}})), Some("only Managed uses it")),
+        (
+            link(&json!({"mode": "Managed", "adminTokenSecretRef": {"name": "a", "key": "../t"}})),
+            Some("adminTokenSecretRef.key"),
+        ),
         (json!({"upstream": {"identity": {"header": {"name": "X-Forwarded-User"}}}}), None),
         (json!({"upstream": {"identity": {"header": {"name": "Cookie"}}}}), Some("a meaning of its own")),
         (

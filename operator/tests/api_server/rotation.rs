@@ -59,6 +59,7 @@ async fn sidecar(policy: PolicyRef, status_key: &str, says: Arc<Mutex<ConsumerKe
             identity_provider: Report { reason: ProviderReason::Reachable, message: String::new() },
             upstream: Report { reason: UpstreamReason::Trusted, message: String::new() },
             consumer_keys: Some(says.lock().unwrap().clone()),
+            managed_link: None,
             verification: None,
             advisories: Vec::new(),
         };

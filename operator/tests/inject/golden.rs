@@ -2,6 +2,7 @@
 
 use std::{env, fs};
 
+use restward_crds::api::v1alpha1::SecretKeyRef;
 use restward_operator::{
     inject::{self, Decision},
     policy_source::Candidate,
@@ -82,6 +83,16 @@ fn the_clients_secret_is_mounted_by_name_beside_the_configuration() {
     let policy = Candidate { client_secret: Some("sso-client".into()), ..support::policy() };
     let secret = json!({"secret": {"name": "sso-client", "optional": true, "items": [
         {"key": "client-id", "path": "client-id"}, {"key": "client-secret", "path": "client-secret"},
+    ]}});
+    assert_eq!(last_source(&policy), secret);
+}
+
+#[test]
+fn the_administrators_token_is_mounted_by_name_beside_the_configuration() {
+    let admin_token = Some(SecretKeyRef { name: "wiki-admin".into(), key: "token".into() });
+    let policy = Candidate { admin_token, ..support::policy() };
+    let secret = json!({"secret": {"name": "wiki-admin", "optional": true, "items": [
+        {"key": "token", "path": "admin-token"},
     ]}});
     assert_eq!(last_source(&policy), secret);
 }

@@ -9,10 +9,11 @@ use super::files::Files;
 use crate::{
     auth::Authenticator,
     calibrate::{Calibration, candidates, context_path},
-    digest::sha256_of,
+    digest::{sha256, sha256_of},
     identity::{Identity, Origin},
     keys::Keys,
     limits::Limiter,
+    link::Keeper,
     loopback, metadata,
     metrics::Metrics,
     online::client::Client,
@@ -190,7 +191,11 @@ fn assertion(
     previous: Option<&Active>,
 ) -> Result<Assertion, String> {
     let next_key = files.next_consumer_key.as_ref().map(|key| key.as_slice());
-    let key_hash = sha256_of(&[&files.consumer_key, next_key.unwrap_or_default()]);
+    let admin_token = files.admin_token.as_ref().map(|token| token.as_slice());
+    let wanted_key = settings.managed_link.as_ref().map(|link| link.key.as_bytes());
+    let parts = [Some(files.consumer_key.as_slice()), next_key, wanted_key, admin_token];
+    // Each by its own hash, so that none can be taken for a part of another.
+    let key_hash = sha256_of(&parts.map(|part| part.map_or([0; 32], sha256)).each_ref().map(|it| &it[..]));
     let previous = previous.filter(|previous| previous.settings.upstream == settings.upstream);
     if let Some(previous) = previous.filter(|previous| previous.assertion.key_hash == key_hash) {
         return Ok(previous.assertion.clone());
@@ -198,7 +203,8 @@ fn assertion(
     let identity = Identity::new(&settings.upstream.identity, &files.consumer_key, next_key);
     let identity = Arc::new(identity.map_err(|error| error.to_string())?);
     let client = loopback::Client::new(pod.tomcat());
-    let calibration = Calibration::new(Arc::clone(&identity), client.clone(), settings, pod);
+    let keeper = Keeper::new(settings, admin_token, client.clone(), context_path(settings, pod));
+    let calibration = Calibration::keeping(Arc::clone(&identity), client.clone(), settings, pod, keeper);
     let mut user_check =
         UserCheck::new(Arc::clone(&identity), client, calibration.clone(), context_path(settings, pod));
     // A key that comes or goes beside the one that Confluence takes interrupts nobody.

@@ -30,6 +30,8 @@ pub struct Files {
     pub client: Option<(Vec<u8>, Secret)>,
     /// The token by which it shows that it is that client.
     pub client_assertion: Option<Secret>,
+    /// The token by which it keeps the application link.
+    pub admin_token: Option<Secret>,
 }
 
 impl fmt::Debug for Files {
@@ -72,6 +74,7 @@ impl Files {
             client: optional(names::FILE_CLIENT_ID)?
                 .zip(optional(names::FILE_CLIENT_SECRET)?.map(Secret::new)),
             client_assertion: optional(names::FILE_CLIENT_ASSERTION)?.map(Secret::new),
+            admin_token: optional(names::FILE_ADMIN_TOKEN)?.map(Secret::new),
         })
     }
 

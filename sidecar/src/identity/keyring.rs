@@ -76,6 +76,11 @@ impl Keyring {
         })
     }
 
+    /// A key's public half (SPKI, PEM).
+    pub fn public_pem(&self, key: Key) -> Option<String> {
+        self.signer(key).public_pem()
+    }
+
     /// Fingerprint of a key's public half.
     pub fn fingerprint(&self, key: Key) -> &str {
         self.signer(key).fingerprint()

@@ -51,6 +51,11 @@ impl Signer {
         &self.fingerprint
     }
 
+    /// The public key (SPKI, PEM).
+    pub fn public_pem(&self) -> Option<String> {
+        String::from_utf8(self.key.public_key_to_pem().ok()?).ok()
+    }
+
     /// Signature of `message`: RSASSA-PKCS1-v1_5 with SHA-1 (RFC 5849 section 3.4.3).
     ///
     /// # Errors

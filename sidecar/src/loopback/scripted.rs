@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Method, Response};
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -14,6 +14,7 @@ use super::Client;
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
+    pub(crate) method: Method,
     pub(crate) target: String,
     pub(crate) headers: HeaderMap,
 }
@@ -37,7 +38,11 @@ impl Scripted {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (log, reply) = (Arc::clone(&log), Arc::clone(&reply));
                 let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                    let one = Asked { target: request.uri().to_string(), headers: request.headers().clone() };
+                    let one = Asked {
+                        method: request.method().clone(),
+                        target: request.uri().to_string(),
+                        headers: request.headers().clone(),
+                    };
                     log.lock().unwrap().push(one.clone());
                     let (status, headers, body) = reply(&one);
                     let mut response = Response::builder().status(status);

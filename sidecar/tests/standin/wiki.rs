@@ -33,7 +33,8 @@ use restward_sidecar::{
 use serde_json::{Value, json};
 
 pub(crate) const CONTEXT: &str = "/confluence";
-const ADMIN_PAT: &str = "Bearer MDAwMDAwMDAwMDAxOnJlc3R3YXJkLXN0YW5kaW4tcGF0";
+/// The administrator's personal access token.
+pub(crate) const ADMIN_TOKEN: &str = "MDAwMDAwMDAwMDAxOnJlc3R3YXJkLXN0YW5kaW4tcGF0";
 pub(crate) const CONSUMER: &str = "restward";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The valve, as the operator mounts it.
@@ -142,7 +143,8 @@ impl Wiki {
 
     async fn admin(&self, method: Method, path: &str, body: Value) -> Answer {
         let mut request = self.request(method, path, None);
-        request.headers.insert(header::AUTHORIZATION, HeaderValue::from_static(ADMIN_PAT));
+        let token = HeaderValue::try_from(format!("Bearer {ADMIN_TOKEN}")).unwrap();
+        request.headers.insert(header::AUTHORIZATION, token);
         request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request.form = Some(body.to_string().into_bytes());
         let answer = self.send(request).await;
@@ -179,10 +181,31 @@ impl Wiki {
         self.admin(Method::PUT, &path, consumer).await;
     }
 
+    /// The ids of the links that lead nowhere.
+    pub(crate) async fn links(&self) -> Vec<String> {
+        let answer = self.admin(Method::GET, "/rest/applinks/latest/listApplicationlinks", Value::Null).await;
+        let listed: Value = serde_json::from_slice(&answer.body).unwrap();
+        let links = listed["list"].as_array().unwrap().iter().map(|entry| &entry["application"]);
+        let own = links.filter(|link| link["rpcUrl"].as_str().unwrap().ends_with("restward.invalid"));
+        own.map(|link| link["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub(crate) async fn delete_link(&self, id: &str) {
+        self.admin(Method::DELETE, &format!("/rest/applinks/3.0/applicationlink/{id}"), Value::Null).await;
+    }
+
     /// The third call.
     pub(crate) async fn allow_impersonation(&self, id: &str) {
+        self.let_impersonate(id, true).await;
+    }
+
+    pub(crate) async fn forbid_impersonation(&self, id: &str) {
+        self.let_impersonate(id, false).await;
+    }
+
+    async fn let_impersonate(&self, id: &str, may: bool) {
         let status = json!({
-            "incoming": {"enabled": true, "twoLoEnabled": true, "twoLoImpersonationEnabled": true},
+            "incoming": {"enabled": true, "twoLoEnabled": true, "twoLoImpersonationEnabled": may},
             "outgoing": {"enabled": false, "twoLoEnabled": false, "twoLoImpersonationEnabled": false},
         });
         self.admin(Method::PUT, &format!("/rest/applinks/3.0/status/{id}/oauth"), status).await;

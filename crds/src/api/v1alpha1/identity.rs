@@ -16,6 +16,16 @@ pub enum IdentitySpec {
     Header(HeaderSpec),
 }
 
+impl IdentitySpec {
+    /// The administrator's token by which the application link is kept, where it is.
+    pub fn admin_token(&self) -> Option<&SecretKeyRef> {
+        match self {
+            Self::Oauth1(oauth1) => oauth1.application_link.admin_token_secret_ref.as_ref(),
+            Self::Header(_) => None,
+        }
+    }
+}
+
 impl Default for IdentitySpec {
     fn default() -> Self {
         Self::Oauth1(OAuth1Spec::default())
@@ -23,13 +33,54 @@ impl Default for IdentitySpec {
 }
 
 /// The consumer of the application link.
-#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OAuth1Spec {
     /// Consumer key of the application link. Default: `restward-<namespace>-<name>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9._-]+$"))]
     pub consumer_key: Option<String>,
+    /// Who makes the application link and keeps it right.
+    #[serde(default)]
+    #[x_kube(validation = ("(self.mode == 'Managed') == has(self.adminTokenSecretRef)",
+        "applicationLink.mode Managed needs adminTokenSecretRef, and only Managed uses it"))]
+    pub application_link: ApplicationLinkSpec,
+}
+
+/// Who makes the application link and keeps it right.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplicationLinkSpec {
+    /// Manual: the administrator of Confluence, by the calls or clicks in status. Managed: the sidecars, with a token of the
+    /// administrator's; they make the link, put right what is changed about it, and put a new key into it.
+    #[serde(default)]
+    pub mode: LinkMode,
+    /// A personal access token of a system administrator of Confluence, for Managed. It is mounted in the sidecar only; the
+    /// operator does not read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_token_secret_ref: Option<SecretKeyRef>,
+}
+
+/// Who keeps the application link.
+#[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum LinkMode {
+    /// The administrator of Confluence.
+    #[default]
+    Manual,
+    /// The sidecars.
+    Managed,
+}
+
+/// A key of a Secret.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretKeyRef {
+    /// Name of the Secret, in the policy's namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key in the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
 }
 
 /// The header that names the user.

@@ -83,6 +83,9 @@ pub struct ApplicationLinkStatus {
     /// The three REST calls, as curl lines, and the clicks; only while Confluence does not trust the link.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instructions: Vec<String>,
+    /// What the sidecars put right about it last, and when; where they keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<String>,
     /// The key that is to follow, while the key is being replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<NextKeyStatus>,
@@ -97,7 +100,10 @@ pub struct NextKeyStatus {
     pub public_key: String,
     /// SHA-256 of the public key (SPKI, DER), lower-case hexadecimal.
     pub fingerprint: String,
-    /// Whether it may be put into the application link, and how far it is.
+    /// Whether every sidecar has it, so that it may be put into the application link.
+    #[serde(default)]
+    pub all_have_it: bool,
+    /// How far it is, and what to do.
     pub message: String,
     /// The REST calls that put it there, as curl lines, and the clicks; once all sidecars have the key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

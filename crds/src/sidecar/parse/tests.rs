@@ -96,6 +96,21 @@ fn users_are_named_by_one_header_that_means_nothing_else() {
 }
 
 #[test]
+fn the_key_of_a_managed_link_is_a_fingerprint() {
+    let read = |key: &str| {
+        let mut config = minimal();
+        config["managedLink"] = json!({"key": key});
+        read(&config).map(|settings| settings.managed_link.map(|link| link.key))
+    };
+    let key = "0a".repeat(32);
+    assert_eq!(read(&key), Ok(Some(key.clone())));
+    for bad in ["", "0a", &key.to_uppercase(), &format!("{key}0")] {
+        let errors = read(bad).unwrap_err();
+        assert_eq!(errors[0].field, "managedLink.key", "{bad}");
+    }
+}
+
+#[test]
 fn every_bad_optional_member_is_named() {
     let table = [
         ("issuers/0", "backchannelURL", json!("https://kc.svc/auth"), "issuers[0].backchannelURL"),

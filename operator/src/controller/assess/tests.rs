@@ -3,6 +3,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use restward_crds::{
+    api::v1alpha1::ApplicationLinkStatus,
     condition::{EnforcedReason, UpstreamReason},
     sidecar::{config::PolicyRef, status::Verification},
 };
@@ -37,6 +38,7 @@ fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
         identity_provider: Report { reason: provider, message: "provider says".into() },
         upstream: Report { reason: upstream, message: "upstream says".into() },
         consumer_keys: None,
+        managed_link: None,
         verification: Some(verification(EnforcedReason::Verified, "nothing found")),
         advisories: Vec::new(),
     };
@@ -77,6 +79,8 @@ struct Case {
     watchdog: Option<String>,
     /// Others than new ones.
     keys: Option<PolicyKeys>,
+    /// What status shows already.
+    repaired: Option<String>,
 }
 
 impl Case {
@@ -90,14 +94,21 @@ impl Case {
             before: Vec::new(),
             watchdog: None,
             keys: None,
+            repaired: None,
         }
     }
 
     fn assess(&self) -> (Vec<Finding>, RestApiAuthPolicyStatus) {
         let mut policy = policy(self.spec.clone());
         policy.metadata.generation = Some(7);
-        policy.status =
-            Some(RestApiAuthPolicyStatus { conditions: self.before.clone(), ..Default::default() });
+        policy.status = Some(RestApiAuthPolicyStatus {
+            conditions: self.before.clone(),
+            application_link: Some(ApplicationLinkStatus {
+                repaired: self.repaired.clone(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        });
         let verdict = validate(&policy, &self.observed);
         let candidate = verdict.as_ref().map(|validated| validated.candidate.clone());
         let since = Some("2026-03-01T12:00:00Z".parse().unwrap());

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use restward_crds::{
     api::v1alpha1::{ApplicationLinkStatus, NextKeyStatus},
@@ -17,6 +18,7 @@ use super::{
     Outcome, found, reports,
 };
 use crate::{
+    acks::Ack,
     conditions::{Finding, Truth},
     keys::PublicKey,
 };
@@ -63,15 +65,20 @@ pub(super) fn application_link(outcome: &Outcome<'_>) -> Option<ApplicationLinkS
         public_key: key.pem.clone(),
         fingerprint: key.fingerprint.clone(),
         instructions: if trusted { Vec::new() } else { link::instructions(consumer_key, &key.pem, &uid) },
+        repaired: repaired(outcome),
         next: keys.next_public_key().map(|next| next_key(outcome, next, consumer_key)),
     })
 }
 
 /// The key that is to follow. How it gets into the application link is shown once nobody loses anything by it.
 fn next_key(outcome: &Outcome<'_>, next: &PublicKey, consumer_key: &str) -> NextKeyStatus {
-    let (message, may_be_put) = match rotation::progress(next, outcome.acks) {
+    let progress = rotation::progress(next, outcome.acks);
+    let (message, is_asked_for) = match &progress {
         Progress::NotReady(why) => {
             (format!("Do not put this key into the application link yet: {why}"), false)
+        }
+        Progress::Ready(seen) if outcome.link_is_managed() => {
+            (format!("The sidecars put this key into the application link: {seen}"), false)
         }
         Progress::Ready(seen) => (format!("Put this key into the application link: {seen}"), true),
         Progress::Over => ("Confluence takes this key".to_owned(), false),
@@ -79,7 +86,33 @@ fn next_key(outcome: &Outcome<'_>, next: &PublicKey, consumer_key: &str) -> Next
     NextKeyStatus {
         public_key: next.pem.clone(),
         fingerprint: next.fingerprint.clone(),
+        all_have_it: !matches!(progress, Progress::NotReady(_)),
         message,
-        instructions: if may_be_put { link::replacement(consumer_key, &next.pem) } else { Vec::new() },
+        instructions: if is_asked_for { link::replacement(consumer_key, &next.pem) } else { Vec::new() },
     }
+}
+
+/// What was put right last: now by one of the sidecars, or before by one that has forgotten it.
+fn repaired(outcome: &Outcome<'_>) -> Option<String> {
+    let known = || outcome.policy.status.as_ref()?.application_link.as_ref()?.repaired.clone();
+    let said = |ack: &Ack| {
+        let repair = ack.status.as_ref()?.managed_link.as_ref()?.repair.clone()?;
+        Some((repair, ack.pod.clone()))
+    };
+    let last = outcome.acks.iter().filter_map(said).max().and_then(|(repair, pod)| {
+        let at = Timestamp::from_second(repair.at).ok()?;
+        Some(format!("{at}: {} ({pod})", repair.what))
+    });
+    // Times of this form sort as they follow each other.
+    last.max(known().filter(|_| outcome.link_is_managed()))
+}
+
+/// What keeps sidecars from putting the link right, for `status.advisories`.
+pub(super) fn not_kept(outcome: &Outcome<'_>) -> Option<String> {
+    let said =
+        |ack: &Ack| Some((ack.status.as_ref()?.managed_link.as_ref()?.trouble.clone()?, ack.pod.clone()));
+    let (trouble, pod) = outcome.acks.iter().find_map(said)?;
+    Some(format!(
+        "ApplicationLinkNotKept: the sidecar of {pod} cannot put the application link right: {trouble}"
+    ))
 }

@@ -215,3 +215,13 @@ fn the_older_policy_wins_whole_and_the_younger_says_what_it_lost() {
     younger.neighbours[0].created += k8s_openapi::jiff::SignedDuration::from_secs(60);
     assert_eq!(validate(&policy(json!({})), &younger).unwrap().conflict, None);
 }
+
+#[test]
+fn the_administrators_token_is_mounted_only_where_the_link_is_managed() {
+    let token = |spec: Value| validate(&policy(spec), &observed()).unwrap().candidate.admin_token;
+    let oauth1 = |link: Value| json!({"upstream": {"identity": {"oauth1": {"applicationLink": link}}}});
+    assert_eq!(token(json!({})), None);
+    assert_eq!(token(oauth1(json!({"mode": "Manual"}))), None);
+    let managed = token(oauth1(json!({"mode": "Managed", "adminTokenSecretRef": {"name": "a", "key": "t"}})));
+    assert_eq!(managed.map(|token| (token.name, token.key)), Some(("a".into(), "t".into())));
+}

@@ -38,7 +38,7 @@ final class Access {
             Json.sendError(response, HttpServletResponse.SC_FORBIDDEN, "Client must be authenticated as a system administrator.");
             return false;
         }
-        if (!login.kind().bypassesWebSudo()) {
+        if (!login.kind().bypassesWebSudo() || Wiki.of(request.getServletContext()).settings().webSudoForTokens()) {
             Json.sendError(response, HttpServletResponse.SC_UNAUTHORIZED, "This resource requires WebSudo.");
             return false;
         }

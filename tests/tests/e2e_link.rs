@@ -1,0 +1,185 @@
+//! The key of the application link is replaced under people who never stop calling, first by an administrator's call and then
+//! by the sidecars, which make the link as well. Runs after the guide, which leaves the wiki's policy Ready, and leaves it so.
+#![cfg(feature = "cluster-tests")]
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use anyhow::{Result, anyhow, ensure};
+use reqwest::Method;
+use restward_tests::{
+    command::{apply, kubectl},
+    keycloak::user_token,
+    policy::{self, until},
+    wait::{QUICK, SLOW, eventually},
+    wiki::{Auth, ECHO, call, finish, get},
+    world::{WIKI, WIKI_NAMESPACE, World},
+};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+const LINKS: &str = "/rest/applinks/3.0/applicationlink";
+const ROTATE: &str = "restward.io/rotate-consumer-key";
+
+/// One test, as all of it changes the same policy and link.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_replaced_without_a_failed_call_by_hand_and_by_the_sidecars() {
+    let world = Arc::new(World::find().await.unwrap());
+    until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.unwrap();
+    rotate_by_hand(&world).await.unwrap();
+    let token = format!(
+        "{{apiVersion: v1, kind: Secret, metadata: {{name: wiki-admin, namespace: {WIKI_NAMESPACE}}}, stringData: {{token: {:?}}}}}",
+        world.admin_token
+    );
+    apply(&token).await.unwrap();
+    keep(r#"{"mode":"Managed","adminTokenSecretRef":{"name":"wiki-admin","key":"token"}}"#).await.unwrap();
+    // The token is mounted in new pods.
+    let workload = format!("statefulset/{WIKI}");
+    kubectl(&["rollout", "restart", &workload, "-n", WIKI_NAMESPACE]).await.unwrap();
+    kubectl(&["rollout", "status", &workload, "-n", WIKI_NAMESPACE, "--timeout=300s"]).await.unwrap();
+    until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.unwrap();
+    a_link_that_is_taken_away_comes_back(&world).await.unwrap();
+    rotate_by_the_sidecars(&world).await.unwrap();
+    keep("null").await.unwrap();
+    until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.unwrap();
+    kubectl(&["delete", "secret", "wiki-admin", "-n", WIKI_NAMESPACE]).await.unwrap();
+}
+
+async fn keep(application_link: &str) -> Result<()> {
+    policy::patch(&format!(
+        r#"{{"spec":{{"upstream":{{"identity":{{"oauth1":{{"applicationLink":{application_link}}}}}}}}}}}"#
+    ))
+    .await
+}
+
+/// `status.applicationLink`.
+async fn shown() -> Result<Value> {
+    Ok(policy::read().await?["status"]["applicationLink"].clone())
+}
+
+async fn ask_for_a_new_key(value: &str) -> Result<()> {
+    let policy = format!("restapiauthpolicy/{}", policy::NAME);
+    let annotation = format!("{ROTATE}={value}-{}", std::process::id());
+    kubectl(&["annotate", &policy, "-n", WIKI_NAMESPACE, "--overwrite", &annotation]).await.map(drop)
+}
+
+/// Somebody who never stops calling.
+struct Caller {
+    is_over: Arc<AtomicBool>,
+    made: Arc<AtomicUsize>,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Caller {
+    async fn start(world: &Arc<World>) -> Result<Self> {
+        let (is_over, made) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let (world, over, count) = (Arc::clone(world), Arc::clone(&is_over), Arc::clone(&made));
+        let mut bearer = Auth::Bearer(user_token(&world, "alice").await?);
+        let task = tokio::spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                if count.fetch_add(1, Ordering::Relaxed) % 500 == 499 {
+                    bearer = Auth::Bearer(user_token(&world, "alice").await?);
+                }
+                let read = get(&world, ECHO, &bearer).await?;
+                let post = world.http.post(format!("{}{ECHO}", world.wiki_url)).json(&json!({"a": 1}));
+                for answer in [read, finish(post, &bearer).await?] {
+                    ensure!(
+                        answer.status == 200 && answer.echoed_user().as_deref() == Some("alice"),
+                        "{answer:?}"
+                    );
+                }
+            }
+            Ok(())
+        });
+        Ok(Self { is_over, made, task })
+    }
+
+    async fn end(self) -> Result<()> {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.task.await??;
+        ensure!(self.made.load(Ordering::Relaxed) > 20, "hardly anybody called");
+        Ok(())
+    }
+}
+
+async fn rotate_by_hand(world: &Arc<World>) -> Result<()> {
+    let caller = Caller::start(world).await?;
+    let before = shown().await?;
+    ask_for_a_new_key("by-hand").await?;
+    let next = eventually("every sidecar has the next key", QUICK, || async {
+        let next = shown().await?["next"].clone();
+        ensure!(next["allHaveIt"] == true, "{next}");
+        Ok(next)
+    })
+    .await?;
+    ensure!(
+        next["fingerprint"] != before["fingerprint"] && next["instructions"].to_string().contains("curl"),
+        "{next}"
+    );
+    let key = before["consumerKey"].as_str().ok_or_else(|| anyhow!("no consumer key"))?;
+    let body = json!({"key": key, "name": key, "description": null, "sharedSecret": null, "publicKey": next["publicKey"],
+        "outgoing": false, "twoLOAllowed": true, "executingTwoLOUser": null, "twoLOImpersonationAllowed": true});
+    let path =
+        format!("/rest/applinks-oauth/1.0/applicationlink/{}/authentication/consumer", link(world).await?);
+    let request = world.http.put(format!("{}{path}", world.wiki_url)).json(&body);
+    let put = finish(request, &Auth::Bearer(world.admin_token.clone())).await?;
+    ensure!(put.status == 201, "{put:?}");
+    until_it_is_the_key(&next["fingerprint"]).await?;
+    caller.end().await
+}
+
+async fn rotate_by_the_sidecars(world: &Arc<World>) -> Result<()> {
+    let caller = Caller::start(world).await?;
+    let before = shown().await?;
+    ask_for_a_new_key("managed").await?;
+    eventually("the sidecars have replaced the key", QUICK, || async {
+        let now = shown().await?;
+        ensure!(now["next"].is_null() && now["fingerprint"] != before["fingerprint"], "{now}");
+        Ok(())
+    })
+    .await?;
+    caller.end().await?;
+    until(WIKI_NAMESPACE, policy::NAME, "UpstreamTrusted", "True", "Trusted", QUICK).await.map(drop)
+}
+
+async fn until_it_is_the_key(fingerprint: &Value) -> Result<()> {
+    eventually("the next key is the key", QUICK, || async {
+        let now = shown().await?;
+        ensure!(now["next"].is_null() && now["fingerprint"] == *fingerprint, "{now}");
+        Ok(())
+    })
+    .await
+}
+
+async fn a_link_that_is_taken_away_comes_back(world: &Arc<World>) -> Result<()> {
+    let admin = Auth::Bearer(world.admin_token.clone());
+    let gone = call(world, Method::DELETE, &format!("{LINKS}/{}", link(world).await?), &admin).await?;
+    ensure!(gone.status == 200, "{gone:?}");
+    let bearer = Auth::Bearer(user_token(world, "alice").await?);
+    eventually("the sidecars make it again", QUICK, || async {
+        let answer = get(world, ECHO, &bearer).await?;
+        ensure!(answer.echoed_user().as_deref() == Some("alice"), "{} {:?}", answer.status, answer.reason());
+        let told = shown().await?["repaired"].clone();
+        ensure!(told.as_str().is_some_and(|told| told.contains("it was made")), "{told}");
+        let events =
+            kubectl(&["get", "events", "-n", WIKI_NAMESPACE, "-o", "jsonpath={.items[*].reason}"]).await?;
+        ensure!(events.contains("ApplicationLinkRepaired"), "no Event tells");
+        Ok(())
+    })
+    .await
+}
+
+/// Id of the policy's link.
+async fn link(world: &World) -> Result<String> {
+    let key = shown().await?["consumerKey"].clone();
+    let listed =
+        get(world, "/rest/applinks/latest/listApplicationlinks", &Auth::Bearer(world.admin_token.clone()))
+            .await?;
+    let listed = listed.json();
+    let all = listed["list"].as_array().ok_or_else(|| anyhow!("no list: {listed}"))?;
+    let own = all.iter().map(|entry| &entry["application"]).find(|link| link["name"] == key);
+    Ok(own.and_then(|link| link["id"].as_str()).ok_or_else(|| anyhow!("no link in {listed}"))?.to_owned())
+}
