@@ -112,6 +112,13 @@ condition_reasons! {
         InjectionRefused,
         /// A pod of Confluence was made without the sidecar while the policy was in force; the message names it.
         BreakGlass,
+        /// Every selected pod has the sidecar, but some run what an earlier policy or operator injected; the message names
+        /// them and has the command.
+        Outdated,
+        /// The operator has pods made anew (`rollout.strategy: Automatic`); the message says what it waits for.
+        RolloutInProgress,
+        /// The operator would have pods made anew, and something keeps it from doing so; the message says what.
+        RolloutBlocked,
     }
 }
 

@@ -14,6 +14,11 @@ pub const LABEL_INJECTED: &str = "restward.io/injected";
 
 /// Annotation that only the webhook sets: the hash of what was injected.
 pub const ANNOTATION_INJECTED_HASH: &str = "restward.io/injected-hash";
+/// Annotation on pod templates, which the operator sets to have pods made anew (`rollout.strategy: Automatic`): the hash of what
+/// they are to be injected with, or [`NOTHING_INJECTED`]. Pods are never judged by it.
+pub const ANNOTATION_INJECTION_HASH: &str = "restward.io/injection-hash";
+/// Value of [`ANNOTATION_INJECTION_HASH`] for pods that are to come without the sidecar.
+pub const NOTHING_INJECTED: &str = "none";
 /// Annotation on pods with the hash of the configuration that the operator last wrote; touched so that the kubelet syncs at once.
 pub const ANNOTATION_CONFIG_HASH: &str = "restward.io/config-hash";
 /// Annotation on pods that names the policy which injected them.
@@ -30,6 +35,11 @@ pub const FIELD_MANAGER: &str = "restward-operator";
 /// Field manager of `status.inForce` of policies.
 pub fn in_force_manager() -> String {
     format!("{FIELD_MANAGER}/in-force")
+}
+
+/// Field manager of [`ANNOTATION_INJECTION_HASH`] on StatefulSets and Deployments.
+pub fn rollout_manager() -> String {
+    format!("{FIELD_MANAGER}/rollout")
 }
 
 /// Name of the injected container.

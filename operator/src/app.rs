@@ -99,6 +99,7 @@ async fn lead(
         metrics,
         told: Told::default(),
         watchdog,
+        rollouts: Told::default(),
     };
     let reconciled =
         controller::watch::run(Arc::new(context), changes(certificates.ca_bundle()), stopped(stop.clone()));

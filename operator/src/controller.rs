@@ -7,7 +7,8 @@
 //! 5. [`update_status`]: tell what was done and what the sidecars say ([`census`] and [`assess`] are pure)
 //!
 //! A policy that was never accepted has nothing programmed. One that was keeps its last good configuration in force,
-//! whatever later edits say. [`detach`] and [`sweep`] take away what is no longer wanted.
+//! whatever later edits say. [`rollout`] and [`watchdog`] see to pods that are not as they would be now; [`detach`] and [`sweep`]
+//! take away what is no longer wanted.
 
 pub mod apply;
 pub mod assess;
@@ -17,9 +18,12 @@ pub mod build;
 pub mod census;
 pub mod dereference;
 pub mod detach;
+mod dry_run;
 pub mod link;
+mod pause;
 pub mod pod;
 pub mod provider;
+pub mod rollout;
 pub mod rotation;
 pub mod sweep;
 pub mod update_status;
@@ -29,11 +33,9 @@ pub mod watchdog;
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{Client, Resource, ResourceExt, runtime::controller::Action};
 use restward_crds::{
-    api::v1alpha1::{InForceStatus, RestApiAuthPolicy},
-    condition::{ConditionType, ReadyReason},
+    api::v1alpha1::{InForceStatus, RestApiAuthPolicy, RolloutStrategy},
     sidecar::{
         config::{Config, LastKnown},
         identity::Identity,
@@ -41,9 +43,8 @@ use restward_crds::{
 };
 
 use crate::{
-    acks::{Ack, Acks},
+    acks::Acks,
     args::Sidecar,
-    conditions::{self, Finding, Truth},
     events::Events,
     keys::{KeyError, PolicyKeys},
     metrics::Metrics,
@@ -56,14 +57,6 @@ use census::{Census, census};
 use dereference::Observed;
 use validate::{Refused, Validated};
 
-/// How often sidecars are asked while something is not as it should be.
-const SOON: Duration = Duration::from_secs(10);
-/// The same when all is well.
-const LATER: Duration = Duration::from_mins(1);
-/// The same right after a change, which reaches the sidecars within seconds.
-const CONVERGING: Duration = Duration::from_secs(2);
-/// How long after a change.
-const MOMENT: SignedDuration = SignedDuration::from_secs(60);
 /// When to try again after the API server refused.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 
@@ -89,6 +82,8 @@ pub struct Context {
     pub told: break_glass::Told<pod::PodId>,
     /// Evicts pods from before a policy, or does not.
     pub watchdog: watchdog::Watchdog,
+    /// What keeps workloads from being rolled out, as far as it was told: by UID, with the obstacle.
+    pub rollouts: break_glass::Told<(String, &'static str)>,
 }
 
 /// The webhook's Service, and its certificate authorities as they are at the moment.
@@ -139,12 +134,14 @@ pub fn after_error(policy: Arc<RestApiAuthPolicy>, error: &Error, _: Arc<Context
 async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Result<Action, Error> {
     let Context { client, events, .. } = context;
     if policy.meta().deletion_timestamp.is_some() {
-        return Ok(match detach::detach(client, events, policy).await? {
+        return Ok(match detach::detach(context, policy).await? {
             detach::Detached::Completely => {
                 context.watchdog.forget(context, policy).await;
+                rollout::forget(context, policy);
                 Action::await_change()
             }
-            detach::Detached::PodsLeft => Action::requeue(LATER),
+            detach::Detached::PodsLeft => Action::requeue(pause::LATER),
+            detach::Detached::RollingOut => Action::requeue(pause::SOON),
         });
     }
     detach::hold(client, policy).await?;
@@ -175,10 +172,14 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let since = break_glass::in_force_since(policy);
     let census = candidate.map_or_else(Census::default, |of| census(of, &observed, &context.sidecar, since));
     break_glass::tell(context, policy, &census.broken_glass).await;
-    // Nothing is evicted while what injects the next pod may not be there.
+    // Nothing is evicted while what injects the next pod may not be there, or while a rollout sees to it.
+    let is_automatic = policy.spec.rollout.strategy == RolloutStrategy::Automatic;
     let since = observed.programmed.as_ref().and_then(|programmed| programmed.since);
-    let since = since.filter(|_| matches!(programming, Programming::Done | Programming::LastGood));
+    let since =
+        since.filter(|_| matches!(programming, Programming::Done | Programming::LastGood) && !is_automatic);
     let watchdog = context.watchdog.round(context, policy, &census, &observed.templates, since).await;
+    let in_place = candidate.filter(|_| programming == Programming::Done);
+    let rollout = rollout::attach(context, policy, in_place, &census, &observed.templates).await;
     let acks = match keys {
         Some(keys) => context.acks.poll(&census.sidecars, &uid, keys).await,
         None => Vec::new(),
@@ -192,6 +193,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         programming: &programming,
         census: &census,
         watchdog,
+        rollout: &rollout,
         acks: &acks,
         config_hash,
         provider: provider.as_ref(),
@@ -203,45 +205,10 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let findings = assess::findings(&outcome);
     update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;
     let is_rotating = keys.is_some_and(|keys| keys.next_public_key().is_some());
-    let pause = pause(policy, &findings, &acks, config_hash).min(if is_rotating { SOON } else { LATER });
+    let pause =
+        pause::pause(policy, &findings, &acks, config_hash).min(if is_rotating { pause::SOON } else { pause::LATER });
     programmed?;
     Ok(Action::requeue(pause))
-}
-
-/// When to look again.
-fn pause(
-    policy: &RestApiAuthPolicy,
-    findings: &[Finding],
-    acks: &[Ack],
-    config_hash: Option<&str>,
-) -> Duration {
-    let all_run_it = acks.iter().all(|ack| ack.runs(config_hash));
-    let rejected = acks.iter().any(|ack| ack.rejected().is_some());
-    if all_run_it && is_ready(findings) {
-        LATER
-    } else if !all_run_it && !rejected && just_changed(policy) {
-        CONVERGING
-    } else {
-        SOON
-    }
-}
-
-/// Whether every sidecar ran the policy's configuration until a moment ago, by its status. After that moment a sidecar that
-/// is behind has a node or a kubelet to wait for.
-fn just_changed(policy: &RestApiAuthPolicy) -> bool {
-    conditions::shown(policy, ConditionType::ConfigCurrent).is_none_or(|condition| {
-        condition.status == Truth::True.as_str()
-            || Timestamp::now().duration_since(condition.last_transition_time.0) < MOMENT
-    })
-}
-
-/// Without reservation: a policy that is Ready with known keys while its identity provider is away is looked at again soon.
-fn is_ready(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| {
-        finding.kind == ConditionType::Ready
-            && finding.truth == Truth::True
-            && finding.reason == ReadyReason::Ready.as_str()
-    })
 }
 
 fn describe(error: &Error) -> String {

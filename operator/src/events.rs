@@ -1,4 +1,4 @@
-//! Events on policies. They are a courtesy: that one could not be written is logged and stops nothing.
+//! Events on policies and workloads. They are a courtesy: that one could not be written is logged and stops nothing.
 
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
@@ -7,7 +7,13 @@ use kube::{
 };
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 
-use crate::{conditions::truncate, controller::pod::PodId};
+use crate::{
+    conditions::truncate,
+    controller::{
+        dereference::{Template, Workload},
+        pod::PodId,
+    },
+};
 
 /// The API server refuses longer notes.
 const MAX_NOTE: usize = 1024;
@@ -30,7 +36,7 @@ impl Events {
     pub async fn condition(&self, policy: &RestApiAuthPolicy, condition: &Condition) {
         let type_ = if condition.status == "False" { EventType::Warning } else { EventType::Normal };
         let note = format!("{}={}: {}", condition.type_, condition.status, condition.message);
-        self.publish(policy, None, type_, &condition.reason, &note).await;
+        self.publish(&policy.object_ref(&()), None, type_, &condition.reason, &note).await;
     }
 
     /// Something about the policy as a whole.
@@ -47,21 +53,30 @@ impl Events {
         reason: &str,
         note: &str,
     ) {
-        let pod = ObjectReference {
-            api_version: Some("v1".into()),
-            kind: Some("Pod".into()),
-            namespace: policy.namespace(),
-            name: Some(id.pod.clone()),
-            uid: Some(id.uid.clone()),
-            ..ObjectReference::default()
-        };
-        self.publish(policy, Some(pod), type_, reason, note).await;
+        let pod = reference("v1", "Pod", policy.namespace(), &id.pod, &id.uid);
+        self.publish(&policy.object_ref(&()), Some(pod), type_, reason, note).await;
+    }
+
+    /// Something about one workload of a policy, where `kubectl describe` shows it of either.
+    pub async fn about_workload(
+        &self,
+        policy: &RestApiAuthPolicy,
+        type_: EventType,
+        of: &Template,
+        reason: &str,
+        note: &str,
+    ) {
+        let Workload { kind, name } = &of.workload;
+        let workload = reference("apps/v1", kind, policy.namespace(), name, &of.uid);
+        let policy = policy.object_ref(&());
+        self.publish(&policy, Some(workload.clone()), type_, reason, note).await;
+        self.publish(&workload, Some(policy), type_, reason, note).await;
     }
 
     async fn publish(
         &self,
-        policy: &RestApiAuthPolicy,
-        pod: Option<ObjectReference>,
+        about: &ObjectReference,
+        secondary: Option<ObjectReference>,
         type_: EventType,
         reason: &str,
         note: &str,
@@ -71,10 +86,21 @@ impl Events {
             reason: reason.to_owned(),
             note: Some(truncate(note, MAX_NOTE)),
             action: "Reconcile".into(),
-            secondary: pod,
+            secondary,
         };
-        if let Err(error) = self.recorder.publish(&event, &policy.object_ref(&())).await {
+        if let Err(error) = self.recorder.publish(&event, about).await {
             tracing::warn!(%error, event.reason = reason, "an Event could not be written");
         }
+    }
+}
+
+fn reference(api: &str, kind: &str, namespace: Option<String>, name: &str, uid: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(api.into()),
+        kind: Some(kind.into()),
+        namespace,
+        name: Some(name.into()),
+        uid: Some(uid.into()),
+        ..ObjectReference::default()
     }
 }

@@ -73,7 +73,7 @@ pub fn choose<'a>(
 pub fn decide(pod: &Value, policy: &Candidate, sidecar: &Sidecar) -> Decision {
     match target::find(pod, policy) {
         Ok(Some(target)) => match inject(pod, &target, policy, sidecar) {
-            Ok(operations) => Decision::Inject(operations),
+            Ok((operations, _)) => Decision::Inject(operations),
             Err(refusal) => Decision::Refuse(refusal),
         },
         Ok(None) => {
@@ -81,6 +81,18 @@ pub fn decide(pod: &Value, policy: &Candidate, sidecar: &Sidecar) -> Decision {
         }
         Err(refusal) => Decision::Refuse(refusal),
     }
+}
+
+/// Hash of what this pod would be injected with now; `None` when it would not be. Of a pod that is injected already it is what
+/// its annotation says, unless policy or operator have changed since.
+pub fn wanted_hash(pod: &Value, policy: &Candidate, sidecar: &Sidecar) -> Option<String> {
+    let target = target::find(pod, policy).ok()??;
+    inject(pod, &target, policy, sidecar).ok().map(|(_, hash)| hash)
+}
+
+/// Hash of what the policy itself says of injection. An operator of another version gives the same.
+pub fn policy_hash(policy: &Candidate) -> String {
+    marks::policy_hash(policy)
 }
 
 /// What injection leaves as it is in a pod of Confluence, but people should know; sentences for status.
@@ -106,7 +118,7 @@ fn inject(
     target: &Target,
     policy: &Candidate,
     sidecar: &Sidecar,
-) -> Result<Vec<PatchOperation>, Refusal> {
+) -> Result<(Vec<PatchOperation>, String), Refusal> {
     checks::all(pod, target)?;
     audit::check(pod, policy)?;
     let origin = origin::find(pod, target, policy)?;
@@ -122,7 +134,7 @@ fn inject(
     container::place(&mut draft, container)?;
     volumes::place(&mut draft, volumes, &sidecar.pull_secrets)?;
     marks::place(&mut draft, target, policy, &hash)?;
-    Ok(draft.into_operations())
+    Ok((draft.into_operations(), hash))
 }
 
 /// What an earlier pass told the sidecar; only read for the probes that it rewrote.

@@ -1,14 +1,30 @@
 //! Minimal objects for tests. The names differ from the product's, so that a swapped value is caught.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use clap::Parser;
+use kube::Client;
 use restward_crds::api::v1alpha1::RestApiAuthPolicy;
 use serde_json::{Value, json};
 
 use crate::{
-    args::{Cli, Command, Sidecar},
-    controller::dereference::{Observed, ObservedPod, StoredKeys, Template, Workload},
+    acks::Acks,
+    args::{Cli, Command, Sidecar, WatchdogAction},
+    controller::{
+        Context, WebhookEndpoint,
+        break_glass::Told,
+        dereference::{Observed, ObservedPod, StoredKeys, Template, Update, Workload},
+        provider::Providers,
+        validate::validate,
+        watchdog::Watchdog,
+    },
+    discovery::Guard,
+    events::Events,
+    inject,
+    metrics::Metrics,
 };
 
 /// A policy `atlassian/wiki`; `spec` is laid over the smallest one.
@@ -82,6 +98,9 @@ pub(crate) fn template(name: &str, more_labels: Value, container: &str) -> Templ
         labels: serde_json::from_value(raw["metadata"]["labels"].clone()).unwrap(),
         replicas: 1,
         claims: Vec::new(),
+        uid: format!("uid-{name}"),
+        update: Update::default(),
+        unsettled: None,
         raw,
     }
 }
@@ -101,11 +120,36 @@ fn pod_json(name: &str, more_labels: Value, container: &str) -> Value {
     })
 }
 
-/// The same pod as the policy with this UID injected it.
+/// The same pod as the smallest policy would inject it now, with the mark of the policy with this UID.
 pub(crate) fn injected(mut pod: ObservedPod, uid: &str) -> ObservedPod {
     use restward_crds::names;
+    let candidate = validate(&policy(json!({})), &observed()).unwrap().candidate;
+    let hash = inject::wanted_hash(&pod.raw, &candidate, &sidecar()).unwrap_or_default();
     pod.labels.insert(names::LABEL_INJECTED.into(), uid.into());
-    pod.annotations.insert(names::ANNOTATION_INJECTED_HASH.into(), "h".into());
+    pod.annotations.insert(names::ANNOTATION_INJECTED_HASH.into(), hash);
     pod.raw["spec"]["initContainers"] = json!([{"name": names::SIDECAR_CONTAINER}]);
     pod
+}
+
+/// What reconciliation works with, in front of this API server. The last eviction was a while ago.
+pub(crate) fn context(client: Client, action: WatchdogAction) -> Context {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let a_while_ago = Instant::now().checked_sub(Duration::from_mins(2)).unwrap();
+    Context {
+        events: Events::new(client.clone(), "t"),
+        sidecar: sidecar(),
+        webhook: WebhookEndpoint {
+            namespace: "t".into(),
+            service: "t".into(),
+            ca_bundle: tokio::sync::watch::channel(None).1,
+        },
+        backstop_policy: "t".into(),
+        acks: Acks::new(1).unwrap(),
+        providers: Providers::new(Guard::Strict),
+        metrics: Metrics::default(),
+        told: Told::default(),
+        watchdog: Watchdog::new(action, client.clone(), a_while_ago),
+        rollouts: Told::default(),
+        client,
+    }
 }

@@ -2,6 +2,7 @@
 
 mod config_current;
 mod enforced;
+mod injected;
 mod passwords;
 mod upstream;
 
@@ -17,8 +18,8 @@ use restward_crds::{
 };
 
 use super::{
-    break_glass,
     census::Census,
+    rollout,
     validate::{Refused, Validated},
 };
 use crate::{
@@ -60,6 +61,8 @@ pub struct Outcome<'a> {
     pub census: &'a Census,
     /// What the watchdog does about pods without the sidecar, and what it waits for.
     pub watchdog: Option<String>,
+    /// What the operator does about pods that are not as they would be now.
+    pub rollout: &'a rollout::Report,
     /// What the sidecars say.
     pub acks: &'a [Ack],
     /// Hash of the configuration that they are to run; `None` when it was not rendered now.
@@ -89,7 +92,7 @@ pub fn findings(outcome: &Outcome<'_>) -> Vec<Finding> {
     let mut findings = vec![
         accepted(outcome),
         programmed(outcome),
-        injected(outcome),
+        injected::injected(outcome),
         config_current::config_current(outcome),
         enforced::enforced(outcome),
         identity_provider(outcome),
@@ -110,7 +113,7 @@ pub fn status(outcome: &Outcome<'_>) -> RestApiAuthPolicyStatus {
         pods: Some(format!("{}/{}", outcome.census.injected(), outcome.census.pods())),
         audience: Some(if audiences.is_empty() { "ANY".into() } else { audiences.join(",") }),
         advisories: advisories(outcome),
-        workloads: outcome.census.listed(&namespace),
+        workloads: outcome.census.listed(&namespace, &outcome.rollout.memory),
         application_link: upstream::application_link(outcome),
         in_force: outcome.in_force.clone(),
     }
@@ -157,49 +160,6 @@ fn programmed(outcome: &Outcome<'_>) -> Finding {
         Programming::Failed(message) => (Truth::False, ProgrammedReason::ApplyFailed, message.as_str()),
     };
     found(ConditionType::Programmed, truth, reason.as_str(), message)
-}
-
-fn injected(outcome: &Outcome<'_>) -> Finding {
-    let census = outcome.census;
-    let namespace = outcome.policy.namespace().unwrap_or_default();
-    let (truth, reason, message) = if *outcome.programming == Programming::Nothing {
-        (
-            Truth::Unknown,
-            InjectedReason::NoPods,
-            "nothing is injected before the policy is accepted".to_owned(),
-        )
-    } else if !census.broken_glass.is_empty() {
-        let each: Vec<String> = census.broken_glass.iter().take(NAMED).map(break_glass::note).collect();
-        (Truth::False, InjectedReason::BreakGlass, each.join("; "))
-    } else if !census.refusals.is_empty() {
-        let each = census
-            .refusals
-            .iter()
-            .map(|(workload, why)| format!("{} {}: {why}", workload.kind, workload.name));
-        (Truth::False, InjectedReason::InjectionRefused, each.collect::<Vec<_>>().join("; "))
-    } else if census.pods() == 0 {
-        (
-            Truth::False,
-            InjectedReason::NoPods,
-            "spec.selector matches no running pod of Confluence in this namespace".into(),
-        )
-    } else if census.injected() < census.pods() {
-        let commands = census.restart_commands(&namespace);
-        let message = format!(
-            "{} of {} pods were made before the policy and need a restart: {}",
-            census.pods() - census.injected(),
-            census.pods(),
-            commands.join("; ")
-        );
-        (Truth::False, InjectedReason::RestartRequired, message)
-    } else {
-        (Truth::True, InjectedReason::Injected, "every selected pod has the sidecar".into())
-    };
-    let message = match &outcome.watchdog {
-        Some(said) => format!("{message}; {said}"),
-        None => message,
-    };
-    found(ConditionType::Injected, truth, reason.as_str(), message)
 }
 
 fn reports<'a, R: Clone>(

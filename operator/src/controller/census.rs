@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
-use restward_crds::api::v1alpha1::WorkloadStatus;
+use restward_crds::{
+    api::v1alpha1::{RolloutStatus, WorkloadStatus},
+    names,
+};
 use serde_json::Value;
 
 use super::{
     break_glass,
-    dereference::{Observed, Workload},
+    dereference::{Observed, ObservedPod, Workload},
     pod::PodId,
 };
 use crate::{
@@ -18,8 +21,8 @@ use crate::{
     selector::{self, Labels},
 };
 
-/// Most workloads that status lists.
-const MAX_LISTED: usize = 20;
+/// Most workloads that status lists, and so remembers.
+pub const MAX_LISTED: usize = 20;
 
 /// The pods of a policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub struct Census {
     pub members: Vec<Member>,
     /// Workloads whose new pods are injected, with the replicas that they ask for.
     pub replaceable: BTreeMap<Workload, i32>,
+    /// Hash of what those pods are injected with.
+    pub wanted: BTreeMap<Workload, String>,
 }
 
 /// A pod that counts.
@@ -53,6 +58,8 @@ pub struct Member {
     pub is_ready: bool,
     /// Whether it has the sidecar.
     pub is_injected: bool,
+    /// Whether that is what an earlier policy or operator injected.
+    pub is_outdated: bool,
 }
 
 impl Census {
@@ -66,21 +73,40 @@ impl Census {
         self.workloads.values().map(|(_, injected)| injected).sum()
     }
 
-    /// Commands that restart what lacks the sidecar.
-    pub fn restart_commands(&self, namespace: &str) -> Vec<String> {
-        let behind = self.workloads.iter().filter(|(_, (pods, injected))| injected < pods);
-        behind.filter_map(|(workload, _)| workload.restart_command(namespace)).collect()
+    /// Pods that have one which an earlier policy or operator injected.
+    pub fn outdated(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.is_outdated)
     }
 
-    /// For `status.workloads`.
-    pub fn listed(&self, namespace: &str) -> Vec<WorkloadStatus> {
+    /// Commands that restart what lacks the sidecar, or has an earlier one.
+    pub fn restart_commands(&self, namespace: &str) -> Vec<String> {
+        let behind = self.workloads.keys().filter(|workload| self.is_behind(workload));
+        behind.filter_map(|workload| workload.restart_command(namespace)).collect()
+    }
+
+    fn is_behind(&self, workload: &Workload) -> bool {
+        let mut members = self.members.iter().filter(|member| member.workload == *workload);
+        members.any(|member| member.is_outdated || !member.is_injected)
+    }
+
+    /// For `status.workloads`, with what is remembered of rollouts.
+    pub fn listed(
+        &self,
+        namespace: &str,
+        rollouts: &BTreeMap<Workload, RolloutStatus>,
+    ) -> Vec<WorkloadStatus> {
+        let outdated = |of: &Workload| self.outdated().filter(|member| member.workload == *of).count();
         let listed =
             self.workloads.iter().take(MAX_LISTED).map(|(workload, (pods, injected))| WorkloadStatus {
                 kind: workload.kind.clone(),
                 name: workload.name.clone(),
                 pods: *pods,
                 injected: *injected,
-                restart_command: (injected < pods).then(|| workload.restart_command(namespace)).flatten(),
+                outdated: i32::try_from(outdated(workload)).unwrap_or(i32::MAX),
+                restart_command: Some(workload)
+                    .filter(|workload| self.is_behind(workload))
+                    .and_then(|workload| workload.restart_command(namespace)),
+                rollout: rollouts.get(workload).cloned(),
             });
         listed.collect()
     }
@@ -122,6 +148,11 @@ pub fn census(
         inject::advisories(pod, candidate).into_iter().map(move |said| format!("{said} ({kind} {name})"))
     };
 
+    let templates: Vec<_> = observed.templates.iter().filter(|template| is_ours(&template.labels)).collect();
+    for template in &templates {
+        let wanted = inject::wanted_hash(&template.raw, candidate, sidecar);
+        census.wanted.extend(wanted.map(|hash| (template.workload.clone(), hash)));
+    }
     for pod in &observed.pods {
         let injected = pod.is_injected_by(&candidate.uid);
         if !injected {
@@ -145,6 +176,7 @@ pub fn census(
             created: pod.created(),
             is_ready: pod.is_ready(),
             is_injected: injected,
+            is_outdated: injected && !is_current(pod, candidate, sidecar, census.wanted.get(&pod.workload)),
         });
         if !injected {
             census.broken_glass.extend(break_glass::broken(pod, in_force_since));
@@ -154,7 +186,7 @@ pub fn census(
             census.sidecars.push((pod.name.clone(), ip.clone()));
         }
     }
-    for template in observed.templates.iter().filter(|template| is_ours(&template.labels)) {
+    for template in templates {
         census.advisories.extend(advisories(&template.workload, &template.raw));
         match decide(&template.raw) {
             Decision::LeaveAlone(_) => {}
@@ -168,6 +200,21 @@ pub fn census(
         }
     }
     census
+}
+
+/// Whether an injected pod has what it would be injected with now, in itself or as its template. The two differ where other
+/// webhooks change pods too, and while the template has a change that this pod has not. One that would not be injected now, or
+/// for the moment, is not blamed for that.
+pub(super) fn is_current(
+    pod: &ObservedPod,
+    candidate: &Candidate,
+    sidecar: &Sidecar,
+    of_template: Option<&String>,
+) -> bool {
+    let has = pod.annotations.get(names::ANNOTATION_INJECTED_HASH);
+    let of_itself = inject::wanted_hash(&pod.raw, candidate, sidecar);
+    let mut wanted = of_itself.iter().chain(of_template).peekable();
+    wanted.peek().is_none() || wanted.any(|hash| Some(hash) == has)
 }
 
 #[cfg(test)]
@@ -208,6 +255,34 @@ mod tests {
         assert_eq!(members, [("wiki-0", true, false), ("wiki-1", false, true)]);
         assert_eq!(census.members[0].id.uid, "u-0");
         assert_eq!(census.members[0].created, Some("2026-02-01T00:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_injected_pod_is_outdated_when_it_would_be_injected_with_something_else_now() {
+        let is_outdated = |observed: Observed| count(&observed).members[0].is_outdated;
+        let current = || injected(pod("wiki-0", json!({})), UID);
+        let mut old = current();
+        old.annotations.insert(names::ANNOTATION_INJECTED_HASH.into(), "of before".into());
+        assert!(!is_outdated(Observed { pods: vec![current()], ..observed() }));
+        assert!(is_outdated(Observed { pods: vec![old.clone()], ..observed() }));
+        assert!(!is_outdated(Observed { pods: vec![pod("wiki-0", json!({}))], ..observed() }), "it has none");
+
+        let mut template = template("wiki-0", json!({}), "confluence");
+        template.raw["spec"]["containers"][0]["readinessProbe"] =
+            json!({"httpGet": {"port": "http", "path": "/"}});
+        let with_template =
+            |pod: ObservedPod| Observed { pods: vec![pod], templates: vec![template.clone()], ..observed() };
+        assert!(!is_outdated(with_template(current())), "the template has changed, and not what is injected");
+        assert!(is_outdated(with_template(old.clone())));
+        let mut by_others = old.clone();
+        by_others.annotations.insert(
+            names::ANNOTATION_INJECTED_HASH.into(),
+            count(&with_template(current())).wanted.into_values().next().unwrap(),
+        );
+        assert!(!is_outdated(with_template(by_others)), "another webhook has changed the pod since");
+
+        old.raw["spec"]["hostNetwork"] = json!(true);
+        assert!(!is_outdated(Observed { pods: vec![old], ..observed() }), "it could not be injected now");
     }
 
     #[test]

@@ -1,26 +1,24 @@
 //! The dereference step in the controller: fetches everything that the later steps decide about. It judges nothing.
 
+mod standing;
+mod templates;
 mod wanted;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::{
-        apps::v1::{Deployment, StatefulSet},
-        core::v1::{ConfigMap, Namespace, Pod, Secret},
-    },
-    apimachinery::pkg::apis::meta::v1::LabelSelector,
+    api::core::v1::{ConfigMap, Namespace, Pod, Secret},
     jiff::Timestamp,
 };
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    api::{ListParams, ObjectMeta},
-};
+use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
 use restward_crds::{
     api::v1alpha1::{CaCertificateRef, RestApiAuthPolicy},
     names,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
+
+pub use standing::Update;
+pub use templates::{Template, templates};
 
 use crate::{
     policy_source::{
@@ -114,21 +112,6 @@ pub struct Workload {
     pub name: String,
 }
 
-/// A pod template of a StatefulSet or Deployment, in the form of a pod.
-#[derive(Debug, Clone)]
-pub struct Template {
-    /// Whose template it is.
-    pub workload: Workload,
-    /// Labels of its pods.
-    pub labels: Labels,
-    /// Replicas that it asks for.
-    pub replicas: i32,
-    /// Volumes that each pod gets besides, from a claim of its own.
-    pub claims: Vec<String>,
-    /// The template as a pod.
-    pub raw: Value,
-}
-
 /// Asks the API server.
 ///
 /// # Errors
@@ -137,17 +120,18 @@ pub async fn dereference(client: &Client, policy: &RestApiAuthPolicy) -> Result<
     let namespace = policy.namespace().unwrap_or_default();
     let uid = policy.uid().unwrap_or_default();
     let (own, neighbours, name_is_taken) = config_maps(client, &namespace, policy, &uid).await?;
+    // Workloads come before pods, so that one that says it has settled is not taken at its word about pods from before.
+    let templates =
+        templates(client, &namespace, |template| selector::matches(&policy.spec.selector, &template.labels))
+            .await?;
     // Injected pods stay of interest when the selector is edited away from them.
-    let injected = format!("{}={uid}", names::LABEL_INJECTED);
-    let mut pods = list_pods(client, &namespace, &injected).await?;
-    let mut templates = Vec::new();
+    let mut pods = injected_pods(client, &namespace, &uid).await?;
     if selector::check(&policy.spec.selector).is_ok() {
         for pod in list_pods(client, &namespace, &selector::query(&policy.spec.selector)).await? {
             if pods.iter().all(|known| known.name != pod.name) {
                 pods.push(pod);
             }
         }
-        templates = list_templates(client, &namespace, &policy.spec.selector).await?;
     }
     pods.sort_by(|a, b| a.name.cmp(&b.name));
     let wanted = wanted::config_maps(&pods, &templates, own.as_ref());
@@ -303,43 +287,4 @@ fn workload(pod: &Pod) -> Workload {
         Some(deployment) => Workload { kind: "Deployment".into(), name: deployment.into() },
         None => Workload { kind: owner.kind.clone(), name: owner.name.clone() },
     }
-}
-
-async fn list_templates(
-    client: &Client,
-    namespace: &str,
-    selector: &LabelSelector,
-) -> Result<Vec<Template>, kube::Error> {
-    let sets = Api::<StatefulSet>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
-    let deployments =
-        Api::<Deployment>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
-    let sets = sets.items.into_iter().filter_map(|set| {
-        let spec = set.spec?;
-        let claims = spec.volume_claim_templates.unwrap_or_default();
-        let claims = claims.into_iter().filter_map(|claim| claim.metadata.name).collect();
-        let pod = serde_json::to_value(spec.template).ok()?;
-        Some(Template { claims, ..template("StatefulSet", set.metadata, spec.replicas, &pod)? })
-    });
-    let deployments = deployments.items.into_iter().filter_map(|deployment| {
-        let spec = deployment.spec?;
-        template("Deployment", deployment.metadata, spec.replicas, &serde_json::to_value(spec.template).ok()?)
-    });
-    Ok(sets.chain(deployments).filter(|template| selector::matches(selector, &template.labels)).collect())
-}
-
-fn template(kind: &str, owner: ObjectMeta, replicas: Option<i32>, template: &Value) -> Option<Template> {
-    let labels = template.pointer("/metadata/labels").cloned().unwrap_or_else(|| json!({}));
-    let pod = json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": template.get("metadata").cloned().unwrap_or_else(|| json!({})),
-        "spec": template.get("spec")?.clone(),
-    });
-    Some(Template {
-        workload: Workload { kind: kind.into(), name: owner.name? },
-        labels: serde_json::from_value(labels).ok()?,
-        replicas: replicas.unwrap_or(1),
-        claims: Vec::new(),
-        raw: pod,
-    })
 }

@@ -7,20 +7,20 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use restward_crds::{
-    api::v1alpha1::RestApiAuthPolicy,
+    api::v1alpha1::{IdentitySpec, RestApiAuthPolicy, RolloutStrategy},
     condition::{ConditionType, InjectedReason, ProgrammedReason, ReadyReason},
     names,
 };
 use serde_json::json;
 
 use super::{
-    apply,
-    dereference::{self, ObservedPod},
+    Context, apply,
+    dereference::{self, ObservedPod, Template, Workload},
+    rollout,
     update_status::update_status,
 };
 use crate::{
     conditions::{Finding, Truth},
-    events::Events,
     policy_source::config_map_name,
     store,
 };
@@ -30,8 +30,10 @@ use crate::{
 pub enum Detached {
     /// Everything is gone, and so is the finalizer.
     Completely,
-    /// Injected pods still run.
+    /// Injected pods still run, and somebody has to restart them.
     PodsLeft,
+    /// The same, and they are made anew.
+    RollingOut,
 }
 
 /// Puts the finalizer on a policy that lacks it.
@@ -50,11 +52,8 @@ pub async fn hold(client: &Client, policy: &RestApiAuthPolicy) -> Result<(), kub
 ///
 /// # Errors
 /// The API server refused.
-pub async fn detach(
-    client: &Client,
-    events: &Events,
-    policy: &RestApiAuthPolicy,
-) -> Result<Detached, kube::Error> {
+pub async fn detach(context: &Context, policy: &RestApiAuthPolicy) -> Result<Detached, kube::Error> {
+    let client = &context.client;
     if !policy.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER_DETACH) {
         return Ok(Detached::Completely);
     }
@@ -64,8 +63,7 @@ pub async fn detach(
     if !dereference::namespace_ends(client, &namespace).await? {
         let pods = dereference::injected_pods(client, &namespace, &uid).await?;
         if !pods.is_empty() {
-            report(client, events, policy, &pods).await?;
-            return Ok(Detached::PodsLeft);
+            return take_away(context, policy, &namespace, &pods).await;
         }
         remove_config_map(client, policy, &uid).await?;
         apply::remove_keys(client, &namespace, &uid).await?;
@@ -86,11 +84,35 @@ async fn remove_config_map(
     if ours { apply::delete(&api, &name).await } else { Ok(()) }
 }
 
+/// Whether pods lose the sidecar without anybody's word. Not where a header names the user: whoever reaches Confluence without the
+/// sidecar would be whom they say, until its authenticator is taken away.
+fn is_automatic(policy: &RestApiAuthPolicy) -> bool {
+    policy.spec.rollout.strategy == RolloutStrategy::Automatic
+        && !matches!(policy.spec.upstream.identity, IdentitySpec::Header(_))
+}
+
+async fn take_away(
+    context: &Context,
+    policy: &RestApiAuthPolicy,
+    namespace: &str,
+    pods: &[ObservedPod],
+) -> Result<Detached, kube::Error> {
+    let (rollout, outcome) = if is_automatic(policy) {
+        let is_meant = |template: &Template| pods.iter().any(|pod| pod.workload == template.workload);
+        let templates = dereference::templates(&context.client, namespace, is_meant).await?;
+        (rollout::detach(context, policy, pods, &templates).await, Detached::RollingOut)
+    } else {
+        (rollout::Report::default(), Detached::PodsLeft)
+    };
+    report(context, policy, pods, &rollout).await?;
+    Ok(outcome)
+}
+
 async fn report(
-    client: &Client,
-    events: &Events,
+    context: &Context,
     policy: &RestApiAuthPolicy,
     pods: &[ObservedPod],
+    rollout: &rollout::Report,
 ) -> Result<(), kube::Error> {
     let namespace = policy.namespace().unwrap_or_default();
     let mut commands: Vec<String> =
@@ -102,6 +124,11 @@ async fn report(
         pods.len(),
         commands.join("; ")
     );
+    let message = match &rollout.message {
+        Some(said) => format!("{message}; rollout: {said}"),
+        None => message,
+    };
+    let reason = rollout.reason.unwrap_or(InjectedReason::RestartRequired);
     let found = |kind, reason, message: &str| Finding {
         kind,
         truth: Truth::False,
@@ -114,12 +141,16 @@ async fn report(
             ProgrammedReason::NotAccepted.as_str(),
             "the policy is being deleted: its webhook is gone, configuration and keys stay for running pods",
         ),
-        found(ConditionType::Injected, InjectedReason::RestartRequired.as_str(), &message),
+        found(ConditionType::Injected, reason.as_str(), &message),
         found(ConditionType::Ready, ReadyReason::NotReady.as_str(), &message),
     ];
     let mut status = policy.status.clone().unwrap_or_default();
     status.pods = Some(format!("{}/0", pods.len()));
-    update_status(client, events, policy, &findings, status).await
+    for known in &mut status.workloads {
+        let workload = Workload { kind: known.kind.clone(), name: known.name.clone() };
+        known.rollout = rollout.memory.get(&workload).cloned();
+    }
+    update_status(&context.client, &context.events, policy, &findings, status).await
 }
 
 /// With the resource version, so that nobody else's finalizer is lost.

@@ -265,5 +265,6 @@ fn context(client: Client) -> Context {
         metrics: Metrics::default(),
         told: Told::default(),
         watchdog,
+        rollouts: Told::default(),
     }
 }

@@ -1,116 +1,35 @@
 //! The watchdog: a pod of a StatefulSet from before the policy, on a real API server with its controllers. The API server must
 //! reach this machine's loopback, where the webhook of these tests listens, as `tests/cluster` does.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use k8s_openapi::{
-    ByteString,
-    api::{
-        admissionregistration::v1::{MutatingWebhookConfiguration, WebhookClientConfig},
-        apps::v1::StatefulSet,
-        core::v1::{Event, Pod},
-        policy::v1::PodDisruptionBudget,
-    },
+use k8s_openapi::api::{
+    core::v1::{Event, Pod},
+    policy::v1::PodDisruptionBudget,
 };
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, PostParams},
 };
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 use restward_operator::{
     args::WatchdogAction,
     controller::{break_glass, census, dereference, watchdog::Watchdog},
-    metrics::Metrics,
-    store::ProgrammedPolicies,
-    webhook,
-};
-use rustls::{
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-    sign::{CertifiedKey, SingleCertAndKey},
 };
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use super::{
-    requests::{allowed, confluence, try_pod},
     support::{Cluster, PATIENCE, operator},
+    wiki::{ready, serve_webhook, stateful_set, until},
 };
 
 /// A StatefulSet from before the policy, whose pod `wiki-0` nobody schedules; then the policy, programmed.
 async fn old_pod(cluster: &Cluster) -> Pod {
-    let template = confluence("", json!({"app": "wiki"}));
-    let mut spec = template["spec"].clone();
-    spec["containers"][0]["volumeMounts"] = json!([{"name": "local-home", "mountPath": "/home"}]);
-    let set: StatefulSet = serde_json::from_value(json!({
-        "metadata": {"name": "wiki"},
-        "spec": {
-            "serviceName": "wiki", "replicas": 1,
-            "selector": {"matchLabels": {"app": "wiki"}},
-            "template": {"metadata": {"labels": {"app": "wiki"}}, "spec": spec},
-            "volumeClaimTemplates": [{"metadata": {"name": "local-home"}, "spec": {
-                "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}},
-            }}],
-        },
-    }))
-    .unwrap();
-    cluster.api().create(&PostParams::default(), &set).await.unwrap();
+    stateful_set(cluster).await;
     let pod = until(cluster, |_| true).await;
     cluster.create("wiki", json!({})).await.unwrap();
     cluster.reconcile("wiki").await.unwrap();
     pod
-}
-
-/// Waits for `wiki-0` to be there and as it is meant.
-async fn until(cluster: &Cluster, is_meant: impl Fn(&Pod) -> bool) -> Pod {
-    let pods: Api<Pod> = cluster.api();
-    let seen = async {
-        loop {
-            match pods.get_opt("wiki-0").await.unwrap() {
-                Some(pod) if is_meant(&pod) => return pod,
-                _ => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, seen).await.expect("the pod is as it is meant")
-}
-
-/// Puts a webhook that injects behind the policy's configuration, until the next reconciliation.
-async fn serve_webhook(cluster: &Cluster) {
-    let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let served = CertifiedKey::from_der(vec![certified.cert.der().clone()], key, &provider).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("https://{}", listener.local_addr().unwrap());
-    // It hears of nothing and so asks for each pod.
-    let (policies, _) = ProgrammedPolicies::watch(operator(&[]).await);
-    tokio::spawn(webhook::serve(
-        listener,
-        Arc::new(SingleCertAndKey::from(served)),
-        Arc::new(policies),
-        cluster.sidecar().clone(),
-        Metrics::default().webhook,
-        std::future::pending(),
-    ));
-    let configurations: Api<MutatingWebhookConfiguration> = Api::all(cluster.client.clone());
-    for mut configuration in cluster.webhooks().await {
-        for hook in configuration.webhooks.iter_mut().flatten() {
-            let path = hook.client_config.service.take().unwrap().path.unwrap();
-            hook.client_config = WebhookClientConfig {
-                url: Some(format!("{base}{path}")),
-                ca_bundle: Some(ByteString(certified.cert.pem().into_bytes())),
-                service: None,
-            };
-        }
-        let name = configuration.name_any();
-        configurations.replace(&name, &PostParams::default(), &configuration).await.unwrap();
-    }
-    let probe = confluence("probe", json!({"app": "wiki"}));
-    allowed("a new pod is injected", async || try_pod(&cluster.somebody, &cluster.namespace, &probe).await)
-        .await;
 }
 
 /// One look by a watchdog that may act at once.
@@ -182,9 +101,7 @@ async fn a_disruption_budget_keeps_the_pod_and_is_told() {
     .unwrap();
     budgets.create(&PostParams::default(), &budget).await.unwrap();
     // Budgets hold for pods that run.
-    let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
-    let pods: Api<Pod> = cluster.api();
-    pods.patch_status("wiki-0", &PatchParams::default(), &Patch::Merge(ready)).await.unwrap();
+    ready(&cluster).await;
 
     let said = look(&cluster, WatchdogAction::Evict).await.unwrap();
     assert!(said.contains("pod wiki-0 is not evicted (DisruptionBudget)"), "{said}");

@@ -198,7 +198,7 @@ pub struct RestApiAuthPolicySpec {
         "allowedListeners: 18090 is Tomcat's own port behind the sidecar, which is never allowed to answer anybody else"))]
     pub allowed_listeners: Vec<AllowedListener>,
 
-    /// How pods that run already get the sidecar.
+    /// How pods that run already get the sidecar, and lose it.
     #[serde(default)]
     pub rollout: Rollout,
 
@@ -301,7 +301,9 @@ pub struct UpstreamSpec {
 #[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rollout {
-    /// Manual: status names the workloads to restart and the command. New pods are injected by themselves.
+    /// Manual: status names the workloads to restart and the command. New pods are injected by themselves. Automatic: the
+    /// operator has the pods of StatefulSets and Deployments made anew, one workload at a time, when they lack the sidecar
+    /// or a change of the policy needs it, and again without the sidecar when the policy is deleted.
     #[serde(default)]
     pub strategy: RolloutStrategy,
 }
@@ -312,12 +314,16 @@ pub enum RolloutStrategy {
     /// The administrator.
     #[default]
     Manual,
+    /// The operator, by annotation `restward.io/injection-hash` on the pod template, and so in the way of the workload's own
+    /// update strategy. An upgrade of the operator restarts nothing.
+    Automatic,
 }
 
 /// What happens to injected pods when the policy is deleted.
 #[derive(JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum DeletionPolicy {
-    /// New pods come without the sidecar. Running ones keep enforcing until they are restarted; only then do the keys go.
+    /// New pods come without the sidecar. Running ones keep enforcing until they are restarted, by `rollout.strategy`; only
+    /// then do the keys go.
     #[default]
     Detach,
 }

@@ -65,9 +65,28 @@ pub struct WorkloadStatus {
     pub pods: i32,
     /// Selected pods with the sidecar.
     pub injected: i32,
-    /// Command that restarts the pods which lack it.
+    /// Selected pods whose sidecar is one that an earlier policy or operator injected.
+    #[serde(default)]
+    pub outdated: i32,
+    /// Command that restarts the pods which lack it, or have an earlier one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_command: Option<String>,
+    /// What the operator remembers of the workload's rollouts, with `rollout.strategy: Automatic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutStatus>,
+}
+
+/// What the operator remembers of a workload's rollouts.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutStatus {
+    /// What it put on the pod template last, in annotation `restward.io/injection-hash`. It is never put there a second time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// Hash of what the policy said of injection when the pods were last as it wants them, or a rollout began. While that
+    /// is the same, what else changed is the operator's, and restarts nothing.
+    #[serde(default)]
+    pub policy: String,
 }
 
 /// What the administrator of Confluence has to enter.

@@ -3,7 +3,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use restward_crds::{
-    api::v1alpha1::ApplicationLinkStatus,
+    api::v1alpha1::{ApplicationLinkStatus, RolloutStatus},
     condition::{EnforcedReason, UpstreamReason},
     sidecar::{config::PolicyRef, status::Verification},
 };
@@ -11,7 +11,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    controller::{census::census, dereference::Observed, validate::validate},
+    controller::{
+        census::census,
+        dereference::{Observed, Workload},
+        validate::validate,
+    },
     keys::PolicyKeys,
     testing::{injected, observed, pod, policy, sidecar},
 };
@@ -81,6 +85,7 @@ struct Case {
     keys: Option<PolicyKeys>,
     /// What status shows already.
     repaired: Option<String>,
+    rollout: rollout::Report,
 }
 
 impl Case {
@@ -95,6 +100,7 @@ impl Case {
             watchdog: None,
             keys: None,
             repaired: None,
+            rollout: rollout::Report::default(),
         }
     }
 
@@ -121,6 +127,7 @@ impl Case {
             programming: &self.programming,
             census: &census,
             watchdog: self.watchdog.clone(),
+            rollout: &self.rollout,
             acks: &self.acks,
             config_hash: Some(HASH),
             provider: self.provider.as_ref(),
@@ -232,6 +239,42 @@ fn a_pod_from_before_the_policy_is_named_with_the_command_that_restarts_it() {
     case.watchdog = Some("watchdog: pod old waits".into());
     let message = case.finding(ConditionType::Injected).message;
     assert!(message.ends_with(&format!("{command}; watchdog: pod old waits")), "{message}");
+}
+
+#[test]
+fn a_pod_with_what_was_injected_before_is_protected_and_named_with_the_command() {
+    let mut case = Case::all_is_well();
+    let mut old = injected(pod("wiki-1", json!({})), UID);
+    old.annotations.insert(restward_crds::names::ANNOTATION_INJECTED_HASH.into(), "of before".into());
+    case.observed.pods.push(old);
+    let (findings, status) = case.assess();
+    let command = "(pods: wiki-1): kubectl rollout restart statefulset/wiki-1 -n atlassian";
+    assert_eq!((findings[2].truth, findings[2].reason), (Truth::True, "Outdated"));
+    assert!(
+        findings[2].message.contains("1 of 2 have") && findings[2].message.ends_with(command),
+        "{findings:?}"
+    );
+    let outdated: Vec<_> =
+        status.workloads.iter().map(|known| (known.outdated, known.restart_command.is_some())).collect();
+    assert_eq!((outdated, case.ready()), (vec![(0, false), (1, true)], (Truth::True, "Ready")));
+}
+
+#[test]
+fn a_rollout_is_told_where_pods_wait_for_one() {
+    let mut case = Case::all_is_well();
+    case.rollout.message = Some("StatefulSet old waits".into());
+    case.rollout.reason = Some(InjectedReason::RolloutBlocked);
+    let workload = Workload { kind: "StatefulSet".into(), name: "wiki-0".into() };
+    let memory = RolloutStatus { hash: Some("h".into()), policy: "p".into() };
+    case.rollout.memory.insert(workload, memory.clone());
+    assert_eq!(case.finding(ConditionType::Injected).reason, "Injected", "nothing waits");
+    assert_eq!(case.assess().1.workloads[0].rollout, Some(memory));
+    case.observed.pods.push(pod("old", json!({})));
+    let finding = case.finding(ConditionType::Injected);
+    assert_eq!((finding.truth, finding.reason), (Truth::False, "RolloutBlocked"));
+    assert!(finding.message.ends_with("; rollout: StatefulSet old waits"), "{}", finding.message);
+    case.rollout.reason = None;
+    assert_eq!(case.finding(ConditionType::Injected).reason, "RestartRequired");
 }
 
 #[test]

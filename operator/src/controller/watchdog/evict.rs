@@ -10,23 +10,13 @@ use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Obstacle;
-use crate::{
-    conditions::truncate,
-    controller::{
-        dereference::{Template, observe_pod},
-        pod::PodId,
-    },
-};
+use crate::controller::{dereference::Template, dry_run, pod::PodId};
 
 /// For both questions to the API server, which itself waits 5 s for the webhook.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// As much of an answer as status repeats.
-const MAX_ANSWER: usize = 400;
-/// What the pods of dry runs would be called.
-const DRY_RUN_NAME: &str = "restward-watchdog-";
 
 /// Evicts the pod of the policy with this UID. The client must not try again by itself when it is refused: a disruption budget
 /// answers 429.
@@ -39,7 +29,7 @@ pub(super) async fn evict(
 ) -> Result<(), Obstacle> {
     let pods = Api::namespaced(client.clone(), namespace);
     let attempt = async {
-        comes_back_injected(&pods, policy_uid, &replacement(template, &pod.pod)).await?;
+        comes_back_injected(&pods, policy_uid, &dry_run::replacement(template, &pod.pod)).await?;
         ask(&pods, pod).await
     };
     let silent = |_| Err(Obstacle::Failed(format!("no answer in {} s", PATIENCE.as_secs())));
@@ -48,37 +38,11 @@ pub(super) async fn evict(
 
 /// Proves that the API server asks the webhook and that it injects, and that nothing else refuses the new pod.
 async fn comes_back_injected(pods: &Api<Pod>, policy_uid: &str, pod: &Value) -> Result<(), Obstacle> {
-    let no_pod = |error: serde_json::Error| Obstacle::NotInjected(error.to_string());
-    let pod: Pod = serde_json::from_value(pod.clone()).map_err(no_pod)?;
-    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
-    match pods.create(&dry_run, &pod).await {
-        Ok(made) if observe_pod(made.clone()).is_injected_by(policy_uid) => Ok(()),
+    match dry_run::create(pods, pod).await {
+        Ok(made) if made.is_injected_by(policy_uid) => Ok(()),
         Ok(_) => Err(Obstacle::NotInjected("it came back without the policy's sidecar".into())),
-        Err(error) => Err(Obstacle::NotInjected(answer(&error))),
+        Err(answer) => Err(Obstacle::NotInjected(answer)),
     }
-}
-
-/// A pod as the controller would make it from its template, in place of the pod of this name.
-fn replacement(template: &Template, pod: &str) -> Value {
-    let mut made = template.raw.clone();
-    if let Some(metadata) = made.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("name");
-        metadata.insert("generateName".into(), json!(DRY_RUN_NAME));
-    }
-    if template.claims.is_empty() {
-        return made;
-    }
-    let volumes = made.pointer("/spec/volumes").and_then(Value::as_array).cloned().unwrap_or_default();
-    let is_claimed = |volume: &Value| template.claims.iter().any(|claim| volume["name"] == claim.as_str());
-    let claimed = template.claims.iter().map(
-        |claim| json!({"name": claim, "persistentVolumeClaim": {"claimName": format!("{claim}-{pod}")}}),
-    );
-    let volumes: Vec<Value> =
-        volumes.into_iter().filter(|volume| !is_claimed(volume)).chain(claimed).collect();
-    if let Some(spec) = made.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.insert("volumes".into(), json!(volumes));
-    }
-    made
 }
 
 async fn ask(pods: &Api<Pod>, pod: &PodId) -> Result<(), Obstacle> {
@@ -95,18 +59,10 @@ async fn ask(pods: &Api<Pod>, pod: &PodId) -> Result<(), Obstacle> {
     match pods.create_subresource::<_, Status>("eviction", &pod.pod, &for_real, &eviction).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 429 => {
-            Err(Obstacle::DisruptionBudget(truncate(&status.message, MAX_ANSWER)))
+            Err(Obstacle::DisruptionBudget(dry_run::shortened(&status.message)))
         }
-        Err(error) => Err(Obstacle::Failed(answer(&error))),
+        Err(error) => Err(Obstacle::Failed(dry_run::answer(&error))),
     }
-}
-
-fn answer(error: &kube::Error) -> String {
-    let text = match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
-    };
-    truncate(&text, MAX_ANSWER)
 }
 
 #[cfg(test)]
@@ -120,32 +76,12 @@ mod tests {
         routing::post,
     };
     use restward_crds::names;
+    use serde_json::json;
 
     use super::*;
     use crate::testing;
 
     const UID: &str = "11112222-3333-4444-5555-666677778888";
-
-    #[test]
-    fn the_replacement_is_the_template_with_the_volumes_that_claims_give() {
-        let mut template = testing::template("wiki", json!({"tier": "prod"}), "confluence");
-        template.raw["spec"]["volumes"] = json!([
-            {"name": "shared", "emptyDir": {}}, {"name": "local-home", "emptyDir": {}},
-        ]);
-        template.claims = vec!["local-home".into()];
-        let made = replacement(&template, "wiki-1");
-        assert_eq!(made["metadata"]["generateName"], DRY_RUN_NAME);
-        assert_eq!(made["metadata"]["name"], Value::Null, "the name is taken by the pod that runs");
-        assert_eq!(made["metadata"]["labels"], template.raw["metadata"]["labels"]);
-        assert_eq!(
-            made["spec"]["volumes"],
-            json!([
-                {"name": "shared", "emptyDir": {}},
-                {"name": "local-home", "persistentVolumeClaim": {"claimName": "local-home-wiki-1"}},
-            ])
-        );
-        assert_eq!(made["spec"]["containers"], template.raw["spec"]["containers"]);
-    }
 
     fn injected_by(uid: &str) -> impl Fn(Value) -> (StatusCode, Value) + Clone + Send + Sync + 'static {
         let uid = uid.to_owned();

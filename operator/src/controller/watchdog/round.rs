@@ -151,6 +151,7 @@ mod tests {
                 created: None,
                 is_ready: true,
                 is_injected: false,
+                is_outdated: false,
             })
             .collect();
         assert_eq!(message(None, &[]), None);

@@ -24,6 +24,7 @@ fn member(pod: &str, workload: &str, is_injected: bool) -> Member {
         created: Some(at("2026-02-01T00:00:00Z")),
         is_ready: true,
         is_injected,
+        is_outdated: false,
     }
 }
 

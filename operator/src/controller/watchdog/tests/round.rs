@@ -1,9 +1,6 @@
 //! Whole rounds, with an API server that notes what it is asked for.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, http::Uri};
 use kube::Client;
@@ -12,15 +9,8 @@ use serde_json::{Value, json};
 
 use super::{SINCE, at, census, one_is_left};
 use crate::{
-    acks::Acks,
     args::WatchdogAction,
-    controller::{
-        Context, WebhookEndpoint, break_glass::Told, census::Census, dereference::Template,
-        provider::Providers, watchdog::Watchdog,
-    },
-    discovery::Guard,
-    events::Events,
-    metrics::Metrics,
+    controller::{Context, census::Census, dereference::Template},
     testing,
 };
 
@@ -57,29 +47,9 @@ struct World {
 impl World {
     /// The last eviction was a while ago.
     fn new(action: WatchdogAction) -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let asked = Asked::default();
         let client = api_server(&asked);
-        let context = Context {
-            events: Events::new(client.clone(), "t"),
-            sidecar: testing::sidecar(),
-            webhook: WebhookEndpoint {
-                namespace: "t".into(),
-                service: "t".into(),
-                ca_bundle: tokio::sync::watch::channel(None).1,
-            },
-            backstop_policy: "t".into(),
-            acks: Acks::new(1).unwrap(),
-            providers: Providers::new(Guard::Strict),
-            metrics: Metrics::default(),
-            told: Told::default(),
-            watchdog: Watchdog::new(
-                action,
-                client.clone(),
-                Instant::now().checked_sub(Duration::from_mins(2)).unwrap(),
-            ),
-            client,
-        };
+        let context = testing::context(client, action);
         Self { asked, context, templates: vec![testing::template("wiki", json!({}), "confluence")] }
     }
 
