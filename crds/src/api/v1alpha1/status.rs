@@ -80,7 +80,7 @@ pub struct WorkloadStatus {
 #[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutStatus {
-    /// What it put on the pod template last, in annotation `restward.io/injection-hash`. It is never put there a second time.
+    /// What it put on the pod template last, in annotation `restward.io/injection-hash`. It is not put there again before something else is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
     /// Hash of what the policy said of injection when the pods were last as it wants them, or a rollout began. While that
