@@ -169,3 +169,22 @@ async fn set_finalizers(
         other => other.map(drop),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn pods_lose_the_sidecar_by_themselves_unless_a_header_is_a_login_without_it() {
+        let automatic = json!({"strategy": "Automatic"});
+        let header = json!({"identity": {"header": {"name": "X-Forwarded-User"}}});
+        for (spec, expected) in [
+            (json!({}), false),
+            (json!({"rollout": automatic}), true),
+            (json!({"rollout": automatic, "upstream": header}), false),
+        ] {
+            assert_eq!(is_automatic(&testing::policy(spec.clone())), expected, "{spec}");
+        }
+    }
+}
