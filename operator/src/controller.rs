@@ -205,8 +205,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let findings = assess::findings(&outcome);
     update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;
     let is_rotating = keys.is_some_and(|keys| keys.next_public_key().is_some());
-    let pause =
-        pause::pause(policy, &findings, &acks, config_hash).min(if is_rotating { pause::SOON } else { pause::LATER });
+    let pause = pause::pause(policy, &findings, &acks, config_hash, is_rotating);
     programmed?;
     Ok(Action::requeue(pause))
 }

@@ -41,7 +41,7 @@ impl Events {
 
     /// Something about the policy as a whole.
     pub async fn about_policy(&self, policy: &RestApiAuthPolicy, type_: EventType, reason: &str, note: &str) {
-        self.publish(policy, None, type_, reason, note).await;
+        self.publish(&policy.object_ref(&()), None, type_, reason, note).await;
     }
 
     /// Something about one pod of a policy. Events that differ in the pod stay apart.

@@ -20,5 +20,6 @@ pub use policy::{
     DeletionPolicy, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,
 };
 pub use status::{
-    ApplicationLinkStatus, InForceStatus, NextKeyStatus, RestApiAuthPolicyStatus, RolloutStatus, WorkloadStatus,
+    ApplicationLinkStatus, InForceStatus, NextKeyStatus, RestApiAuthPolicyStatus, RolloutStatus,
+    WorkloadStatus,
 };

@@ -22,16 +22,17 @@ const CONVERGING: Duration = Duration::from_secs(2);
 /// How long after a change.
 const MOMENT: SignedDuration = SignedDuration::from_secs(60);
 
-/// When to look again.
+/// When to look again; soon while a consumer's next key waits for Confluence to take it.
 pub(super) fn pause(
     policy: &RestApiAuthPolicy,
     findings: &[Finding],
     acks: &[Ack],
     config_hash: Option<&str>,
+    is_rotating: bool,
 ) -> Duration {
     let all_run_it = acks.iter().all(|ack| ack.runs(config_hash));
     let rejected = acks.iter().any(|ack| ack.rejected().is_some());
-    if all_run_it && is_ready(findings) {
+    if all_run_it && is_ready(findings) && !is_rotating {
         LATER
     } else if !all_run_it && !rejected && just_changed(policy) {
         CONVERGING
