@@ -208,7 +208,8 @@ fn other_fields() -> Vec<Row> {
             Some("spec.rateLimits[0].requests"),
         ),
         (json!({"audit": {"lines": "Everything"}}), Some("Unsupported value")),
-        (json!({"rollout": {"strategy": "Automatic"}}), Some("Unsupported value")),
+        (json!({"rollout": {"strategy": "Automatic"}}), None),
+        (json!({"rollout": {"strategy": "Sometimes"}}), Some("Unsupported value")),
         (json!({"basicauth": {"mode": "Deny"}}), Some(".spec.basicauth: field not declared in schema")),
     ]
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     support::{Cluster, PATIENCE, condition, operator},
-    wiki::{ready, serve_webhook, stateful_set, until},
+    wiki::{ready, serve_webhook, stateful_set, until, withdraw_webhook},
 };
 
 fn automatic() -> Value {
@@ -114,7 +114,7 @@ async fn pods_are_made_anew_with_the_sidecar_and_again_when_the_policy_changes()
     assert_eq!(mark(&cluster).await.as_ref(), Some(&first));
 
     cluster.edit("wiki", json!({"loopbackBind": "Off"})).await;
-    // The policy's webhook has no backend again.
+    withdraw_webhook(&cluster).await;
     let policy = cluster.reconcile("wiki").await.unwrap();
     assert_eq!(condition(&policy, "Injected"), "True/RolloutBlocked");
     assert_eq!(policy.status.unwrap().workloads[0].outdated, 1);

@@ -149,7 +149,9 @@ async fn what_a_policy_asks_for_when_it_is_made_is_answered_by_its_first_key() {
     let keys = stored(&cluster, &uid).await;
     assert_eq!((keys.answered(), keys.next_public_key()), (Some("1"), None));
     // A header has no key.
-    cluster.edit("wiki", json!({"upstream": {"identity": {"header": {"name": "X-Wiki-User"}}}})).await;
+    cluster
+        .edit("wiki", json!({"upstream": {"identity": {"oauth1": null, "header": {"name": "X-Wiki-User"}}}}))
+        .await;
     ask(&cluster, "2").await;
     cluster.reconcile("wiki").await.unwrap();
     assert_eq!(stored(&cluster, &uid).await, keys);

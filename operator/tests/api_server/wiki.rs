@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use k8s_openapi::{
     ByteString,
     api::{
-        admissionregistration::v1::{MutatingWebhookConfiguration, WebhookClientConfig},
+        admissionregistration::v1::{MutatingWebhookConfiguration, ServiceReference, WebhookClientConfig},
         apps::v1::StatefulSet,
         core::v1::Pod,
     },
@@ -70,7 +70,7 @@ pub(crate) async fn until(cluster: &Cluster, is_meant: impl Fn(&Pod) -> bool) ->
     tokio::time::timeout(PATIENCE, seen).await.expect("the pod is as it is meant")
 }
 
-/// Puts a webhook that injects behind the policy's configuration, until the next reconciliation.
+/// Puts a webhook that injects behind the policy's configuration, until [`withdraw_webhook`].
 pub(crate) async fn serve_webhook(cluster: &Cluster) {
     let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
@@ -88,20 +88,43 @@ pub(crate) async fn serve_webhook(cluster: &Cluster) {
         Metrics::default().webhook,
         std::future::pending(),
     ));
+    let ca_bundle = Some(ByteString(certified.cert.pem().into_bytes()));
+    lead_to(cluster, |path| WebhookClientConfig {
+        url: Some(format!("{base}{path}")),
+        ca_bundle: ca_bundle.clone(),
+        service: None,
+    })
+    .await;
+    let probe = confluence("probe", json!({"app": "wiki"}));
+    allowed("a new pod is injected", async || try_pod(&cluster.somebody, &cluster.namespace, &probe).await)
+        .await;
+}
+
+/// Takes away what [`serve_webhook`] put, which the operator's own could not stand beside: nobody answers.
+pub(crate) async fn withdraw_webhook(cluster: &Cluster) {
+    let service = |path: &str| ServiceReference {
+        namespace: cluster.namespace.clone(),
+        name: "nobody".into(),
+        path: Some(path.to_owned()),
+        port: None,
+    };
+    lead_to(cluster, |path| WebhookClientConfig { service: Some(service(path)), ca_bundle: None, url: None })
+        .await;
+}
+
+/// Has the policy's webhooks asked elsewhere, by their paths.
+async fn lead_to(cluster: &Cluster, config: impl Fn(&str) -> WebhookClientConfig) {
     let configurations: Api<MutatingWebhookConfiguration> = Api::all(cluster.client.clone());
     for mut configuration in cluster.webhooks().await {
         for hook in configuration.webhooks.iter_mut().flatten() {
-            let path = hook.client_config.service.take().unwrap().path.unwrap();
-            hook.client_config = WebhookClientConfig {
-                url: Some(format!("{base}{path}")),
-                ca_bundle: Some(ByteString(certified.cert.pem().into_bytes())),
-                service: None,
-            };
+            let asked = &hook.client_config;
+            let path = asked.service.as_ref().and_then(|service| service.path.clone()).unwrap_or_else(|| {
+                let url = asked.url.as_deref().unwrap();
+                url[url.find("/mutate").unwrap()..].to_owned()
+            });
+            hook.client_config = config(&path);
         }
         let name = configuration.name_any();
         configurations.replace(&name, &PostParams::default(), &configuration).await.unwrap();
     }
-    let probe = confluence("probe", json!({"app": "wiki"}));
-    allowed("a new pod is injected", async || try_pod(&cluster.somebody, &cluster.namespace, &probe).await)
-        .await;
 }

@@ -25,7 +25,7 @@ async fn the_operator_changes_of_workloads_only_the_annotation_that_has_pods_mad
     fenced::<StatefulSet>(
         &cluster,
         json!({"serviceName": "theirs"}),
-        json!({"updateStrategy": {"type": "OnDelete"}}),
+        json!({"updateStrategy": {"type": "OnDelete", "rollingUpdate": null}}),
     )
     .await;
     fenced::<Deployment>(&cluster, json!({}), json!({"paused": true})).await;
