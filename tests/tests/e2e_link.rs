@@ -33,14 +33,19 @@ async fn a_key_is_replaced_without_a_failed_call_by_hand_and_by_the_sidecars() {
     // The stand-in's own administrator, whose token is in a Secret of the namespace already.
     keep(r#"{"mode":"Managed","adminTokenSecretRef":{"name":"wiki-admin","key":"token"}}"#).await.unwrap();
     // The token is mounted in new pods.
-    let workload = format!("statefulset/{WIKI}");
-    kubectl(&["rollout", "restart", &workload, "-n", WIKI_NAMESPACE]).await.unwrap();
-    kubectl(&["rollout", "status", &workload, "-n", WIKI_NAMESPACE, "--timeout=300s"]).await.unwrap();
-    until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.unwrap();
+    restart().await.unwrap();
     a_link_that_is_taken_away_comes_back(&world).await.unwrap();
     rotate_by_the_sidecars(&world).await.unwrap();
     keep("null").await.unwrap();
-    until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.unwrap();
+    // And not in those after them.
+    restart().await.unwrap();
+}
+
+async fn restart() -> Result<()> {
+    let workload = format!("statefulset/{WIKI}");
+    kubectl(&["rollout", "restart", &workload, "-n", WIKI_NAMESPACE]).await?;
+    kubectl(&["rollout", "status", &workload, "-n", WIKI_NAMESPACE, "--timeout=300s"]).await?;
+    until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.map(drop)
 }
 
 async fn keep(application_link: &str) -> Result<()> {
