@@ -27,6 +27,9 @@ pub const ANNOTATION_POLICY: &str = "restward.io/policy";
 /// Annotation on policies: each new value asks for a new key of the OAuth 1 consumer.
 pub const ANNOTATION_ROTATE: &str = "restward.io/rotate-consumer-key";
 
+/// Annotation on the Secret with the webhook's certificate authority: each new value asks for a new one.
+pub const ANNOTATION_ROTATE_CA: &str = "restward.io/rotate-webhook-ca";
+
 /// Finalizer on policies whose `deletionPolicy` is `Detach`.
 pub const FINALIZER_DETACH: &str = "restward.io/detach";
 /// Field manager of every server-side apply.

@@ -45,6 +45,8 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
 async fn metrics(
     State(admin): State<Admin>,
 ) -> Result<([(header::HeaderName, &'static str); 1], String), StatusCode> {
+    admin.metrics.certificate_ends("webhook", admin.certificates.leaf_ends());
+    admin.metrics.certificate_ends("authority", admin.certificates.authority_ends());
     let text = admin.metrics.encode().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }

@@ -40,6 +40,7 @@ pub async fn run(client: Client, args: RunArgs, stop: watch::Receiver<bool>) -> 
         namespace: args.namespace.clone(),
         ca_secret: args.ca_secret.clone(),
         service: args.webhook_service.clone(),
+        settle: certs::SETTLE,
     };
     let (certificates, keep_certificates) = certs::start(client.clone(), settings);
     let (policies, fill_policies) = ProgrammedPolicies::watch(client.clone());

@@ -3,8 +3,9 @@
 //!
 //! The Secret is read by watch and not by mount, as a mount lags behind by up to a minute.
 //!
-//! - [`plan`]: what to do about the Secret as it stands (pure)
+//! - [`plan`]: what to do about the Secret as it stands, and the phases of a rotation (pure)
 //! - [`issue`]: making authority and leaf
+//! - [`stored`]: the members of the Secret
 //! - [`store`]: the Secret
 //! - [`resolver`]: the leaf that is served
 
@@ -12,27 +13,34 @@ mod issue;
 mod plan;
 mod resolver;
 mod store;
+mod stored;
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{
+    ResourceExt as _,
+    runtime::{WatchStreamExt as _, watcher},
+};
+use restward_crds::names;
 use rustls::server::ResolvesServerCert;
 use tokio::sync::watch;
 
-use plan::Plan;
+use plan::{Authorities, Plan, Step};
 use resolver::Resolver;
 use store::Store;
 
 /// How often the clock is looked at: often, as a machine may have slept.
 const CHECK: Duration = Duration::from_mins(1);
-/// The same while there is no certificate to serve.
+/// The same while there is no certificate to serve, or an authority is being replaced.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long every webhook has carried the next authority before it signs: API servers hear of webhooks by a watch.
+pub const SETTLE: Duration = Duration::from_secs(30);
 
 /// Where the Secret is and who is certified.
 #[derive(Debug, Clone)]
@@ -43,6 +51,8 @@ pub struct Settings {
     pub ca_secret: String,
     /// Name of the webhook's Service.
     pub service: String,
+    /// How long every webhook has carried the next authority before it signs: [`SETTLE`].
+    pub settle: Duration,
 }
 
 impl Settings {
@@ -57,6 +67,7 @@ impl Settings {
 #[derive(Debug, Clone)]
 pub struct Handle {
     bundle: watch::Receiver<Option<String>>,
+    authority_ends: watch::Receiver<Option<SystemTime>>,
     resolver: Arc<Resolver>,
 }
 
@@ -69,6 +80,16 @@ impl Handle {
     /// The leaf for the TLS server; connections fail until there is one.
     pub fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
         Arc::clone(&self.resolver) as Arc<dyn ResolvesServerCert>
+    }
+
+    /// When the leaf that is served ends.
+    pub fn leaf_ends(&self) -> Option<SystemTime> {
+        self.resolver.not_after()
+    }
+
+    /// When the authority that signs ends.
+    pub fn authority_ends(&self) -> Option<SystemTime> {
+        *self.authority_ends.borrow()
     }
 
     /// Whether a leaf is served that is valid and chains to the authority in the Secret.
@@ -84,12 +105,17 @@ pub fn start(
 ) -> (Handle, impl Future<Output = anyhow::Result<()>> + Send) {
     let resolver = Arc::new(Resolver::default());
     let (publish, bundle) = watch::channel(None);
-    let handle = Handle { bundle, resolver: Arc::clone(&resolver) };
+    let (publish_end, authority_ends) = watch::channel(None);
+    let handle = Handle { bundle, authority_ends, resolver: Arc::clone(&resolver) };
     let keeper = Keeper {
         dns_names: settings.dns_names(),
-        store: Store::new(client, &settings.namespace, settings.ca_secret),
+        settle: settings.settle,
+        store: Store::new(client, settings),
         resolver,
         publish,
+        publish_end,
+        trusted: None,
+        is_rotating: false,
     };
     (handle, keeper.run())
 }
@@ -98,17 +124,23 @@ pub fn start(
 struct Keeper {
     store: Store,
     dns_names: Vec<String>,
+    settle: Duration,
     resolver: Arc<Resolver>,
     publish: watch::Sender<Option<String>>,
+    publish_end: watch::Sender<Option<SystemTime>>,
+    /// The next authority's certificate, and since when every webhook was seen to carry it.
+    trusted: Option<(String, Instant)>,
+    is_rotating: bool,
 }
 
 impl Keeper {
-    async fn run(self) -> anyhow::Result<()> {
+    async fn run(mut self) -> anyhow::Result<()> {
         let events = watcher::watch_object(self.store.api(), self.store.name()).default_backoff();
         futures::pin_mut!(events);
         let mut current: Option<Option<Secret>> = None;
         loop {
-            let pause = if self.resolver.is_valid(SystemTime::now()) { CHECK } else { RETRY };
+            let is_well = self.resolver.is_valid(SystemTime::now()) && !self.is_rotating;
+            let pause = if is_well { CHECK } else { RETRY.min(self.settle) };
             tokio::select! {
                 event = events.next() => match event.context("the watch of the CA Secret ended")? {
                     Ok(secret) => current = Some(secret),
@@ -126,32 +158,75 @@ impl Keeper {
 
     /// One look at the Secret and the clock. Writes are answered by the watch, so nothing is served from here before it
     /// is stored.
-    async fn keep(&self, secret: Option<&Secret>, now: SystemTime) -> anyhow::Result<()> {
-        match plan::plan(now, secret) {
-            Plan::Create => self.store.write(secret, &issue::authority(now)?).await,
+    async fn keep(&mut self, secret: Option<&Secret>, now: SystemTime) -> anyhow::Result<()> {
+        let request = secret.and_then(|secret| secret.annotations().get(names::ANNOTATION_ROTATE_CA));
+        let request = request.map(String::as_str);
+        let first = || anyhow::Ok(Authorities::first(issue::authority(now)?, request));
+        let stood = match plan::plan(now, secret) {
+            Plan::Create => return self.store.write(secret, &first()?).await,
             Plan::Replace(why) => {
                 tracing::warn!(why, "the webhook's certificate authority is replaced");
-                self.store.write(secret, &issue::authority(now)?).await
+                return self.store.write(secret, &first()?).await;
             }
-            Plan::Use(authority) => {
-                if self.resolver.is_due(&authority, now) {
-                    match issue::leaf(&authority, &self.dns_names, now) {
-                        Ok(leaf) => self.resolver.serve(leaf),
-                        Err(issue::Error::NotAPair) => {
-                            tracing::warn!("key and certificate in the CA Secret do not fit; it is replaced");
-                            return self.store.write(secret, &issue::authority(now)?).await;
-                        }
-                        Err(error) => return Err(error.into()),
-                    }
+            Plan::Use(stood) => *stood,
+        };
+        if self.resolver.is_due(&stood.signing, now) {
+            match issue::leaf(&stood.signing, &self.dns_names, now) {
+                Ok(leaf) => self.resolver.serve(leaf),
+                Err(issue::Error::NotAPair) => {
+                    tracing::warn!("key and certificate in the CA Secret do not fit; it is replaced");
+                    return self.store.write(secret, &first()?).await;
                 }
-                let bundle = Some(authority.certificate);
-                self.publish.send_if_modified(|published| {
-                    let changed = *published != bundle;
-                    *published = bundle;
-                    changed
-                });
-                Ok(())
+                Err(error) => return Err(error.into()),
             }
         }
+        self.publish_end.send_replace(Some(stood.signing.not_after));
+        let bundle = Some(stood.bundle());
+        self.publish.send_if_modified(|published| {
+            let changed = *published != bundle;
+            *published = bundle;
+            changed
+        });
+        self.rotate(secret, stood, request, now).await
+    }
+
+    /// One step of a rotation, where one is to be made.
+    async fn rotate(
+        &mut self,
+        secret: Option<&Secret>,
+        stood: Authorities,
+        request: Option<&str>,
+        now: SystemTime,
+    ) -> anyhow::Result<()> {
+        self.is_rotating = stood.next.is_some();
+        let is_trusted = match &stood.next {
+            Some(next) => self.has_settled(&next.certificate).await?,
+            None => false,
+        };
+        let Some(step) = plan::step(now, &stood, request, is_trusted) else { return Ok(()) };
+        match step {
+            Step::Announce(why) => tracing::info!(why, "another certificate authority is announced"),
+            Step::Promote => {
+                tracing::info!("every webhook trusts the next certificate authority; it signs now");
+            }
+            Step::Forget => {
+                tracing::info!("the certificate authority before this one is not trusted any more");
+            }
+        }
+        let stepped = step.take(stood, request, now, || issue::authority(now))?;
+        self.store.write(secret, &stepped).await
+    }
+
+    /// Whether every webhook has carried this certificate for long enough, as far as this replica has seen.
+    async fn has_settled(&mut self, certificate: &str) -> anyhow::Result<bool> {
+        if !self.store.is_trusted(certificate).await? {
+            self.trusted = None;
+            return Ok(false);
+        }
+        let is_known = self.trusted.as_ref().is_some_and(|(known, _)| known == certificate);
+        if !is_known {
+            self.trusted = Some((certificate.to_owned(), Instant::now()));
+        }
+        Ok(self.trusted.as_ref().is_some_and(|(_, since)| since.elapsed() >= self.settle))
     }
 }

@@ -1,6 +1,6 @@
 //! Metrics in the text format of OpenMetrics, at `/metrics` of the admin server.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -34,6 +34,11 @@ struct EvictionLabels {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabels {
+    certificate: &'static str,
+}
+
 /// Every metric of the operator.
 #[derive(Clone)]
 pub struct Metrics {
@@ -42,6 +47,7 @@ pub struct Metrics {
     break_glass: Family<PolicyLabels, Counter>,
     without_sidecar: Family<PolicyLabels, Gauge>,
     evictions: Family<EvictionLabels, Counter>,
+    certificate_ends: Family<CertificateLabels, Gauge>,
     /// Those of the webhook.
     pub webhook: webhook::Metrics,
 }
@@ -73,6 +79,12 @@ impl Default for Metrics {
             "Evictions of such pods that were tried, by result",
             evictions.clone(),
         );
+        let certificate_ends = Family::default();
+        registry.register(
+            "restward_operator_certificate_expiration_timestamp_seconds",
+            "When the webhook's certificate ends, and the authority that signed it",
+            certificate_ends.clone(),
+        );
         let webhook = webhook::Metrics::register(&mut registry);
         Self {
             registry: Arc::new(registry),
@@ -80,6 +92,7 @@ impl Default for Metrics {
             break_glass,
             without_sidecar,
             evictions,
+            certificate_ends,
             webhook,
         }
     }
@@ -106,6 +119,14 @@ impl Metrics {
     pub fn eviction_tried(&self, namespace: &str, policy: &str, result: &'static str) {
         let labels = EvictionLabels { namespace: namespace.to_owned(), policy: policy.to_owned(), result };
         self.evictions.get_or_create(&labels).inc();
+    }
+
+    /// This certificate (`webhook` or `authority`) ends then.
+    pub fn certificate_ends(&self, certificate: &'static str, end: Option<SystemTime>) {
+        let seconds = end.and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok());
+        if let Some(seconds) = seconds.and_then(|since| i64::try_from(since.as_secs()).ok()) {
+            self.certificate_ends.get_or_create(&CertificateLabels { certificate }).set(seconds);
+        }
     }
 
     /// The policy is gone, and with it what is the case now. What was counted stays.

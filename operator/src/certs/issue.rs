@@ -21,10 +21,12 @@ use rustls::{
 
 use super::plan::{Authority, CA_LIFETIME};
 
-/// How long a leaf is valid.
-const LEAF_LIFETIME: Duration = Duration::from_hours(7 * 24);
-/// Certificates start a little in the past, for clients whose clock is behind.
-const BACKDATE: Duration = Duration::from_hours(1);
+/// How long a leaf is valid. Its key is in this process only, so that the clock's worst day decides and no theft.
+const LEAF_LIFETIME: Duration = Duration::from_hours(365 * 24);
+/// When another is made.
+const LEAF_RENEWED: Duration = Duration::from_hours(5 * 24);
+/// Certificates start so far in the past, as the clock of this node or of an API server may have jumped.
+const BACKDATE: Duration = Duration::from_hours(365 * 24);
 /// Name of the authority: always the same, so that its certificate need not be read to sign with its key.
 const CA_NAME: &str = "restward-webhook-ca";
 
@@ -54,6 +56,8 @@ pub(super) struct Leaf {
     pub authority: String,
     /// When another should be made.
     pub renew_at: SystemTime,
+    /// From when it is valid.
+    pub not_before: SystemTime,
     /// When it ends.
     pub not_after: SystemTime,
 }
@@ -83,9 +87,9 @@ pub(super) fn leaf(authority: &Authority, dns_names: &[String], now: SystemTime)
     let issuer_key = KeyPair::from_pem(&authority.key).map_err(|_| Error::NotAPair)?;
     let issuer = Issuer::new(ca_params()?, issuer_key);
     let key = KeyPair::generate()?;
-    let not_after = now + LEAF_LIFETIME;
+    let (not_before, not_after) = (now - BACKDATE, now + LEAF_LIFETIME);
     let mut params = CertificateParams::new(dns_names.to_vec())?;
-    params.not_before = (now - BACKDATE).into();
+    params.not_before = not_before.into();
     params.not_after = not_after.into();
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -99,7 +103,8 @@ pub(super) fn leaf(authority: &Authority, dns_names: &[String], now: SystemTime)
     Ok(Leaf {
         certified: Arc::new(certified),
         authority: authority.certificate.clone(),
-        renew_at: now + LEAF_LIFETIME * 2 / 3,
+        renew_at: now + LEAF_RENEWED,
+        not_before,
         not_after,
     })
 }
@@ -142,8 +147,20 @@ mod tests {
         let certificate = &leaf.certified.cert[0];
         verify(certificate, &authority, "restward.restward-system.svc", now).unwrap();
         assert!(verify(certificate, &authority, "elsewhere.svc", now).is_err());
-        assert!(verify(certificate, &authority, &names()[0], now + 8 * LEAF_LIFETIME / 7).is_err());
+        assert!(verify(certificate, &authority, &names()[0], now + LEAF_LIFETIME + BACKDATE / 365).is_err());
+        for jumped in [now - BACKDATE / 2, now + LEAF_LIFETIME / 2] {
+            verify(certificate, &authority, &names()[0], jumped).unwrap();
+        }
         assert!(leaf.renew_at < leaf.not_after && leaf.renew_at > now);
+    }
+
+    #[test]
+    fn a_clock_that_is_years_wrong_is_no_reason_to_replace_an_authority() {
+        let now = SystemTime::now();
+        let authority = authority(now).unwrap();
+        for jumped in [now - 2 * BACKDATE, now + 2 * CA_LIFETIME] {
+            leaf(&authority, &names(), jumped).unwrap();
+        }
     }
 
     #[test]

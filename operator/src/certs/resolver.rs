@@ -20,17 +20,22 @@ impl Resolver {
         self.0.store(Some(Arc::new(leaf)));
     }
 
-    /// Whether a leaf is served that has not ended.
+    /// Whether a leaf is served that is valid now.
     pub(super) fn is_valid(&self, now: SystemTime) -> bool {
-        self.0.load().as_ref().is_some_and(|leaf| now < leaf.not_after)
+        self.0.load().as_ref().is_some_and(|leaf| leaf.not_before <= now && now < leaf.not_after)
     }
 
-    /// Whether another leaf should be made: the one served is old, or another authority's.
+    /// When the leaf that is served ends.
+    pub(super) fn not_after(&self) -> Option<SystemTime> {
+        self.0.load().as_ref().map(|leaf| leaf.not_after)
+    }
+
+    /// Whether another leaf should be made: the one served is old, or from a time to come (the clock went back), or another
+    /// authority's.
     pub(super) fn is_due(&self, authority: &Authority, now: SystemTime) -> bool {
-        self.0
-            .load()
-            .as_ref()
-            .is_none_or(|leaf| now >= leaf.renew_at || leaf.authority != authority.certificate)
+        self.0.load().as_ref().is_none_or(|leaf| {
+            now >= leaf.renew_at || now < leaf.not_before || leaf.authority != authority.certificate
+        })
     }
 }
 
@@ -56,7 +61,9 @@ mod tests {
         let days = |n: u64| now + Duration::from_secs(n * 24 * 3600);
         assert!(resolver.is_valid(now) && !resolver.is_due(&authority, days(4)));
         assert!(resolver.is_due(&authority, days(5)) && resolver.is_valid(days(5)));
-        assert!(!resolver.is_valid(days(7)));
+        assert!(!resolver.is_valid(days(365)));
+        let before = now - Duration::from_hours(366 * 24);
+        assert!(!resolver.is_valid(before) && resolver.is_due(&authority, before), "the clock went back");
         assert!(resolver.is_due(&issue::authority(now).unwrap(), now));
     }
 }

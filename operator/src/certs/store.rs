@@ -1,29 +1,37 @@
-//! The Secret with the certificate authority. Every write says which state it replaces, so that of several replicas one
+//! The Secret with the certificate authorities. Every write says which state it replaces, so that of several replicas one
 //! wins and none overwrites another.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
     Api,
-    api::{Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
 };
 use restward_crds::names;
 use serde_json::json;
 
-use super::plan::{Authority, CERTIFICATE, KEY, NOT_AFTER};
+use super::{Settings, plan::Authorities, stored};
 
 /// The Secret.
 pub(super) struct Store {
     api: Api<Secret>,
     name: String,
+    webhooks: Api<MutatingWebhookConfiguration>,
+    /// Namespace and name of the Service that the webhooks call.
+    service: (String, String),
 }
 
 impl Store {
-    /// The Secret `name` of the namespace.
-    pub(super) fn new(client: kube::Client, namespace: &str, name: String) -> Self {
-        Self { api: Api::namespaced(client, namespace), name }
+    /// The Secret of these settings.
+    pub(super) fn new(client: kube::Client, settings: Settings) -> Self {
+        let Settings { namespace, ca_secret: name, service, .. } = settings;
+        let api = Api::namespaced(client.clone(), &namespace);
+        Self { webhooks: Api::all(client), api, name, service: (namespace, service) }
     }
 
     /// The API that it is read with.
@@ -36,33 +44,46 @@ impl Store {
         &self.name
     }
 
-    /// Writes the authority, if the Secret is still as `seen`: created when there was none, else only its data is
+    /// Writes the authorities, if the Secret is still as `seen`: created when there was none, else only its data is
     /// changed, as labels and annotations are the chart's. That another replica was faster is no error: the watch brings
     /// what that one wrote.
-    pub(super) async fn write(&self, seen: Option<&Secret>, authority: &Authority) -> anyhow::Result<()> {
-        let data = data(authority)?;
+    pub(super) async fn write(&self, seen: Option<&Secret>, authorities: &Authorities) -> anyhow::Result<()> {
+        let members = stored::members(authorities)?;
+        let manager = Some(names::FIELD_MANAGER.to_owned());
         let Some(seen) = seen else {
             let metadata = ObjectMeta {
                 name: Some(self.name.clone()),
                 labels: Some(BTreeMap::from([(names::LABEL_MANAGED.to_owned(), "true".to_owned())])),
                 ..ObjectMeta::default()
             };
+            let data =
+                members.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?))).collect();
             let secret = Secret { metadata, data: Some(data), ..Secret::default() };
-            let manager = Some(names::FIELD_MANAGER.to_owned());
             let params = PostParams { field_manager: manager, ..PostParams::default() };
             return lost_race_is_fine(self.api.create(&params, &secret).await);
         };
-        let patch = json!({"metadata": {"resourceVersion": seen.metadata.resource_version}, "data": data});
-        let params =
-            PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = json!({"metadata": {"resourceVersion": seen.metadata.resource_version}, "data": members});
+        let params = PatchParams { field_manager: manager, ..PatchParams::default() };
         lost_race_is_fine(self.api.patch(&self.name, &params, &Patch::Merge(patch)).await)
     }
-}
 
-fn data(authority: &Authority) -> anyhow::Result<BTreeMap<String, ByteString>> {
-    let not_after = authority.not_after.duration_since(SystemTime::UNIX_EPOCH)?.as_secs().to_string();
-    let members = [(CERTIFICATE, &authority.certificate), (KEY, &authority.key), (NOT_AFTER, &not_after)];
-    Ok(members.into_iter().map(|(k, v)| (k.to_owned(), ByteString(v.as_bytes().to_vec()))).collect())
+    /// Whether every webhook that calls the Service trusts this certificate.
+    ///
+    /// # Errors
+    /// The API server did not answer.
+    pub(super) async fn is_trusted(&self, certificate: &str) -> anyhow::Result<bool> {
+        let managed = ListParams::default().labels(crate::store::MANAGED);
+        let listed = self.webhooks.list(&managed).await.context("the webhooks cannot be listed")?;
+        let hooks = listed.items.iter().flat_map(|object| object.webhooks.iter().flatten());
+        let mut ours = hooks.map(|hook| &hook.client_config).filter(|config| {
+            let (namespace, name) = &self.service;
+            config.service.as_ref().is_some_and(|it| it.namespace == *namespace && it.name == *name)
+        });
+        Ok(ours.all(|config| {
+            let bundle = config.ca_bundle.as_ref();
+            bundle.is_some_and(|bundle| String::from_utf8_lossy(&bundle.0).contains(certificate.trim()))
+        }))
+    }
 }
 
 fn lost_race_is_fine(result: kube::Result<Secret>) -> anyhow::Result<()> {

@@ -1,12 +1,17 @@
-//! The certificate authority in its Secret, on a real API server: replicas that start at once, and a damaged Secret.
+//! The certificate authority in its Secret, on a real API server: replicas that start at once, a damaged Secret, and a
+//! rotation during which nobody is refused.
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{
+    ByteString,
+    api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::Secret},
+};
 use kube::{
     Api,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
+use restward_crds::names;
 use restward_operator::certs::{self, Handle};
 use rustls::{
     RootCertStore,
@@ -24,6 +29,7 @@ fn replica(room: &Room) -> Handle {
         namespace: room.name.clone(),
         ca_secret: SECRET.into(),
         service: "restward".into(),
+        settle: Duration::from_secs(1),
     };
     let (handle, keeper) = certs::start(room.client.clone(), settings);
     tokio::spawn(keeper);
@@ -106,5 +112,102 @@ async fn the_charts_empty_secret_is_filled_and_stays_the_charts() {
     assert_eq!(filled.data.as_ref().unwrap()["ca.crt"].0, served.as_bytes());
     assert_eq!(filled.metadata.labels, chart.metadata.labels);
     assert_eq!(filled.metadata.annotations, chart.metadata.annotations);
+    room.close().await;
+}
+
+/// A webhook of the operator, which calls nobody: only its bundle matters here.
+struct Hook {
+    api: Api<MutatingWebhookConfiguration>,
+    name: String,
+}
+
+impl Hook {
+    async fn create(room: &Room, bundle: &str) -> Self {
+        let hook = Self { api: Api::all(room.client.clone()), name: room.name.clone() };
+        let object: MutatingWebhookConfiguration = serde_json::from_value(json!({
+            "metadata": {"name": hook.name, "labels": {names::LABEL_MANAGED: "true"}},
+            "webhooks": [{
+                "name": "pods.restward.io", "failurePolicy": "Ignore", "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+                "objectSelector": {"matchLabels": {"nobody": hook.name}},
+                "clientConfig": {
+                    "service": {"namespace": room.name, "name": "restward"},
+                    "caBundle": ByteString(bundle.as_bytes().to_vec()),
+                },
+            }],
+        }))
+        .unwrap();
+        hook.api.create(&PostParams::default(), &object).await.unwrap();
+        hook
+    }
+
+    async fn bundle(&self) -> String {
+        let object = self.api.get(&self.name).await.unwrap();
+        String::from_utf8(object.webhooks.unwrap()[0].client_config.ca_bundle.clone().unwrap().0).unwrap()
+    }
+
+    async fn trusts(&self, bundle: &str) {
+        let mut object = self.api.get(&self.name).await.unwrap();
+        let hook = &mut object.webhooks.as_mut().unwrap()[0];
+        hook.client_config.ca_bundle = Some(ByteString(bundle.as_bytes().to_vec()));
+        self.api.replace(&self.name, &PostParams::default(), &object).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_authority_is_replaced_on_request_and_no_replica_shows_what_the_webhook_does_not_trust() {
+    let room = Room::open("rotated", "restricted").await;
+    let secrets: Api<Secret> = Api::namespaced(room.client.clone(), &room.name);
+    let replicas: Vec<Handle> = (0..3).map(|_| replica(&room)).collect();
+    let service = format!("restward.{}.svc", room.name);
+    let first = bundle(&replicas[0], None).await;
+    for handle in &replicas {
+        bundle(handle, None).await;
+    }
+    let hook = Hook::create(&room, &first).await;
+    let all_are_trusted = async || {
+        let trusted = hook.bundle().await;
+        for handle in &replicas {
+            handshake(handle, &trusted, &service).await.expect("the API server trusts every replica");
+        }
+    };
+    let ask = Patch::Merge(json!({"metadata": {"annotations": {names::ANNOTATION_ROTATE_CA: "1"}}}));
+    secrets.patch(SECRET, &PatchParams::default(), &ask).await.unwrap();
+
+    let both = bundle(&replicas[0], Some(&first)).await;
+    let next = both.strip_prefix(&first).expect("the one before signs").to_owned();
+    // The webhook does not know the next one, and so it does not sign, for longer than it would take to settle.
+    for _ in 0..30 {
+        all_are_trusted().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(bundle(&replicas[2], Some(&first)).await, both);
+
+    hook.trusts(&both).await;
+    let signs_now = format!("{next}{first}");
+    let changes = async {
+        for handle in &replicas {
+            while bundle(handle, Some(&both)).await != signs_now {}
+        }
+    };
+    let watched = async {
+        loop {
+            all_are_trusted().await;
+        }
+    };
+    tokio::select! { () = changes => {}, () = watched => {} }
+    all_are_trusted().await;
+    for handle in &replicas {
+        handshake(handle, &next, &service).await.expect("the next one signs");
+        assert!(handshake(handle, &first, &service).await.is_err());
+    }
+    let stored = secrets.get(SECRET).await.unwrap().data.unwrap();
+    assert!(!stored.contains_key("next-ca.key") && stored.contains_key("retired-ca.crt"));
+
+    // Ended, as an hour later.
+    let ended = json!({"data": {"retired-until": ByteString(b"1".to_vec())}});
+    secrets.patch(SECRET, &PatchParams::default(), &Patch::Merge(ended)).await.unwrap();
+    assert_eq!(bundle(&replicas[1], Some(&signs_now)).await, next);
+    hook.api.delete(&hook.name, &DeleteParams::default()).await.unwrap();
     room.close().await;
 }
