@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use futures::{FutureExt, StreamExt, future};
-use kube::Client;
+use kube::{Api, Client};
 use restward_crds::names;
 use tokio::{net::TcpListener, sync::watch, time};
 
@@ -21,7 +21,7 @@ use crate::{
     },
     discovery::Guard,
     events::Events,
-    lease::Leadership,
+    lease::{self, Leadership, fence::Fence},
     metrics::Metrics,
     store::ProgrammedPolicies,
     webhook,
@@ -81,16 +81,21 @@ async fn lead(
         () = stopped(stop.clone()) => return Ok(()),
     }
     tracing::info!("this replica leads");
+    let fence = Fence::default();
+    let leases = Api::namespaced(client, &args.namespace);
+    let keep_fence = lease::keep(fence.clone(), leases, &args.lease, &args.pod_name);
+    let config = kube::Config::infer().await?;
+    let client = lease::fenced(config.clone(), &fence)?;
     // A disruption budget refuses with 429, which this client would otherwise repeat for minutes.
-    let mut once = kube::Config::infer().await?;
+    let mut once = config;
     once.default_retry = false;
-    let watchdog = Watchdog::new(args.watchdog, Client::try_from(once)?, Instant::now());
+    let watchdog = Watchdog::new(args.watchdog, lease::fenced(once, &fence)?, Instant::now());
     let context = Context {
         client: client.clone(),
         events: Events::new(client.clone(), &args.pod_name),
         sidecar: args.sidecar.clone(),
         webhook: WebhookEndpoint {
-            namespace: args.namespace,
+            namespace: args.namespace.clone(),
             service: args.webhook_service,
             ca_bundle: certificates.ca_bundle(),
         },
@@ -102,12 +107,16 @@ async fn lead(
         watchdog,
         rollouts: Told::default(),
     };
-    let reconciled =
-        controller::watch::run(Arc::new(context), changes(certificates.ca_bundle()), stopped(stop.clone()));
+    let reconciled = async {
+        fence.opened().await;
+        let nudge = changes(certificates.ca_bundle());
+        controller::watch::run(Arc::new(context), nudge, stopped(stop.clone())).await;
+    };
     tokio::select! {
         () = reconciled => if *stop.borrow() { Ok(()) } else { anyhow::bail!("the controller ended") },
         lost = leadership.lost() => lost,
-        () = sweep_often(client) => Ok(()),
+        unknown = keep_fence => unknown,
+        () = sweep_often(client, &fence) => Ok(()),
     }
 }
 
@@ -124,7 +133,8 @@ fn changes<T: Send + Sync + 'static>(
     })
 }
 
-async fn sweep_often(client: Client) {
+async fn sweep_often(client: Client, fence: &Fence) {
+    fence.opened().await;
     let mut ticks = time::interval(SWEEP);
     loop {
         ticks.tick().await;

@@ -1,11 +1,22 @@
-//! Leader election by Lease: one replica writes, all serve admission.
+//! Leader election by Lease: one replica writes, all serve admission. What the leader writes goes through a [`Fence`].
+
+pub mod fence;
+
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
-use kube::Client;
+use futures::StreamExt as _;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api, Client,
+    client::ClientBuilder,
+    runtime::{WatchStreamExt as _, watcher},
+};
 use kube_lease_manager::{LeaseCreateMode, LeaseManagerBuilder};
 use tokio::sync::watch;
 
 use crate::args::RunArgs;
+use fence::Fence;
 
 /// How long a leader may be silent before another replica takes over, in seconds.
 const DURATION: u64 = 20;
@@ -54,4 +65,31 @@ impl Leadership {
         self.leads.wait_for(|leads| !*leads).await.context("the leader election ended")?;
         bail!("another replica leads now")
     }
+}
+
+/// Clients of the leader, which write only while it leads.
+///
+/// # Errors
+/// The configuration is not one that a client can be made of.
+pub fn fenced(config: kube::Config, fence: &Fence) -> kube::Result<Client> {
+    Ok(ClientBuilder::try_from(config)?.with_layer(fence).build())
+}
+
+/// Keeps the fence as the Lease stands. Ends only with an error.
+///
+/// # Errors
+/// The watch ended.
+pub async fn keep(fence: Fence, leases: Api<Lease>, name: &str, identity: &str) -> anyhow::Result<()> {
+    let mut events = std::pin::pin!(watcher::watch_object(leases, name).default_backoff());
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(lease) => {
+                let (now, clock) = (Instant::now(), SystemTime::now());
+                fence.open_until(fence::held_until(lease.as_ref(), identity, now, clock));
+            }
+            // What is known of the lease ends by itself.
+            Err(error) => tracing::warn!(%error, "the Lease cannot be watched"),
+        }
+    }
+    bail!("the watch of the Lease ended")
 }

@@ -14,13 +14,12 @@ use serde_json::{Value, json};
 
 use crate::support::{assert_stable, injected, pod};
 
-async fn client() -> Client {
+pub(crate) async fn config() -> Config {
     // Another test may have installed it already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let path = env::var("RESTWARD_TEST_KUBECONFIG").expect("RESTWARD_TEST_KUBECONFIG names a kubeconfig");
     let kubeconfig = Kubeconfig::read_from(path).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    Client::try_from(config).unwrap()
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
 }
 
 /// A namespace of its own with this level of Pod Security, and the ServiceAccounts that the pods name.
@@ -31,7 +30,7 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) async fn open(name: &str, level: &str) -> Self {
-        let client = client().await;
+        let client = Client::try_from(config().await).unwrap();
         let name = format!("t-inject-{name}-{}", std::process::id());
         let namespace: Namespace = serde_json::from_value(json!({
             "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": level}}

@@ -8,6 +8,7 @@
 //! - [`properties`]: what holds for any pod
 //! - [`webhook`]: the same over TLS, as the API server calls it
 //! - [`authority`]: the webhook's certificate authority in its Secret (feature `cluster-tests`)
+//! - [`lease`]: one leader, and what it writes (feature `cluster-tests`)
 //! - [`cluster`]: whether a real API server takes injected pods (feature `cluster-tests`)
 
 #![allow(
@@ -26,6 +27,8 @@ mod choice;
 #[cfg(feature = "cluster-tests")]
 mod cluster;
 mod golden;
+#[cfg(feature = "cluster-tests")]
+mod lease;
 mod listen;
 mod probes;
 mod properties;
