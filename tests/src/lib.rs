@@ -14,9 +14,11 @@
 //! - [`removal`]: taking the policy away
 //! - [`guide`]: the flow of the original guide, section by section
 //! - [`unbypassable`]: every known way round the sidecar, tried
+//! - [`chaos`]: what goes wrong with the operator and the API server
 
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
+pub mod chaos;
 pub mod clients;
 pub mod collector;
 pub mod command;
