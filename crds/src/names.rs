@@ -30,7 +30,7 @@ pub const ANNOTATION_ROTATE: &str = "restward.io/rotate-consumer-key";
 /// Annotation on the Secret with the webhook's certificate authority: each new value asks for a new one.
 pub const ANNOTATION_ROTATE_CA: &str = "restward.io/rotate-webhook-ca";
 
-/// Finalizer on policies whose `deletionPolicy` is `Detach`.
+/// Finalizer on every policy: what was made for it goes before the policy does, or stays with it (`deletionPolicy: Retain`).
 pub const FINALIZER_DETACH: &str = "restward.io/detach";
 /// Field manager of every server-side apply.
 pub const FIELD_MANAGER: &str = "restward-operator";

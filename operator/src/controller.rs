@@ -7,7 +7,7 @@
 //! 5. [`update_status`]: tell what was done and what the sidecars say ([`census`] and [`assess`] are pure)
 //!
 //! A policy that was never accepted has nothing programmed. One that was keeps its last good configuration in force,
-//! whatever later edits say. [`rollout`] and [`watchdog`] see to pods that are not as they would be now; [`detach`] and [`sweep`]
+//! whatever later edits say; one that is [`retain`]ed does so after its deletion. [`rollout`] and [`watchdog`] see to pods that are not as they would be now; [`detach`] and [`sweep`]
 //! take away what is no longer wanted.
 
 pub mod apply;
@@ -23,6 +23,7 @@ pub mod link;
 mod pause;
 pub mod pod;
 pub mod provider;
+pub mod retain;
 pub mod rollout;
 pub mod rotation;
 pub mod sweep;
@@ -133,7 +134,8 @@ pub fn after_error(policy: Arc<RestApiAuthPolicy>, error: &Error, _: Arc<Context
 
 async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Result<Action, Error> {
     let Context { client, events, .. } = context;
-    if policy.meta().deletion_timestamp.is_some() {
+    let is_deleted = policy.meta().deletion_timestamp.is_some();
+    if is_deleted && !retain::is_kept(client, policy).await? {
         return Ok(match detach::detach(context, policy).await? {
             detach::Detached::Completely => {
                 context.watchdog.forget(context, policy).await;
@@ -144,9 +146,12 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
             detach::Detached::RollingOut => Action::requeue(pause::SOON),
         });
     }
-    detach::hold(client, policy).await?;
+    if !is_deleted {
+        detach::hold(client, policy).await?;
+    }
 
     let observed = dereference::dereference(client, policy).await?;
+    retain::tell(context, policy, &observed.templates).await;
     let verdict = validate::validate(policy, &observed);
     let uid = policy.uid().unwrap_or_default();
     let provider = match &verdict {

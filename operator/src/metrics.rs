@@ -48,6 +48,7 @@ pub struct Metrics {
     without_sidecar: Family<PolicyLabels, Gauge>,
     evictions: Family<EvictionLabels, Counter>,
     certificate_ends: Family<CertificateLabels, Gauge>,
+    retained: Family<PolicyLabels, Gauge>,
     /// Those of the webhook.
     pub webhook: webhook::Metrics,
 }
@@ -85,6 +86,12 @@ impl Default for Metrics {
             "When the webhook's certificate ends, and the authority that signed it",
             certificate_ends.clone(),
         );
+        let retained = Family::default();
+        registry.register(
+            "restward_operator_retained_policies",
+            "Policies that were deleted and stay in force until they are released",
+            retained.clone(),
+        );
         let webhook = webhook::Metrics::register(&mut registry);
         Self {
             registry: Arc::new(registry),
@@ -93,6 +100,7 @@ impl Default for Metrics {
             without_sidecar,
             evictions,
             certificate_ends,
+            retained,
             webhook,
         }
     }
@@ -126,6 +134,16 @@ impl Metrics {
         let seconds = end.and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok());
         if let Some(seconds) = seconds.and_then(|since| i64::try_from(since.as_secs()).ok()) {
             self.certificate_ends.get_or_create(&CertificateLabels { certificate }).set(seconds);
+        }
+    }
+
+    /// Whether this policy was deleted and stays in force.
+    pub fn retained(&self, namespace: &str, policy: &str, is_retained: bool) {
+        let labels = PolicyLabels::of(namespace, policy);
+        if is_retained {
+            self.retained.get_or_create(&labels).set(1);
+        } else {
+            self.retained.remove(&labels);
         }
     }
 

@@ -19,7 +19,7 @@ use restward_crds::{
 
 use super::{
     census::Census,
-    rollout,
+    retain, rollout,
     validate::{Refused, Validated},
 };
 use crate::{
@@ -232,7 +232,7 @@ fn ready(outcome: &Outcome<'_>, findings: &[Finding]) -> Finding {
 
 fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
     let spec = &outcome.policy.spec;
-    let mut advisories = Vec::new();
+    let mut advisories = Vec::from_iter(retain::advisory(outcome.policy));
     if spec.tokens.audiences.is_empty() && spec.tokens.authorized_parties.is_empty() {
         advisories.push(format!(
             "AudienceUnrestricted: every client of realm {} may call. Add an Audience mapper to the clients in Keycloak and \

@@ -1,4 +1,4 @@
-//! What happens when a policy is deleted: new pods come without the sidecar at once; running ones keep what they mount
+//! What happens when a policy is deleted that is not retained, or not any more: new pods come without the sidecar at once; running ones keep what they mount
 //! until they are restarted; only then do configuration and keys go.
 
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{
     Context, apply,
     dereference::{self, ObservedPod, Template, Workload},
-    rollout,
+    retain, rollout,
     update_status::update_status,
 };
 use crate::{
@@ -58,6 +58,7 @@ pub async fn detach(context: &Context, policy: &RestApiAuthPolicy) -> Result<Det
         return Ok(Detached::Completely);
     }
     let (namespace, uid) = (policy.namespace().unwrap_or_default(), policy.uid().unwrap_or_default());
+    context.metrics.retained(&namespace, &policy.name_any(), false);
     apply::remove_enforcement(client, &uid).await?;
     // An ending namespace takes pods, ConfigMap and Secret with it and must not wait for us.
     if !dereference::namespace_ends(client, &namespace).await? {
@@ -146,6 +147,7 @@ async fn report(
     ];
     let mut status = policy.status.clone().unwrap_or_default();
     status.pods = Some(format!("{}/0", pods.len()));
+    status.advisories.retain(|told| !retain::is_advisory(told));
     for known in &mut status.workloads {
         let workload = Workload { kind: known.kind.clone(), name: known.name.clone() };
         known.rollout = rollout.memory.get(&workload).cloned();

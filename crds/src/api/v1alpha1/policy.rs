@@ -326,4 +326,7 @@ pub enum DeletionPolicy {
     /// then do the keys go.
     #[default]
     Detach,
+    /// Nothing changes for anybody: the deleted policy stays in force, for new pods too, and `kubectl get` shows it, until it
+    /// is released by setting this to Detach.
+    Retain,
 }
