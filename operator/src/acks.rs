@@ -30,14 +30,19 @@ pub struct Ack {
     pub pod: String,
     /// Its status; `None` when it did not answer, or not with a proof that it is this policy's sidecar.
     pub status: Option<SidecarStatus>,
-    /// What it says about ways around it; of one that does not answer, what it said a moment ago.
-    pub verification: Option<Verification>,
+    /// The same; of one that does not answer, what it said a moment ago.
+    pub last: Option<SidecarStatus>,
 }
 
 impl Ack {
     /// Whether the sidecar runs the configuration with this hash; any will do when it is not known.
     pub fn runs(&self, config_hash: Option<&str>) -> bool {
         self.status.as_ref().is_some_and(|status| config_hash.is_none_or(|hash| status.config_hash == hash))
+    }
+
+    /// What it says about ways around it, or said a moment ago.
+    pub fn verification(&self) -> Option<&Verification> {
+        self.last.as_ref()?.verification.as_ref()
     }
 
     /// Why the sidecar refuses the newest configuration, when it does.
@@ -73,28 +78,26 @@ impl Acks {
                 if status.is_none() {
                     tracing::debug!(pod.name = %pod, "the sidecar gave no valid status");
                 }
-                let verification = self.verification(&pod, ip, policy_uid, status.as_ref());
-                Ack { pod, status, verification }
+                let last = self.last(&pod, ip, policy_uid, status.as_ref());
+                Ack { pod, status, last }
             })
             .buffered(AT_ONCE)
             .collect()
             .await
     }
 
-    fn verification(
+    fn last(
         &self,
         pod: &str,
         ip: String,
         policy_uid: &str,
         status: Option<&SidecarStatus>,
-    ) -> Option<Verification> {
+    ) -> Option<SidecarStatus> {
         let (key, now) = ((policy_uid.to_owned(), pod.to_owned(), ip), Instant::now());
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(status) = status else { return heard.last(&key, now) };
-        if let Some(said) = &status.verification {
-            heard.note(key, said, now);
-        }
-        status.verification.clone()
+        heard.note(key, status, now);
+        Some(status.clone())
     }
 
     async fn ask(&self, ip: &str, policy_uid: &str, keys: &PolicyKeys) -> Option<SidecarStatus> {

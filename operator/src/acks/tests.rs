@@ -121,7 +121,7 @@ async fn one_lost_answer_takes_nothing_back_of_what_was_verified() {
             },
         )
         .await;
-    let verified = |ack: &Ack| ack.verification.as_ref().map(|said| said.reason);
+    let verified = |ack: &Ack| ack.verification().map(|said| said.reason);
     assert_eq!(verified(&poll(&acks, &keys).await), Some(EnforcedReason::Verified));
     is_lost.store(true, Ordering::Relaxed);
     let ack = poll(&acks, &keys).await;
@@ -129,5 +129,5 @@ async fn one_lost_answer_takes_nothing_back_of_what_was_verified() {
     assert_eq!(verified(&ack), Some(EnforcedReason::Verified));
     // Of another policy nothing was heard.
     let pods = [("wiki-0".to_owned(), "127.0.0.1".to_owned())];
-    assert!(acks.poll(&pods, "u-2", &keys).await.remove(0).verification.is_none());
+    assert!(acks.poll(&pods, "u-2", &keys).await.remove(0).last.is_none());
 }

@@ -162,11 +162,12 @@ fn programmed(outcome: &Outcome<'_>) -> Finding {
     found(ConditionType::Programmed, truth, reason.as_str(), message)
 }
 
+/// What the sidecars say, or said a moment ago.
 fn reports<'a, R: Clone>(
     acks: impl Iterator<Item = &'a Ack>,
     report: impl Fn(&SidecarStatus) -> &Report<R>,
 ) -> Vec<Report<R>> {
-    acks.filter_map(|ack| ack.status.as_ref()).map(|status| report(status).clone()).collect()
+    acks.filter_map(|ack| ack.last.as_ref()).map(|status| report(status).clone()).collect()
 }
 
 fn identity_provider(outcome: &Outcome<'_>) -> Finding {
@@ -177,7 +178,9 @@ fn identity_provider(outcome: &Outcome<'_>) -> Finding {
         _ => 3,
     };
     // A sidecar that still runs another configuration speaks of another Keycloak.
-    let current = outcome.acks.iter().filter(|ack| ack.runs(outcome.config_hash));
+    let wanted = outcome.config_hash;
+    let is_current = |status: &SidecarStatus| wanted.is_none_or(|hash| status.config_hash == hash);
+    let current = outcome.acks.iter().filter(|ack| ack.last.as_ref().is_some_and(is_current));
     let worst = reports(current, |status| &status.identity_provider).into_iter().max_by_key(severity);
     let own = || match outcome.provider {
         Some(Ok(())) => {
@@ -262,12 +265,10 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
     let told: BTreeSet<&String> = outcome
         .acks
         .iter()
-        .filter_map(|ack| ack.status.as_ref())
+        .filter_map(|ack| ack.last.as_ref())
         .flat_map(|status| &status.advisories)
         .chain(&outcome.census.advisories)
-        .chain(
-            outcome.acks.iter().filter_map(|ack| ack.verification.as_ref()).flat_map(|said| &said.warnings),
-        )
+        .chain(outcome.acks.iter().filter_map(Ack::verification).flat_map(|said| &said.warnings))
         .collect();
     advisories.extend(told.into_iter().take(MAX_TOLD).cloned());
     advisories

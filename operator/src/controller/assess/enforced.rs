@@ -37,11 +37,11 @@ fn verdict(outcome: &Outcome<'_>) -> (Truth, EnforcedReason, String) {
         format!("{} of {} sidecars {what} (pods: {})", some.len(), acks.len(), names(some))
     };
     let unable = that(Some(EnforcedReason::Unverifiable));
-    if let Some(cause) = unable.iter().find_map(|ack| ack.verification.as_ref()) {
+    if let Some(cause) = unable.iter().find_map(|ack| ack.verification()) {
         let message = of(&unable, &format!("cannot look for ways around them: {}", cause.message));
         return (Truth::Unknown, EnforcedReason::Unverifiable, message);
     }
-    let (silent, old): (Vec<&Ack>, Vec<&Ack>) = that(None).into_iter().partition(|ack| ack.status.is_none());
+    let (silent, old): (Vec<&Ack>, Vec<&Ack>) = that(None).into_iter().partition(|ack| ack.last.is_none());
     if !old.is_empty() {
         let message = of(&old, "are of a version that does not look for ways around them");
         return (Truth::Unknown, EnforcedReason::Unverifiable, message);
@@ -63,12 +63,12 @@ fn verdict(outcome: &Outcome<'_>) -> (Truth, EnforcedReason, String) {
 }
 
 fn said(ack: &Ack) -> Option<EnforcedReason> {
-    ack.verification.as_ref().map(|said| said.reason)
+    ack.verification().map(|said| said.reason)
 }
 
 fn bypass(outcome: &Outcome<'_>, bypassed: &[&Ack]) -> String {
     let each = bypassed.iter().take(DESCRIBED).filter_map(|ack| {
-        let said = ack.verification.as_ref()?;
+        let said = ack.verification()?;
         Some(format!("pod {}, {}", ack.pod, said.message))
     });
     let more = bypassed.len().saturating_sub(DESCRIBED);

@@ -46,8 +46,7 @@ fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
         verification: Some(verification(EnforcedReason::Verified, "nothing found")),
         advisories: Vec::new(),
     };
-    let verification = status.verification.clone();
-    Ack { pod: "wiki-0".into(), status: Some(status), verification }
+    Ack { pod: "wiki-0".into(), status: Some(status.clone()), last: Some(status) }
 }
 
 /// A sidecar with which all is well.
@@ -65,9 +64,20 @@ fn verification(reason: EnforcedReason, message: &str) -> Verification {
     }
 }
 
+/// A sidecar that says something else.
+fn saying(mut ack: Ack, change: impl Fn(&mut SidecarStatus)) -> Ack {
+    ack.status.iter_mut().chain(&mut ack.last).for_each(change);
+    ack
+}
+
+/// A sidecar that does not answer, and did a moment ago.
+fn silent_now(ack: Ack) -> Ack {
+    Ack { status: None, ..ack }
+}
+
 /// A sidecar that does not answer, and did not a moment ago.
 fn silent() -> Ack {
-    Ack { pod: "wiki-0".into(), status: None, verification: None }
+    Ack { pod: "wiki-0".into(), status: None, last: None }
 }
 
 struct Case {
@@ -208,9 +218,9 @@ fn a_pod_that_came_without_the_sidecar_under_the_policy_is_named() {
 fn what_sidecars_advise_is_shown_once() {
     let mut case = Case::all_is_well();
     case.acks.push(case.acks[0].clone());
-    for ack in &mut case.acks {
-        ack.status.as_mut().unwrap().advisories = vec!["OpenidMissing: ask for openid".into()];
-    }
+    let advice =
+        |status: &mut SidecarStatus| status.advisories = vec!["OpenidMissing: ask for openid".into()];
+    case.acks = case.acks.into_iter().map(|ack| saying(ack, advice)).collect();
     let (findings, status) = case.assess();
     assert_eq!(findings.last().unwrap().truth, Truth::True, "an advisory is no failure");
     let told = status.advisories.iter().filter(|told| told.starts_with("OpenidMissing: ")).count();
@@ -335,9 +345,7 @@ fn a_sidecar_that_runs_another_configuration_speaks_of_another_keycloak() {
     let failure = Failure { reason: ProviderReason::Unreachable, message: "no route".into() };
     let mut case = Case { provider: Some(Err(failure)), ..Case::all_is_well() };
     assert_eq!(case.finding(ConditionType::IdentityProviderReachable).reason, "Reachable");
-    for ack in &mut case.acks {
-        ack.status.as_mut().unwrap().config_hash = "0b".into();
-    }
+    case.acks = vec![saying(case.acks.remove(0), |status| status.config_hash = "0b".into())];
     let finding = case.finding(ConditionType::IdentityProviderReachable);
     assert_eq!((finding.truth, finding.reason), (Truth::False, "Unreachable"));
 }
@@ -368,9 +376,7 @@ fn a_missing_key_and_a_failed_write_show_in_programmed() {
 fn the_configuration_is_current_by_the_sidecars_own_word() {
     let with = |adjust: fn(&mut SidecarStatus)| {
         let mut case = Case::all_is_well();
-        for ack in &mut case.acks {
-            adjust(ack.status.as_mut().unwrap());
-        }
+        case.acks = vec![saying(case.acks.remove(0), adjust)];
         let finding = case.finding(ConditionType::ConfigCurrent);
         (finding.truth, finding.reason, finding.message)
     };
@@ -392,9 +398,7 @@ fn the_configuration_is_current_by_the_sidecars_own_word() {
 #[test]
 fn an_older_configuration_counts_while_the_newest_edit_is_not_accepted() {
     let mut case = Case { programming: Programming::LastGood, ..Case::all_is_well() };
-    for ack in &mut case.acks {
-        ack.status.as_mut().unwrap().policy.generation -= 1;
-    }
+    case.acks = vec![saying(case.acks.remove(0), |status| status.policy.generation -= 1)];
     assert_eq!(case.finding(ConditionType::ConfigCurrent).reason, "Current");
 }
 
@@ -413,5 +417,56 @@ fn silence_takes_nothing_back_from_a_generation_that_was_current() {
             last_transition_time: Time(Timestamp::UNIX_EPOCH),
         }];
         assert_eq!(case.finding(ConditionType::ConfigCurrent).truth, truth, "{generation}");
+    }
+}
+
+#[test]
+fn the_sidecars_are_told_apart_by_what_they_run() {
+    let well = || ack(ProviderReason::Reachable, UpstreamReason::Trusted);
+    let named = |pod: &str, ack: Ack| Ack { pod: pod.into(), ..ack };
+    let older = || saying(well(), |status| status.policy.generation -= 1);
+    let refusing = || saying(well(), |status| status.config_rejected = Some("no such field".into()));
+    let all = vec![
+        named("refuses", refusing()),
+        named("older", older()),
+        named("gone", silent()),
+        named("good", well()),
+        named("quiet", silent_now(well())),
+        named("quiet-older", silent_now(older())),
+        named("quiet-refuses", silent_now(refusing())),
+    ];
+    let mut case = Case { acks: all.clone(), ..Case::all_is_well() };
+    case.observed.pods.push(pod("old", json!({})));
+    let finding = case.finding(ConditionType::ConfigCurrent);
+    assert_eq!((finding.truth, finding.reason), (Truth::False, "Rejected"));
+    assert_eq!(
+        finding.message,
+        "1 of 7 sidecars keep their last good configuration: no such field (pods: refuses); \
+         1 of 7 sidecars still run an older configuration; the kubelet brings the new one within seconds (pods: older); \
+         3 of 7 sidecars do not say what they run (pods: gone, quiet-older, quiet-refuses); \
+         2 of 7 sidecars run this configuration; 1 pods have no sidecar"
+    );
+    for (of, truth, reason) in [
+        (&all[1..], Truth::False, "Stale"),
+        (&all[2..], Truth::Unknown, "Unreachable"),
+        (&all[3..5], Truth::True, "Current"),
+        (&all[5..], Truth::Unknown, "Unreachable"),
+    ] {
+        let finding = Case { acks: of.to_vec(), ..Case::all_is_well() }.finding(ConditionType::ConfigCurrent);
+        assert_eq!((finding.truth, finding.reason), (truth, reason), "{}", finding.message);
+    }
+}
+
+#[test]
+fn a_sidecar_that_is_silent_for_a_moment_takes_nothing_back() {
+    let mut case = Case::all_is_well();
+    let (before, status) = case.assess();
+    case.acks = case.acks.into_iter().map(silent_now).collect();
+    let (after, shown) = case.assess();
+    assert_eq!(before, after);
+    assert_eq!(status.advisories, shown.advisories);
+    case.acks = vec![silent()];
+    for kind in [ConditionType::Enforced, ConditionType::UpstreamTrusted, ConditionType::ConfigCurrent] {
+        assert_eq!(case.finding(kind).truth, Truth::Unknown, "{kind:?}");
     }
 }

@@ -35,14 +35,14 @@ pub(super) fn trusted(outcome: &Outcome<'_>) -> Finding {
     let worst = reports(outcome.acks.iter(), |status| &status.upstream).into_iter().max_by_key(severity);
     let report = worst.unwrap_or_else(|| Report {
         reason: UpstreamReason::Pending,
-        message: "no sidecar has reported yet".into(),
+        message: "no sidecar says whether Confluence accepts it".into(),
     });
     let truth = match report.reason {
         UpstreamReason::Trusted => Truth::True,
         UpstreamReason::Pending | UpstreamReason::Unproven => Truth::Unknown,
         _ => Truth::False,
     };
-    let silent = outcome.acks.iter().filter(|ack| ack.status.is_none()).count();
+    let silent = outcome.acks.iter().filter(|ack| ack.last.is_none()).count();
     let mut message = report.message;
     if silent > 0 {
         let _ = write!(message, " ({silent} of {} sidecars did not answer)", outcome.acks.len());
@@ -110,7 +110,7 @@ fn repaired(outcome: &Outcome<'_>) -> Option<String> {
 /// What keeps sidecars from putting the link right, for `status.advisories`.
 pub(super) fn not_kept(outcome: &Outcome<'_>) -> Option<String> {
     let said =
-        |ack: &Ack| Some((ack.status.as_ref()?.managed_link.as_ref()?.trouble.clone()?, ack.pod.clone()));
+        |ack: &Ack| Some((ack.last.as_ref()?.managed_link.as_ref()?.trouble.clone()?, ack.pod.clone()));
     let (trouble, pod) = outcome.acks.iter().find_map(said)?;
     Some(format!(
         "ApplicationLinkNotKept: the sidecar of {pod} cannot put the application link right: {trouble}"

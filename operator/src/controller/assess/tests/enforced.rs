@@ -8,8 +8,7 @@ type Row = (Vec<Ack>, Truth, &'static str, &'static str);
 fn that_says(pod: &str, reason: EnforcedReason, message: &str) -> Ack {
     let mut ack = ack(ProviderReason::Reachable, UpstreamReason::Trusted);
     ack.pod = pod.into();
-    ack.verification = Some(verification(reason, message));
-    ack
+    saying(ack, |status| status.verification = Some(verification(reason, message)))
 }
 
 #[test]
@@ -18,9 +17,8 @@ fn only_the_sidecars_own_word_makes_a_policy_enforced() {
     let good = || that_says("wiki-0", Verified, "");
     let bad = || that_says("wiki-1", BypassDetected, "port 9000: something answers as Confluence");
     let unable = || that_says("wiki-2", Unverifiable, "net/tcp cannot be read");
-    let mut old = good();
-    old.verification = None;
-    let lost = Ack { status: None, ..good() };
+    let old = saying(good(), |status| status.verification = None);
+    let lost = silent_now(good());
     let table: Vec<Row> = vec![
         (vec![], Truth::Unknown, "Pending", "no sidecar runs yet"),
         (vec![good()], Truth::True, "Verified", "1 sidecars find no way around"),
@@ -81,7 +79,10 @@ fn a_pod_without_the_sidecar_is_a_way_around() {
 #[test]
 fn what_a_look_warns_of_is_advised_and_takes_nothing_back() {
     let mut case = Case::all_is_well();
-    case.acks[0].verification.as_mut().unwrap().warnings = vec!["UnknownListener: 9999".into()];
+    let warned = |status: &mut SidecarStatus| {
+        status.verification.as_mut().unwrap().warnings = vec!["UnknownListener: 9999".into()];
+    };
+    case.acks = vec![saying(case.acks.remove(0), warned)];
     let (findings, status) = case.assess();
     assert_eq!(findings.last().unwrap().truth, Truth::True);
     assert!(status.advisories.contains(&"UnknownListener: 9999".to_owned()), "{:?}", status.advisories);

@@ -83,12 +83,12 @@ fn managed() -> Value {
 #[test]
 fn what_sidecars_put_right_and_what_they_cannot_is_told() {
     let keeping = |repair: Option<(i64, &str)>, trouble: Option<&str>| {
-        let mut ack = ack(ProviderReason::Reachable, UpstreamReason::Trusted);
-        ack.status.as_mut().unwrap().managed_link = Some(LinkReport {
-            repair: repair.map(|(at, what)| Repair { at, what: what.into() }),
-            trouble: trouble.map(str::to_owned),
-        });
-        ack
+        saying(ack(ProviderReason::Reachable, UpstreamReason::Trusted), |status| {
+            status.managed_link = Some(LinkReport {
+                repair: repair.map(|(at, what)| Repair { at, what: what.into() }),
+                trouble: trouble.map(str::to_owned),
+            });
+        })
     };
     let case = |acks: Vec<Ack>, known: Option<&str>| {
         let case = Case { spec: managed(), acks, repaired: known.map(str::to_owned), ..Case::all_is_well() };
