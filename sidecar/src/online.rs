@@ -21,20 +21,22 @@ use restward_crds::{
     sidecar::{Settings, config::OwnClient, settings::IssuerSettings, status::Report, tokens::Validation},
 };
 use tokio::{sync::Semaphore, time::Instant};
+use url::Url;
 
 use crate::{
-    auth::{Permit, RawToken, Verified, checks::lifetime},
+    auth::{Permit, RawToken, Verified, checks::lifetime, claims::Claims},
     bounded::Bounded,
     flights::Flights,
     keys::{
         Keys,
         fetch::{Call, Reply},
+        snapshot::Endpoints,
     },
     refusal::Deny,
     time::UnixTime,
 };
 use advice::{Advice, Advices};
-use client::Client;
+use client::{Client, Credentials};
 
 /// How long "valid" counts: the longest that a revoked token is still accepted.
 const YES_FOR: Duration = Duration::from_secs(30);
@@ -74,6 +76,8 @@ impl Question {
 
 /// The answer about one token.
 type Answer = Result<Arc<Permit>, Deny>;
+/// What the provider says of a token's claims; the outer error is that it could not be asked.
+type Told = Result<Result<Claims, Refused>, Deny>;
 /// SHA-256 of a token.
 type Hash = [u8; 32];
 
@@ -87,7 +91,7 @@ pub struct Online {
 struct Shared {
     settings: Arc<Settings>,
     keys: Keys,
-    client: Option<Client>,
+    credentials: Option<Credentials>,
     answers: Mutex<Bounded<Hash, (Answer, Instant)>>,
     places: Semaphore,
     /// Until when nobody is asked, as somebody has just not answered.
@@ -96,12 +100,13 @@ struct Shared {
 }
 
 impl Online {
-    /// For this configuration, with the client's credentials if there are any.
-    pub fn new(settings: Arc<Settings>, keys: Keys, client: Option<Client>) -> Self {
+    /// For this configuration after `previous`, with the client's credentials if there are any.
+    pub fn new(settings: Arc<Settings>, keys: Keys, client: Option<Client>, previous: Option<&Self>) -> Self {
+        let before = previous.and_then(|previous| previous.shared.credentials.as_ref());
         let shared = Shared {
             settings,
             keys,
-            client,
+            credentials: client.map(|client| Credentials::new(client, before)),
             answers: Mutex::new(Bounded::new(REMEMBERED)),
             places: Semaphore::new(AT_ONCE),
             pause: Mutex::new(None),
@@ -146,8 +151,8 @@ impl Online {
 
     /// Why no token can be accepted: each has to be asked about, and the sidecar may not ask.
     pub fn report(&self) -> Option<Report<ProviderReason>> {
-        let Shared { settings, client, advices, .. } = &*self.shared;
-        let cause = match client {
+        let Shared { settings, credentials, advices, .. } = &*self.shared;
+        let cause = match credentials {
             _ if settings.tokens.validation != Validation::Introspection => None,
             None => settings.issuers.iter().find_map(missing_client),
             Some(_) => Some(Advice::ClientRejected).filter(|advice| advices.is_noted(*advice)),
@@ -158,7 +163,7 @@ impl Online {
     /// What the administrator should know.
     pub fn advisories(&self) -> Vec<String> {
         let missing = self.shared.settings.issuers.iter().find_map(missing_client);
-        if let (Some(advice), None) = (missing, &self.shared.client) {
+        if let (Some(advice), None) = (missing, &self.shared.credentials) {
             self.shared.advices.note(advice);
         }
         self.shared.advices.sentences()
@@ -189,11 +194,12 @@ impl Shared {
     }
 
     async fn ask(&self, question: Question, token: &RawToken, verified: &Verified, now: UnixTime) -> Answer {
-        let call = self.call(question, token, verified)?;
-        let reply = self.send(verified.issuer(), call).await?;
-        let claims = match question {
-            Question::Introspection => introspection::read(&reply, verified.claims()),
-            Question::UserInfo => userinfo::read(&reply, verified.claims()),
+        let claims = match (question, &self.credentials) {
+            (Question::UserInfo, _) => self.userinfo(token, verified).await?,
+            (Question::Introspection, Some(credentials)) => {
+                self.introspect(credentials, token, verified).await?
+            }
+            (Question::Introspection, None) => return Err(Reason::ValidationUnavailable.into()),
         };
         if claims != Err(Refused::ClientRejected) {
             self.advices.clear(Advice::ClientRejected);
@@ -203,31 +209,54 @@ impl Shared {
         Ok(Arc::new(verified.with_claims(claims).permit(&self.settings, &keys, now)?))
     }
 
-    fn call(&self, question: Question, token: &RawToken, verified: &Verified) -> Result<Call, Deny> {
-        let unavailable = || Deny::from(Reason::ValidationUnavailable);
-        let snapshot = self.keys.snapshot();
-        let endpoints = snapshot.endpoints(verified.issuer()).ok_or_else(unavailable)?;
-        match question {
-            Question::Introspection => {
-                let client = self.client.as_ref().ok_or_else(unavailable)?;
-                let Some(url) = endpoints.introspection.clone() else {
-                    self.advices.note(Advice::NoEndpoint);
-                    return Err(unavailable());
-                };
-                Ok(introspection::call(url, client, token))
+    /// As the client that the provider takes: as it is now, else as it was before. The provider may hear of the new secret
+    /// between the two.
+    async fn introspect(&self, credentials: &Credentials, token: &RawToken, verified: &Verified) -> Told {
+        let ask = async |client: &Client| -> Told {
+            let url = self.endpoint(verified, |endpoints| endpoints.introspection.clone())?;
+            let reply = self.send(verified.issuer(), introspection::call(url, client, token)).await?;
+            Ok(introspection::read(&reply, verified.claims()))
+        };
+        let mut told = ask(credentials.now()).await?;
+        if told == Err(Refused::ClientRejected)
+            && let Some(before) = credentials.before()
+        {
+            let told_before = ask(&before).await?;
+            if told_before != Err(Refused::ClientRejected) {
+                self.advices.note(Advice::ClientSecretNotTaken);
+                return Ok(told_before);
             }
-            Question::UserInfo => {
-                if verified.is_proven() {
-                    self.advices.note(Advice::UserInfoWithDpop);
-                    return Err(unavailable());
-                }
-                let Some(url) = endpoints.userinfo.clone() else {
-                    self.advices.note(Advice::NoEndpoint);
-                    return Err(unavailable());
-                };
-                userinfo::call(url, token).ok_or_else(|| Reason::TokenMalformed.into())
-            }
+            told = ask(credentials.now()).await?;
         }
+        if told != Err(Refused::ClientRejected) {
+            credentials.taken();
+            self.advices.clear(Advice::ClientSecretNotTaken);
+        }
+        Ok(told)
+    }
+
+    async fn userinfo(&self, token: &RawToken, verified: &Verified) -> Told {
+        if verified.is_proven() {
+            self.advices.note(Advice::UserInfoWithDpop);
+            return Err(Reason::ValidationUnavailable.into());
+        }
+        let url = self.endpoint(verified, |endpoints| endpoints.userinfo.clone())?;
+        let call = userinfo::call(url, token).ok_or(Reason::TokenMalformed)?;
+        let reply = self.send(verified.issuer(), call).await?;
+        Ok(userinfo::read(&reply, verified.claims()))
+    }
+
+    fn endpoint(
+        &self,
+        verified: &Verified,
+        which: impl Fn(&Endpoints) -> Option<Url>,
+    ) -> Result<Url, Reason> {
+        let snapshot = self.keys.snapshot();
+        let endpoints = snapshot.endpoints(verified.issuer()).ok_or(Reason::ValidationUnavailable)?;
+        which(endpoints).ok_or_else(|| {
+            self.advices.note(Advice::NoEndpoint);
+            Reason::ValidationUnavailable
+        })
     }
 
     async fn send(&self, issuer: usize, call: Call) -> Result<Reply, Deny> {
@@ -257,8 +286,9 @@ impl Shared {
     fn explain(&self, refused: Refused, verified: &Verified) -> Deny {
         let (advice, reason) = match refused {
             Refused::Inactive => {
-                let asks_about_others = self.client.as_ref().is_some_and(|client| {
-                    !verified.is_lightweight() && !verified.claims().aud.iter().any(|aud| aud == client.id())
+                let asks_about_others = self.credentials.as_ref().is_some_and(|credentials| {
+                    let id = credentials.now().id();
+                    !verified.is_lightweight() && !verified.claims().aud.iter().any(|aud| aud == id)
                 });
                 (asks_about_others.then_some(Advice::ClientNotInAudience), Reason::TokenInactive)
             }

@@ -76,7 +76,8 @@ impl Authenticator {
     pub fn new(settings: Arc<Settings>, keys: Keys, client: Option<Client>, previous: Option<&Self>) -> Self {
         let used_proofs = previous.map(|previous| Arc::clone(&previous.used_proofs)).unwrap_or_default();
         let verdicts = Mutex::new(Verdicts::new(keys.snapshot()));
-        let online = Online::new(Arc::clone(&settings), keys.clone(), client);
+        let before = previous.map(|previous| &previous.online);
+        let online = Online::new(Arc::clone(&settings), keys.clone(), client, before);
         Self { settings, keys, online, used_proofs, verdicts }
     }
 

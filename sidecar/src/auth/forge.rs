@@ -209,6 +209,7 @@ pub(crate) fn issuer_keys() -> IssuerKeys {
         keys,
         endpoints: None,
         fetched: None,
+        until: None,
     }
 }
 

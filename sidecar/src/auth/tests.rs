@@ -86,6 +86,7 @@ fn other_algorithms_work_with_keys_that_are_for_them() {
             keys,
             endpoints: None,
             fetched: None,
+            until: None,
         }]);
         let token = key.token(&json!({"alg": alg, "kid": "k1"}).to_string(), &claims(json!({})));
         assert!(authenticate(&settings(json!({})), &keys, &token, NOW).is_ok(), "{alg}");
@@ -123,8 +124,8 @@ fn key_ids_never_cross_issuers() {
     let one = usable_keys(&json!({"keys": [rsa_key().jwk("k1")]})).unwrap();
     let two = usable_keys(&json!({"keys": [other_rsa_key().jwk("k1"), other_rsa_key().jwk("k2")]})).unwrap();
     let keys = Snapshot::new(vec![
-        IssuerKeys { names: names("wiki"), keys: one, endpoints: None, fetched: None },
-        IssuerKeys { names: names("other"), keys: two, endpoints: None, fetched: None },
+        IssuerKeys { names: names("wiki"), keys: one, endpoints: None, fetched: None, until: None },
+        IssuerKeys { names: names("other"), keys: two, endpoints: None, fetched: None, until: None },
     ]);
     let settings = settings(json!({"issuers": [
         {"host": "https://sso.example.com", "realm": "wiki"}, {"host": "https://sso.example.com", "realm": "other"},

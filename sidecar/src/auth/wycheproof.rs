@@ -20,7 +20,13 @@ fn accepts(key_set: &Value, jws: &Value) -> bool {
     let Ok(jws) = Jws::parse(&token) else { return false };
     let Ok(algorithm) = jws.algorithm() else { return false };
     let Some(keys) = usable_keys(key_set) else { return false };
-    let keys = Snapshot::new(vec![IssuerKeys { names: Vec::new(), keys, endpoints: None, fetched: None }]);
+    let keys = Snapshot::new(vec![IssuerKeys {
+        names: Vec::new(),
+        keys,
+        endpoints: None,
+        fetched: None,
+        until: None,
+    }]);
     match keys.select(0, jws.kid.as_deref(), algorithm) {
         Selection::Key(key) => jws.is_signed_by(key),
         _ => false,

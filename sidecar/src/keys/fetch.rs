@@ -126,7 +126,7 @@ impl Fetcher {
             return Err(Failure::new(ProviderReason::NoUsableKeys, message));
         }
         let endpoints = Some(discovery::endpoints(issuer, &asked, &document));
-        Ok(IssuerKeys { names, keys, endpoints, fetched: Some(Instant::now()) })
+        Ok(IssuerKeys { names, keys, endpoints, fetched: Some(Instant::now()), until: None })
     }
 
     /// Since when a realm's tokens count, in seconds since the epoch; 0: ever.

@@ -10,7 +10,11 @@ use arc_swap::ArcSwap;
 use futures::future::join_all;
 use restward_crds::{
     condition::ProviderReason,
-    sidecar::{Settings, settings::IssuerSettings, status::Report},
+    sidecar::{
+        Settings,
+        settings::{IssuerSettings, IssuerSource},
+        status::Report,
+    },
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +34,10 @@ const RETRY_STALE: Duration = Duration::from_mins(1);
 const RETRY_ABSENT: Duration = Duration::from_secs(10);
 /// After a realm did not say since when its tokens count.
 const RETRY_NOT_BEFORE: Duration = Duration::from_secs(1);
+/// How long keys count that were found in another way (at another host or back channel, or trusted by another authority) while
+/// the provider does not answer where it is asked now. Whoever keeps it from answering must not keep keys alive whose
+/// origin is not trusted any more.
+const FOUND_OTHERWISE: Duration = Duration::from_mins(5);
 /// Tokens with unknown keys cause at most one request in this time, for each issuer.
 const UNKNOWN_KEY_WINDOW: Duration = Duration::from_secs(10);
 
@@ -117,22 +125,24 @@ impl Keys {
     }
 
     /// Takes over what is known of the issuers that `previous` had too: a change of policy while the identity provider is away
-    /// must cost neither their keys nor what they have revoked.
+    /// must cost neither their keys nor what they have revoked. Where a provider is asked in another way from now on, that
+    /// counts until it answers there, so that no call fails meanwhile, and for five minutes at most.
     pub fn inherit(&self, previous: &Self) {
         let known = previous.snapshot();
         let _one_at_a_time = self.shared.publish.lock().unwrap_or_else(PoisonError::into_inner);
         let mut snapshot = Snapshot::clone(&self.snapshot());
         for (here, issuer) in self.shared.issuers.iter().enumerate() {
             // Everything by which keys are found and trusted.
-            let is_same = |other: &IssuerSettings| {
+            let is_same_way = |other: &IssuerSettings| {
                 other.source == issuer.source
-                    && other.accepted_issuers == issuer.accepted_issuers
                     && other.backchannel == issuer.backchannel
                     && other.own_ca == issuer.own_ca
                     && (!issuer.own_ca || previous.shared.ca_pem == self.shared.ca_pem)
             };
-            if let Some(there) = previous.shared.issuers.iter().position(is_same) {
-                snapshot = snapshot.with_that_of(here, &known, there);
+            let mut others = previous.shared.issuers.iter().enumerate();
+            if let Some((there, other)) = others.find(|(_, other)| is_same_provider(issuer, other)) {
+                let until = (!is_same_way(other)).then(|| Instant::now() + FOUND_OTHERWISE);
+                snapshot = snapshot.with_that_of(here, &known, there, until);
             }
         }
         self.shared.snapshot.store(Arc::new(snapshot));
@@ -207,11 +217,17 @@ impl Keys {
         loop {
             let pause = match self.ask(issuer, Duration::ZERO).await {
                 Asked::Answered => REFRESH_EVERY,
-                Asked::Failed if self.snapshot().has_keys(issuer) => RETRY_STALE,
+                Asked::Failed if self.has_own_keys(issuer) => RETRY_STALE,
                 Asked::Failed => RETRY_ABSENT,
             };
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Whether there are keys that were found where the issuer is asked now.
+    fn has_own_keys(&self, issuer: usize) -> bool {
+        let snapshot = self.snapshot();
+        snapshot.has_keys(issuer) && snapshot.until(issuer).is_none()
     }
 
     /// Asks the issuer for keys because a token names an unknown one; whoever comes while it is being asked, or within
@@ -241,14 +257,28 @@ impl Keys {
         asked
     }
 
+    fn store(&self, issuer: usize, state: IssuerKeys) {
+        let _one_at_a_time = self.shared.publish.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.snapshot.store(Arc::new(self.shared.snapshot.load().with(issuer, state)));
+    }
+
     /// Replaces the keys by a good answer: keys that are gone from it stop working now.
     fn publish(&self, issuer: usize, outcome: Result<IssuerKeys, Failure>) {
-        let Some(slot) = self.shared.reports.get(issuer) else { return };
+        let shared = &self.shared;
+        let (Some(slot), Some(settings)) = (shared.reports.get(issuer), shared.issuers.get(issuer)) else {
+            return;
+        };
+        if outcome.is_err() && self.snapshot().until(issuer).is_some_and(|end| end <= Instant::now()) {
+            tracing::warn!(
+                idp.address = settings.source.address(),
+                "keys that were found elsewhere are dropped"
+            );
+            self.store(issuer, seed(settings));
+        }
         let report = match outcome {
             Ok(keys) => {
                 let message = format!("{} keys of {}.", keys.keys.len(), keys.names.join(", "));
-                let _one_at_a_time = self.shared.publish.lock().unwrap_or_else(PoisonError::into_inner);
-                self.shared.snapshot.store(Arc::new(self.shared.snapshot.load().with(issuer, keys)));
+                self.store(issuer, keys);
                 Report { reason: ProviderReason::Reachable, message }
             }
             Err(failure) if self.snapshot().has_keys(issuer) => Report {
@@ -265,6 +295,19 @@ impl Keys {
     }
 }
 
+/// Whether both are one provider, whose tokens carry the same names: wherever it is asked, and whoever vouches for its
+/// certificate.
+fn is_same_provider(a: &IssuerSettings, b: &IssuerSettings) -> bool {
+    let is_same = match (&a.source, &b.source) {
+        (IssuerSource::Keycloak { realm, .. }, IssuerSource::Keycloak { realm: other, .. }) => {
+            realm == other && (a.source == b.source || !a.accepted_issuers.is_empty())
+        }
+        (IssuerSource::OpenId { issuer, .. }, IssuerSource::OpenId { issuer: other, .. }) => issuer == other,
+        _ => false,
+    };
+    is_same && a.accepted_issuers == b.accepted_issuers
+}
+
 /// What is known of an issuer before it was asked.
 fn seed(issuer: &IssuerSettings) -> IssuerKeys {
     let expected = || IssuerKeys {
@@ -272,11 +315,12 @@ fn seed(issuer: &IssuerSettings) -> IssuerKeys {
         keys: Vec::new(),
         endpoints: None,
         fetched: None,
+        until: None,
     };
     let Some(known) = &issuer.last_known else { return expected() };
     match (discovery::accepted_names(issuer, &known.issuer), usable_keys(&known.jwks)) {
         (Ok(names), Some(keys)) if !keys.is_empty() => {
-            IssuerKeys { names, keys, endpoints: None, fetched: None }
+            IssuerKeys { names, keys, endpoints: None, fetched: None, until: None }
         }
         _ => expected(),
     }

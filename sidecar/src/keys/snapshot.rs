@@ -22,6 +22,8 @@ pub struct IssuerKeys {
     pub endpoints: Option<Endpoints>,
     /// When it was asked last with success; never, while the keys are those that the configuration came with.
     pub fetched: Option<Instant>,
+    /// Until when they count, where they were found in another way than the configuration in force has.
+    pub until: Option<tokio::time::Instant>,
 }
 
 /// Where an issuer answers questions about tokens, as the sidecar reaches it.
@@ -81,6 +83,11 @@ impl Snapshot {
         self.issuers.get(issuer)?.fetched
     }
 
+    /// Until when what is known of the issuer counts; `None`: it was found where the issuer is asked now.
+    pub fn until(&self, issuer: usize) -> Option<tokio::time::Instant> {
+        self.issuers.get(issuer)?.until
+    }
+
     /// Whether tokens of this issuer can be checked at all.
     pub fn has_keys(&self, issuer: usize) -> bool {
         self.issuers.get(issuer).is_some_and(|issuer| !issuer.keys.is_empty())
@@ -96,14 +103,23 @@ impl Snapshot {
         Self { issuers, not_before: self.not_before.clone() }
     }
 
-    /// This snapshot with everything that `other` knows of its issuer `there`, if it has keys of it.
+    /// This snapshot with everything that `other` knows of its issuer `there`, if it has keys of it; not for longer than
+    /// `until`.
     #[must_use]
-    pub fn with_that_of(mut self, here: usize, other: &Self, there: usize) -> Self {
+    pub fn with_that_of(
+        mut self,
+        here: usize,
+        other: &Self,
+        there: usize,
+        until: Option<tokio::time::Instant>,
+    ) -> Self {
         if let (Some(slot), Some(known)) = (self.not_before.get_mut(here), other.not_before.get(there)) {
             *slot = *known;
         }
         match other.issuers.get(there) {
-            Some(known) if other.has_keys(there) => self.with(here, known.clone()),
+            Some(known) if other.has_keys(there) => {
+                self.with(here, IssuerKeys { until: known.until.or(until), ..known.clone() })
+            }
             _ => self,
         }
     }
@@ -153,7 +169,13 @@ mod tests {
 
     fn snapshot(jwks: &[Value]) -> Snapshot {
         let keys = usable_keys(&json!({ "keys": jwks })).unwrap();
-        Snapshot::new(vec![IssuerKeys { names: vec!["a".into()], keys, endpoints: None, fetched: None }])
+        Snapshot::new(vec![IssuerKeys {
+            names: vec!["a".into()],
+            keys,
+            endpoints: None,
+            fetched: None,
+            until: None,
+        }])
     }
 
     fn word(selection: &Selection<'_>) -> &'static str {

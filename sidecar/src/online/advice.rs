@@ -21,6 +21,8 @@ pub enum Advice {
     ClientAssertionMissing,
     /// The provider does not accept them.
     ClientRejected,
+    /// It accepts the client's secret from before, and not the one that is mounted now.
+    ClientSecretNotTaken,
     /// It calls tokens inactive that are not meant for the client which asks.
     ClientNotInAudience,
     /// It does not answer userinfo for tokens without `openid`.
@@ -51,6 +53,11 @@ impl Advice {
                 "ClientRejected: the identity provider does not accept the client of spec.keycloak.clientSecretRef or \
                  clientAssertion. For a Secret, compare client-id and client-secret; for an assertion, the realm's identity provider \
                  of type Kubernetes, the client's subject and the audience"
+            }
+            Self::ClientSecretNotTaken => {
+                "ClientSecretNotTaken: the identity provider does not accept the client-secret of spec.keycloak.clientSecretRef yet, \
+                 but the one from before, with which running sidecars go on asking. Set the new one at the client in the identity \
+                 provider; a pod that starts anew knows no other"
             }
             Self::ClientNotInAudience => {
                 "ClientNotInAudience: the identity provider calls tokens inactive in whose audience the client of \

@@ -1,6 +1,9 @@
 //! The sidecar as a client of the identity provider.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::HeaderValue;
@@ -86,6 +89,41 @@ impl Client {
     }
 }
 
+/// The client as its files show it, and as they showed it before, until the provider has taken it as it is now: files and
+/// provider hear of a new secret one after the other.
+pub struct Credentials {
+    now: Client,
+    before: Mutex<Option<Client>>,
+}
+
+impl Credentials {
+    /// Of `now`, after `previous`.
+    pub fn new(now: Client, previous: Option<&Self>) -> Self {
+        let before = previous.and_then(|previous| {
+            let other = || Some(&previous.now).filter(|other| **other != now).cloned();
+            previous.before().or_else(other)
+        });
+        // Another client may be told other things.
+        let before = before.filter(|before| before.id == now.id && *before != now);
+        Self { now, before: Mutex::new(before) }
+    }
+
+    /// As it is now.
+    pub const fn now(&self) -> &Client {
+        &self.now
+    }
+
+    /// As it was before.
+    pub fn before(&self) -> Option<Client> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The provider has taken it as it is now.
+    pub fn taken(&self) {
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,5 +162,25 @@ mod tests {
         for token in [&b""[..], b"a b", b"\xff"] {
             assert!(Client::by_assertion("wiki", token).is_err(), "{token:?}");
         }
+    }
+
+    #[test]
+    fn the_secret_from_before_counts_until_the_new_one_was_taken() {
+        let client = |id: &str, secret: &str| Client::by_secret(id.as_bytes(), secret.as_bytes()).unwrap();
+        let a = Credentials::new(client("gate", "a"), None);
+        assert!(a.before().is_none());
+        assert!(Credentials::new(client("gate", "a"), Some(&a)).before().is_none(), "it is the same");
+        let b = Credentials::new(client("gate", "b"), Some(&a));
+        assert_eq!(b.before(), Some(client("gate", "a")));
+        let again = Credentials::new(client("gate", "b"), Some(&b));
+        assert_eq!(again.before(), Some(client("gate", "a")), "something else has changed");
+        let c = Credentials::new(client("gate", "c"), Some(&b));
+        assert_eq!(c.before(), Some(client("gate", "a")), "b was never taken");
+        assert!(Credentials::new(client("gate", "a"), Some(&b)).before().is_none(), "it was put back");
+        b.taken();
+        assert!(b.before().is_none());
+        let c = Credentials::new(client("gate", "c"), Some(&b));
+        assert_eq!(c.before(), Some(client("gate", "b")));
+        assert!(Credentials::new(client("other", "c"), Some(&b)).before().is_none());
     }
 }

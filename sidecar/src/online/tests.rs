@@ -50,7 +50,7 @@ impl Realm {
         keys.refresh_unknown_kid(0).await;
         let settings = Arc::new(settings);
         let client = Client::by_secret(b"gate", b"secret").unwrap();
-        let online = Online::new(Arc::clone(&settings), keys.clone(), Some(client));
+        let online = Online::new(Arc::clone(&settings), keys.clone(), Some(client), None);
         Self { online, settings, keys, asked, issuer: format!("{base}/realms/wiki") }
     }
 

@@ -35,6 +35,7 @@ mod legacy;
 mod lies;
 mod metadata;
 mod modes;
+mod moves;
 mod mtls;
 mod online;
 mod paths;

@@ -1,24 +1,17 @@
 //! The consumer's key is replaced while people work: nobody's call fails, and no write happens twice.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-};
+use std::collections::HashMap;
 
 use serde_json::json;
 
 use crate::support::{
-    World, eventually, exchange,
+    World,
+    callers::Callers,
+    eventually, exchange,
     keys::{self, Key},
     request,
     wiki::Arrived,
 };
-
-const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
-const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 fn old_and_new() -> (&'static Key, &'static Key) {
     (keys::consumer(), keys::next_consumer())
@@ -35,58 +28,6 @@ async fn until_taken(world: &World, key: &Key) {
 /// What ran as somebody.
 fn carried_out(world: &World) -> Vec<Arrived> {
     world.wiki.arrived().into_iter().filter(|arrived| arrived.user.is_some()).collect()
-}
-
-/// Callers that never stop; gives how many calls they made, when told to stop, and all that was not right.
-struct Callers {
-    is_over: Arc<AtomicBool>,
-    made: Arc<AtomicUsize>,
-    tasks: Vec<tokio::task::JoinHandle<Vec<String>>>,
-}
-
-impl Callers {
-    fn start(world: &World) -> Self {
-        let (is_over, made) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let calls =
-            [("GET", None, ""), ("POST", Some(JSON), r#"{"a":"b&c"}"#), ("POST", Some(FORM), "a=b&c=d+e")];
-        let users = ["alice", "bob"];
-        let tasks = calls.into_iter().flat_map(|call| users.map(|user| (call, user))).map(
-            |((method, kind, body), user)| {
-                let (is_over, made, to) = (Arc::clone(&is_over), Arc::clone(&made), world.running.data);
-                let token = format!("Bearer {}", world.idp.token(user));
-                tokio::spawn(async move {
-                    let mut wrong = Vec::new();
-                    while !is_over.load(Ordering::Relaxed) {
-                        let number = made.fetch_add(1, Ordering::Relaxed);
-                        let headers: Vec<_> =
-                            kind.into_iter().chain([("Authorization", token.as_str())]).collect();
-                        let target = format!("/rest/api/content?call={number}");
-                        let reply = exchange(to, &request(method, &target, &headers, body)).await;
-                        if reply.status != 200 || reply.json()["user"] != user {
-                            wrong.push(format!("{method} {body:?}: {} {}", reply.status, reply.text()));
-                        }
-                    }
-                    wrong
-                })
-            },
-        );
-        Self { tasks: tasks.collect(), is_over, made }
-    }
-
-    async fn make(&self, more: usize) {
-        let so_far = self.made.load(Ordering::Relaxed);
-        eventually("calls are made", || async { self.made.load(Ordering::Relaxed) > so_far + more }).await;
-    }
-
-    async fn end(self) -> usize {
-        self.is_over.store(true, Ordering::Relaxed);
-        let mut wrong = Vec::new();
-        for task in self.tasks {
-            wrong.extend(task.await.unwrap());
-        }
-        assert!(wrong.is_empty(), "{} calls failed: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
-        self.made.load(Ordering::Relaxed)
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

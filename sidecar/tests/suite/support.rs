@@ -1,5 +1,6 @@
 //! The world around the sidecar, and what tests ask of it.
 
+pub(crate) mod callers;
 mod directory;
 pub(crate) mod http;
 pub(crate) mod idp;
@@ -205,6 +206,12 @@ impl World {
     pub(crate) async fn mount_client_secret(&mut self, secret: Option<&str>) {
         *self.directory.client_secret.lock().unwrap() = secret.map(str::to_owned);
         self.reconfigure(|_| {}).await;
+    }
+
+    /// Changes the mounted certificate authorities for the identity provider, which the policy wants.
+    pub(crate) async fn mount_authority(&mut self, pem: String) {
+        *self.directory.authority.lock().unwrap() = Some(pem);
+        self.reconfigure(|config| config["issuers"][0]["ownCa"] = json!(true)).await;
     }
 
     /// Mounts a token by which the sidecar shows that it is a client, and writes the configuration anew.

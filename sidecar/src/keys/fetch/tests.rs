@@ -192,7 +192,7 @@ pub(crate) mod tls {
             Self { certificate: ca.build(), key }
         }
 
-        pub(super) fn pem(&self) -> Vec<u8> {
+        pub(crate) fn pem(&self) -> Vec<u8> {
             self.certificate.to_pem().unwrap()
         }
 

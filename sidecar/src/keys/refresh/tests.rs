@@ -7,7 +7,12 @@ use restward_crds::sidecar::tokens::Algorithm;
 use serde_json::json;
 
 use super::*;
-use crate::{auth::forge, keys::Selection, loopback::scripted::Scripted, metrics::Fetches};
+use crate::{
+    auth::forge,
+    keys::{Selection, fetch::tests::tls::Authority},
+    loopback::scripted::Scripted,
+    metrics::Fetches,
+};
 
 /// A provider that publishes `k1` in phase 0, is down in phase 1, and publishes `k2` only in phase 2.
 struct Provider {
@@ -192,14 +197,70 @@ async fn what_is_known_of_an_issuer_survives_a_change_of_policy() {
     let other_realm = forge::settings(json!({"issuers": [{"host": host, "realm": "partners"}]}));
     let other_realm = Keys::new(&other_realm, None, Fetches::default()).unwrap();
     other_realm.inherit(&keys);
-    other.issuers[0].accepted_issuers.clear();
-    other.issuers[0].backchannel = Some("http://127.0.0.1:1".parse().unwrap());
-    let other_way = Keys::new(&other, None, Fetches::default()).unwrap();
-    other_way.inherit(&keys);
-    for stranger in [other_name, other_realm, other_way] {
+    let moved = forge::settings(json!({"issuers": [{"host": "http://127.0.0.1:1", "realm": "wiki"}]}));
+    let moved = Keys::new(&moved, None, Fetches::default()).unwrap();
+    moved.inherit(&keys);
+    for stranger in [other_name, other_realm, moved] {
         assert!(!knows(&stranger, "k1"));
         assert_eq!(stranger.snapshot().not_before(0), 0);
     }
+}
+
+/// A settings' issuer after a change.
+fn with(settings: &Settings, change: impl FnOnce(&mut IssuerSettings)) -> Settings {
+    let mut settings = settings.clone();
+    change(&mut settings.issuers[0]);
+    settings
+}
+
+#[tokio::test]
+async fn a_provider_that_is_asked_in_another_way_keeps_its_keys_until_it_answers_there() {
+    let provider = Provider::start().await;
+    let names = vec![format!("http://127.0.0.1:{}/realms/wiki", provider.server.port())];
+    let before = with(&provider.settings(), |issuer| issuer.accepted_issuers = names);
+    let ca = Authority::new().pem();
+    let nobody = "http://127.0.0.1:1";
+    for (settings, ca) in [
+        (with(&before, |issuer| issuer.backchannel = Some(nobody.parse().unwrap())), None),
+        (with(&before, |issuer| issuer.own_ca = true), Some(ca.as_slice())),
+        (
+            with(&before, |issuer| {
+                issuer.source =
+                    IssuerSource::Keycloak { base: nobody.parse().unwrap(), realm: "wiki".into() };
+            }),
+            None,
+        ),
+    ] {
+        provider.become_phase(0);
+        let keys = Keys::new(&before, None, Fetches::default()).unwrap();
+        keys.ask(0, Duration::ZERO).await;
+        let moved = Keys::new(&settings, ca, Fetches::default()).unwrap();
+        moved.inherit(&keys);
+        assert!(knows(&moved, "k1") && !moved.has_own_keys(0));
+        provider.become_phase(1);
+        assert_eq!(moved.ask(0, Duration::ZERO).await, Asked::Failed);
+        assert_eq!((knows(&moved, "k1"), moved.report().reason), (true, ProviderReason::Degraded));
+
+        // Another change of policy gives them no more time.
+        let moved_on = Keys::new(&settings, ca, Fetches::default()).unwrap();
+        tokio::time::pause();
+        tokio::time::advance(FOUND_OTHERWISE / 2).await;
+        moved_on.inherit(&moved);
+        tokio::time::advance(FOUND_OTHERWISE / 2).await;
+        tokio::time::resume();
+        assert_eq!(moved_on.ask(0, Duration::ZERO).await, Asked::Failed);
+        assert!(!knows(&moved_on, "k1"), "it did not answer in five minutes");
+        assert_eq!(moved_on.report().reason, ProviderReason::Unreachable);
+    }
+    provider.become_phase(0);
+    let keys = Keys::new(&before, None, Fetches::default()).unwrap();
+    keys.ask(0, Duration::ZERO).await;
+    let settings = with(&before, |issuer| issuer.own_ca = true);
+    let moved = Keys::new(&settings, Some(ca.as_slice()), Fetches::default()).unwrap();
+    moved.inherit(&keys);
+    provider.become_phase(2);
+    assert_eq!(moved.ask(0, Duration::ZERO).await, Asked::Answered);
+    assert!(!knows(&moved, "k1") && knows(&moved, "k2") && moved.has_own_keys(0));
 }
 
 #[test]

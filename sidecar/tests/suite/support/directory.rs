@@ -24,6 +24,8 @@ pub(super) struct Directory {
     generation: AtomicUsize,
     /// Secret of the sidecar's client at the identity provider, when it is mounted.
     pub(super) client_secret: Mutex<Option<String>>,
+    /// Certificate authorities for the identity provider, when they are mounted.
+    pub(super) authority: Mutex<Option<String>>,
     /// The token that it may show instead, when it is mounted.
     pub(super) client_assertion: Mutex<Option<String>>,
     /// The consumer's keys: the one in use, and the one that follows, when it is mounted.
@@ -40,6 +42,7 @@ impl Directory {
             path,
             generation: AtomicUsize::new(0),
             client_secret: Mutex::new(Some(CLIENT_SECRET.to_owned())),
+            authority: Mutex::default(),
             client_assertion: Mutex::default(),
             consumer: Mutex::new((keys::consumer(), None)),
         }
@@ -63,6 +66,9 @@ impl Directory {
         if let Some(secret) = self.client_secret.lock().unwrap().as_deref() {
             std::fs::write(directory.join(names::FILE_CLIENT_ID), CLIENT_ID).unwrap();
             std::fs::write(directory.join(names::FILE_CLIENT_SECRET), secret).unwrap();
+        }
+        if let Some(pem) = self.authority.lock().unwrap().as_deref() {
+            std::fs::write(directory.join(names::FILE_CA), pem).unwrap();
         }
         if let Some(token) = self.client_assertion.lock().unwrap().as_deref() {
             std::fs::write(directory.join(names::FILE_CLIENT_ASSERTION), token).unwrap();

@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicI64, AtomicUsize, Ordering},
 };
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD as B64},
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -13,6 +16,7 @@ use tokio::{
 };
 
 use super::{
+    CLIENT_ID,
     http::find,
     keys::{self, Key},
 };
@@ -58,6 +62,8 @@ pub(crate) struct Online {
     pub(crate) introspection: Option<(u16, Value)>,
     /// Status and body of userinfo; by default subject and name of the token.
     pub(crate) userinfo: Option<(u16, Value)>,
+    /// Secret of the sidecar's client; whoever asks about tokens with another is refused. Without it all may ask.
+    pub(crate) client_secret: Option<&'static str>,
     /// Path, Authorization and body of each question.
     pub(crate) asked: Vec<(String, String, String)>,
 }
@@ -165,6 +171,11 @@ fn header<'a>(head: &'a str, name: &str) -> &'a str {
         .map_or("", |(_, value)| value)
 }
 
+/// RFC 7617.
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
+}
+
 fn claims_of(token: &str) -> Value {
     let payload = B64.decode(token.split('.').nth(1).unwrap()).unwrap();
     serde_json::from_slice(&payload).unwrap()
@@ -222,7 +233,12 @@ async fn serve(mut stream: TcpStream, port: u16, state: Arc<State>) {
                 let mut claims = claims_of(token);
                 claims["active"] = json!(true);
                 claims["client_id"] = claims["azp"].clone();
-                online.introspection.clone().unwrap_or((200, claims))
+                let is_ours = |secret: &str| authorization == basic(CLIENT_ID, secret);
+                if online.client_secret.is_none_or(is_ours) {
+                    online.introspection.clone().unwrap_or((200, claims))
+                } else {
+                    (401, json!({"error": "invalid_client"}))
+                }
             }
         }
         "/realms/wiki" => (200, json!({"tokens-not-before": state.not_before.load(Ordering::SeqCst)})),

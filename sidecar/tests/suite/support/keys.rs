@@ -11,11 +11,12 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
 use openssl::{
     asn1::Asn1Time,
+    bn::BigNum,
     hash::MessageDigest,
     pkey::{PKey, Private, Public},
     rsa::Rsa,
     sign::Signer,
-    x509::X509,
+    x509::{X509, X509Name, extension::BasicConstraints},
 };
 use serde_json::{Value, json};
 
@@ -82,6 +83,25 @@ pub(crate) fn certificate(key: &Key) -> Vec<u8> {
     builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
     builder.sign(key, MessageDigest::sha256()).unwrap();
     builder.build().to_der().unwrap()
+}
+
+/// A certificate authority of this name, in PEM.
+pub(crate) fn authority(name: &str) -> String {
+    let key = generate();
+    let mut subject = X509Name::builder().unwrap();
+    subject.append_entry_by_text("CN", name).unwrap();
+    let subject = subject.build();
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_serial_number(&BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap()).unwrap();
+    builder.set_subject_name(&subject).unwrap();
+    builder.set_issuer_name(&subject).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    String::from_utf8(builder.build().to_pem().unwrap()).unwrap()
 }
 
 /// The name of a key by its content (RFC 7638).
