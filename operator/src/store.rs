@@ -12,6 +12,8 @@ use kube::{
     },
 };
 
+use restward_crds::names;
+
 use crate::{
     policy_source::{Candidate, FILE_CANDIDATE, PolicySource},
     server_xml,
@@ -87,6 +89,11 @@ pub fn candidate(map: &ConfigMap) -> Option<Candidate> {
     let candidate: Candidate = serde_json::from_str(json).ok()?;
     (map.namespace().as_deref() == Some(&candidate.namespace) && map.name_any() == candidate.config_map())
         .then_some(candidate)
+}
+
+/// The policy that a ConfigMap was made for, whether pods are injected for it or not any more.
+pub fn policy_uid(map: &ConfigMap) -> Option<&str> {
+    map.metadata.labels.as_ref()?.get(names::LABEL_POLICY).map(String::as_str)
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ fn refusal(policies: &[RestApiAuthPolicy]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+    use restward_crds::api::v1alpha1::InForceStatus;
     use serde_json::json;
 
     use super::*;
@@ -74,7 +75,7 @@ mod tests {
         let mut retained = living.clone();
         retained.metadata.name = Some("old".into());
         retained.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
-        retained.status.get_or_insert_default().in_force = Some(Default::default());
+        retained.status.get_or_insert_default().in_force = Some(InForceStatus::default());
         let said = refusal(&[living, retained]).unwrap();
         assert!(said.contains("atlassian/wiki, atlassian/old. Of these"), "{said}");
         assert!(

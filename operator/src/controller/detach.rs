@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     conditions::{Finding, Truth},
-    policy_source::config_map_name,
+    policy_source::{FILE_CANDIDATE, config_map_name},
     store,
 };
 
@@ -64,6 +64,7 @@ pub async fn detach(context: &Context, policy: &RestApiAuthPolicy) -> Result<Det
     if !dereference::namespace_ends(client, &namespace).await? {
         let pods = dereference::injected_pods(client, &namespace, &uid).await?;
         if !pods.is_empty() {
+            retire(client, policy, &uid).await?;
             return take_away(context, policy, &namespace, &pods).await;
         }
         remove_config_map(client, policy, &uid).await?;
@@ -79,10 +80,31 @@ async fn remove_config_map(
     policy: &RestApiAuthPolicy,
     uid: &str,
 ) -> Result<(), kube::Error> {
+    let (api, map) = own_config_map(client, policy, uid).await?;
+    if map.is_some() { apply::delete(&api, &config_map_name(&policy.name_any())).await } else { Ok(()) }
+}
+
+/// Takes the policy out of those that pods are injected for. While its last pods run it would win the new ones from a younger
+/// policy that selects them too, and so never come to an end.
+async fn retire(client: &Client, policy: &RestApiAuthPolicy, uid: &str) -> Result<(), kube::Error> {
+    let (api, map) = own_config_map(client, policy, uid).await?;
+    if map.as_ref().and_then(store::candidate).is_none() {
+        return Ok(());
+    }
+    let patch = Patch::Merge(json!({"data": {FILE_CANDIDATE: null}}));
+    api.patch(&config_map_name(&policy.name_any()), &PatchParams::default(), &patch).await.map(drop)
+}
+
+/// The policy's ConfigMap, when it is there.
+async fn own_config_map(
+    client: &Client,
+    policy: &RestApiAuthPolicy,
+    uid: &str,
+) -> Result<(Api<ConfigMap>, Option<ConfigMap>), kube::Error> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
-    let name = config_map_name(&policy.name_any());
-    let ours = api.get_opt(&name).await?.as_ref().and_then(store::candidate).is_some_and(|of| of.uid == uid);
-    if ours { apply::delete(&api, &name).await } else { Ok(()) }
+    let map = api.get_opt(&config_map_name(&policy.name_any())).await?;
+    let ours = map.filter(|map| store::policy_uid(map) == Some(uid));
+    Ok((api, ours))
 }
 
 /// Whether pods lose the sidecar without anybody's word. Not where a header names the user: whoever reaches Confluence without the

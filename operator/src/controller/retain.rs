@@ -85,7 +85,7 @@ mod tests {
     fn a_policy_stays_that_was_deleted_wants_to_and_was_in_force() {
         let is_kept = |spec: &str, is_deleted: bool, was_in_force: bool| {
             let mut policy = testing::policy(json!({"deletionPolicy": spec}));
-            policy.metadata.deletion_timestamp = is_deleted.then(|| Time(Timestamp::UNIX_EPOCH));
+            policy.metadata.deletion_timestamp = is_deleted.then_some(Time(Timestamp::UNIX_EPOCH));
             policy.status.get_or_insert_default().in_force = was_in_force.then(Default::default);
             assert_eq!(advisory(&policy).is_some(), is_retained(&policy));
             is_retained(&policy)

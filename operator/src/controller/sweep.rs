@@ -37,18 +37,16 @@ pub async fn sweep(client: &Client) -> Result<(), kube::Error> {
         apply::remove_enforcement(client, uid).await?;
     }
     for map in listed_maps {
-        let Some(candidate) = store::candidate(&map).filter(|candidate| !living.contains(&candidate.uid))
-        else {
-            continue;
-        };
+        let Some(uid) = store::policy_uid(&map).filter(|uid| !living.contains(*uid)) else { continue };
+        let namespace = map.namespace().unwrap_or_default();
         // Running pods keep what they mount.
-        if !dereference::injected_pods(client, &candidate.namespace, &candidate.uid).await?.is_empty() {
+        if !dereference::injected_pods(client, &namespace, uid).await?.is_empty() {
             continue;
         }
-        tracing::info!(policy.name = %candidate.name, policy.namespace = %candidate.namespace, "removing configuration and keys whose policy is gone");
-        let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &candidate.namespace);
+        tracing::info!(policy.uid = %uid, policy.namespace = %namespace, "removing configuration and keys whose policy is gone");
+        let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
         apply::delete(&maps, &map.name_any()).await?;
-        apply::remove_keys(client, &candidate.namespace, &candidate.uid).await?;
+        apply::remove_keys(client, &namespace, uid).await?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@
 mod backstop;
 mod cel;
 mod chart;
+mod converge;
 mod deletion;
 mod fences;
 mod origin;
