@@ -117,7 +117,8 @@ impl Observed {
 /// said last stays, so that pods can start while it is down.
 pub fn config(validated: &Validated, fresh: Option<LastKnown>, observed: &Observed) -> Config {
     let mut config = validated.config.clone();
-    let known = fresh.or_else(|| observed.programmed.as_ref().and_then(|before| said_last(before, &config)));
+    let said_last = |before| said_last(before, &config, validated.ca_pem.as_ref());
+    let known = fresh.or_else(|| observed.programmed.as_ref().and_then(said_last));
     if let Some(issuer) = config.issuers.first_mut() {
         issuer.last_known = known.filter(|known| known.jwks.to_string().len() <= MAX_LAST_KNOWN);
     }
@@ -133,10 +134,17 @@ pub fn config(validated: &Validated, fresh: Option<LastKnown>, observed: &Observ
     config
 }
 
-fn said_last(before: &Programmed, config: &Config) -> Option<LastKnown> {
+/// Of a provider that is asked as before and trusted by the same authorities: running sidecars go on with what they know of one
+/// that was found otherwise, for a while.
+fn said_last(before: &Programmed, config: &Config, ca_pem: Option<&String>) -> Option<LastKnown> {
+    let is_same_authority = before.ca_pem.as_ref() == ca_pem;
     let before: Config = serde_json::from_str(&before.config_json).ok()?;
     let (before, now) = (before.issuers.into_iter().next()?, config.issuers.first()?);
-    (before.host == now.host && before.realm == now.realm).then_some(before.last_known).flatten()
+    let is_same = is_same_authority
+        && before.host == now.host
+        && before.realm == now.realm
+        && before.backchannel_url == now.backchannel_url;
+    is_same.then_some(before.last_known).flatten()
 }
 
 /// The policy's ConfigMap, and the hash by which sidecars name its configuration.

@@ -58,6 +58,8 @@ pub struct Programmed {
     pub candidate: Candidate,
     /// The sidecar's configuration, as written.
     pub config_json: String,
+    /// The certificate authorities for the identity provider, as written.
+    pub ca_pem: Option<String>,
     /// Derived `server.xml` files, by their keys.
     pub server_xmls: BTreeMap<String, String>,
     /// Since when, for the first time: the ConfigMap comes before everything else that a policy needs, and stays.
@@ -165,8 +167,9 @@ async fn config_maps(
     let own = own.into_iter().next().map(|(candidate, map)| {
         let mut data = map.data.clone().unwrap_or_default();
         let config_json = data.remove(names::FILE_CONFIG).unwrap_or_default();
+        let ca_pem = data.remove(names::FILE_CA);
         data.retain(|key, _| server_xml::is_derived(key));
-        Programmed { candidate, config_json, server_xmls: data, since: created(map) }
+        Programmed { candidate, config_json, ca_pem, server_xmls: data, since: created(map) }
     });
     let taken = match &own {
         Some(_) => false,

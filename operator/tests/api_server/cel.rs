@@ -210,6 +210,8 @@ fn other_fields() -> Vec<Row> {
         (json!({"audit": {"lines": "Everything"}}), Some("Unsupported value")),
         (json!({"rollout": {"strategy": "Automatic"}}), None),
         (json!({"rollout": {"strategy": "Sometimes"}}), Some("Unsupported value")),
+        (json!({"deletionPolicy": "Retain"}), None),
+        (json!({"deletionPolicy": "Orphan"}), Some("Unsupported value")),
         (json!({"basicauth": {"mode": "Deny"}}), Some(".spec.basicauth: field not declared in schema")),
     ]
 }

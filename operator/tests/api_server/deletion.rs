@@ -12,7 +12,11 @@ use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 use restward_operator::controller::sweep;
 use serde_json::{Value, json};
 
-use super::support::{Cluster, condition, operator};
+use super::{
+    requests::{MISSING, allowed, confluence, injected, programmed, refused, remove_webhooks, try_pod},
+    support::{Cluster, condition, operator},
+    wiki::serve_webhook,
+};
 
 async fn delete(cluster: &Cluster, policy: &str) {
     cluster.api::<RestApiAuthPolicy>().delete(policy, &DeleteParams::default()).await.unwrap();
@@ -118,6 +122,26 @@ async fn a_retained_policy_stays_in_force_after_its_deletion_until_it_is_release
     cluster.delete_pod("wiki-0").await;
     assert!(cluster.reconcile("wiki").await.is_none());
     assert!(cluster.config_map("wiki").await.is_none() && cluster.keys().await.is_none());
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn a_retained_policy_holds_new_pods_to_what_it_did() {
+    let cluster = Cluster::new("retainpods").await;
+    cluster.create("wiki", json!({"deletionPolicy": "Retain"})).await.unwrap();
+    cluster.reconcile("wiki").await.unwrap();
+    delete(&cluster, "wiki").await;
+    cluster.reconcile("wiki").await.expect("it stays");
+    remove_webhooks(&cluster).await;
+    let bare = confluence("wiki-0", json!({"app": "wiki"}));
+    let whole = injected(bare.clone(), &programmed(&cluster, "wiki").await, &cluster);
+    let ask = async |pod: &Value| try_pod(&cluster.somebody, &cluster.namespace, pod).await;
+    refused("without the sidecar", MISSING, async || ask(&bare).await).await;
+    allowed("with it", async || ask(&whole).await).await;
+    cluster.reconcile("wiki").await.expect("it stays");
+    serve_webhook(&cluster).await;
+    let made = ask(&bare).await.unwrap();
+    assert!(made.labels().contains_key(names::LABEL_INJECTED), "the webhook injects for it");
     cluster.clean_up().await;
 }
 

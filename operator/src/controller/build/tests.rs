@@ -28,6 +28,7 @@ fn programmed(config: &Config) -> Observed {
         since: None,
         candidate: validated().candidate,
         config_json: serde_json::to_string(config).unwrap(),
+        ca_pem: None,
         server_xmls: BTreeMap::new(),
     };
     Observed { programmed: Some(before), ..observed() }
@@ -65,6 +66,13 @@ fn keys_known_last_stay_while_the_provider_is_away_and_go_with_the_realm() {
     let mut other_realm = fresh;
     other_realm.issuers[0].realm = "other".into();
     assert_eq!(last_known(&config(&validated, None, &programmed(&other_realm))), None);
+    let fresh = config(&validated, Some(known("a")), &observed());
+    let mut other_way = fresh.clone();
+    other_way.issuers[0].backchannel_url = Some("https://elsewhere".into());
+    assert_eq!(last_known(&config(&validated, None, &programmed(&other_way))), None);
+    let mut other_authority = programmed(&fresh);
+    other_authority.programmed.as_mut().unwrap().ca_pem = Some("PEM".into());
+    assert_eq!(last_known(&config(&validated, None, &other_authority)), None);
 }
 
 #[test]
@@ -212,6 +220,7 @@ fn an_old_server_xml_stays_while_a_pod_mounts_it_and_for_one_round_more() {
         since: None,
         candidate: candidate.clone(),
         config_json: String::new(),
+        ca_pem: None,
         server_xmls: files.clone(),
     };
     let both = BTreeSet::from([old.clone(), new.clone()]);
@@ -246,6 +255,7 @@ fn whatever_pods_mount_the_config_map_can_be_written() {
     observed.programmed = Some(Programmed {
         candidate: before.candidate,
         config_json: String::new(),
+        ca_pem: None,
         server_xmls: files,
         since: None,
     });

@@ -84,7 +84,8 @@ mod tests {
             Template { replicas, ..template }
         });
         let server_xmls = BTreeMap::new();
-        let before = Programmed { candidate, config_json: String::new(), server_xmls, since: None };
+        let before =
+            Programmed { candidate, config_json: String::new(), ca_pem: None, server_xmls, since: None };
         let names = config_maps(&[injected, bare], &templates, Some(&before)).join(" ");
         assert_eq!(names, "y-of-a-bare-pod z-of-an-injected-pod b-idle c-made a-idle");
     }

@@ -88,6 +88,7 @@ fn a_managed_link_gets_the_next_key_once_all_have_it_and_never_the_old_one_again
     let programmed = Programmed {
         candidate: validated.candidate,
         config_json: serde_json::to_string(&config).unwrap(),
+        ca_pem: None,
         server_xmls: BTreeMap::new(),
         since: None,
     };
