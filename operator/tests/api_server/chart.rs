@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::{admissionregistration::v1::ValidatingWebhookConfiguration, core::v1::ConfigMap};
 use kube::{
     Api, Client,
     api::{DynamicObject, Patch, PatchParams, PostParams},
@@ -36,13 +36,31 @@ pub(crate) async fn install(admin: &Client) {
         .await;
 }
 
-fn rendered() -> Vec<Value> {
+/// The configuration by which uses of break-glass in one namespace are asked about, but for where; under a name of its own.
+pub(crate) fn break_glass(namespace: &str) -> ValidatingWebhookConfiguration {
+    let configuration =
+        documents().into_iter().find(|object| object["kind"] == "ValidatingWebhookConfiguration");
+    let mut configuration = configuration.expect("the chart has one");
+    configuration["metadata"] = json!({"name": format!("{namespace}-break-glass")});
+    for hook in configuration["webhooks"].as_array_mut().unwrap() {
+        hook["namespaceSelector"] = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
+        // A busy machine must not lose a use.
+        hook["timeoutSeconds"] = json!(10);
+    }
+    serde_json::from_value(configuration).unwrap()
+}
+
+fn documents() -> Vec<Value> {
     let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../charts/restward/golden/everything.yaml");
     let text = fs::read_to_string(golden).unwrap();
     let text =
         text.replace("restward-system-restward", "t-operator").replace("restward-system", "t-operator-ns");
-    text.split("\n---\n")
-        .map(|document| serde_saphyr::from_str::<Value>(document).unwrap())
+    text.split("\n---\n").map(|document| serde_saphyr::from_str::<Value>(document).unwrap()).collect()
+}
+
+fn rendered() -> Vec<Value> {
+    documents()
+        .into_iter()
         .filter(|object| object["metadata"]["annotations"]["helm.sh/hook"].is_null())
         .filter(|object| {
             let kind = object["kind"].as_str().unwrap_or_default();

@@ -28,4 +28,5 @@ mod sources;
 mod support;
 mod watchdog;
 mod wiki;
+mod witness;
 mod workloads;

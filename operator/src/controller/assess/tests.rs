@@ -3,7 +3,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use restward_crds::{
-    api::v1alpha1::{ApplicationLinkStatus, RolloutStatus},
+    api::v1alpha1::{ApplicationLinkStatus, BreakGlassStatus, RolloutStatus},
     condition::{EnforcedReason, UpstreamReason},
     sidecar::{config::PolicyRef, status::Verification},
 };
@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod enforced;
+mod glass;
 mod passwords;
 mod upstream;
 
@@ -86,6 +87,8 @@ struct Case {
     /// What status shows already.
     repaired: Option<String>,
     rollout: rollout::Report,
+    /// What status shows already.
+    break_glass: Option<BreakGlassStatus>,
 }
 
 impl Case {
@@ -101,6 +104,7 @@ impl Case {
             keys: None,
             repaired: None,
             rollout: rollout::Report::default(),
+            break_glass: None,
         }
     }
 
@@ -113,6 +117,7 @@ impl Case {
                 repaired: self.repaired.clone(),
                 ..Default::default()
             }),
+            break_glass: self.break_glass.clone(),
             ..Default::default()
         });
         let verdict = validate(&policy, &self.observed);
