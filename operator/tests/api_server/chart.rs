@@ -21,6 +21,8 @@ pub(crate) const NO_EPHEMERAL_LABEL: &str = "t-operator-no-ephemeral";
 pub(crate) const OPERATOR: &str = "system:serviceaccount:t-operator-ns:restward";
 /// One of `breakGlass.groups` in `ci/everything.yaml`.
 pub(crate) const BREAK_GLASS: &str = "wiki-admins";
+/// The webhook configuration that the operator may fill in.
+pub(crate) const BREAK_GLASS_WEBHOOK: &str = "t-operator-break-glass";
 /// The policy to which the operator binds.
 pub(crate) const BACKSTOP: &str = "t-operator-require-sidecar";
 
@@ -37,11 +39,11 @@ pub(crate) async fn install(admin: &Client) {
 }
 
 /// The configuration by which uses of break-glass in one namespace are asked about, but for where; under a name of its own.
-pub(crate) fn break_glass(namespace: &str) -> ValidatingWebhookConfiguration {
+pub(crate) fn break_glass(name: &str, namespace: &str) -> ValidatingWebhookConfiguration {
     let configuration =
         documents().into_iter().find(|object| object["kind"] == "ValidatingWebhookConfiguration");
     let mut configuration = configuration.expect("the chart has one");
-    configuration["metadata"] = json!({"name": format!("{namespace}-break-glass")});
+    configuration["metadata"] = json!({ "name": name });
     for hook in configuration["webhooks"].as_array_mut().unwrap() {
         hook["namespaceSelector"] = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
         // A busy machine must not lose a use.

@@ -14,12 +14,15 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
+use restward_operator::webhook::witness::register;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::{
     chart,
     requests::{MISSING, allowed, confluence, injected, merge, programmed, refused, strategic, try_pod},
-    support::PATIENCE,
+    support::{Cluster, PATIENCE, operator},
+    wiki::Endpoint,
 };
 use replica::Replica;
 
@@ -158,15 +161,15 @@ async fn without_the_operator_the_glass_breaks_all_the_same() {
     let replica = Replica::start("absent").await;
     let cluster = &replica.cluster;
     let configurations: Api<ValidatingWebhookConfiguration> = Api::all(cluster.client.clone());
-    let mut configuration = chart::break_glass(&cluster.namespace);
+    let mut configuration = chart::break_glass(&cluster.namespace, &cluster.namespace);
     for hook in configuration.webhooks.iter_mut().flatten() {
         hook.client_config =
             WebhookClientConfig { url: Some("https://127.0.0.1:1".into()), ..Default::default() };
     }
-    let name = configuration.metadata.name.clone().unwrap();
+    let name = &cluster.namespace;
     configuration.metadata.resource_version =
-        configurations.get(&name).await.unwrap().metadata.resource_version;
-    configurations.replace(&name, &PostParams::default(), &configuration).await.unwrap();
+        configurations.get(name).await.unwrap().metadata.resource_version;
+    configurations.replace(name, &PostParams::default(), &configuration).await.unwrap();
     let maps: Api<ConfigMap> = cluster.api();
     let unseen = async {
         for number in 0.. {
@@ -188,4 +191,51 @@ async fn without_the_operator_the_glass_breaks_all_the_same() {
     refused("by somebody", MISSING, async || try_pod(&cluster.somebody, &cluster.namespace, &bare).await)
         .await;
     replica.clean_up().await;
+}
+
+#[tokio::test]
+async fn the_operator_fills_in_where_it_is_asked_and_the_chart_leaves_that_alone() {
+    let cluster = Cluster::new("register").await;
+    let ca = Endpoint::open().await.ca;
+    let (authorities, ca_bundle) = watch::channel(Some(ca.clone()));
+    let (_paths, secret_path) = watch::channel(Some("0123".to_owned()));
+    let name = chart::BREAK_GLASS_WEBHOOK;
+    let keep = register::keep(operator(&[]).await, name.into(), ca_bundle, secret_path);
+    let keeper = tokio::spawn(keep);
+    // The chart comes later, and again as with an upgrade.
+    let api: Api<ValidatingWebhookConfiguration> = Api::all(cluster.client.clone());
+    let install = async || {
+        let chart = chart::break_glass(name, &cluster.namespace);
+        let chart = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": chart.metadata, "webhooks": chart.webhooks,
+        });
+        api.patch(name, &PatchParams::apply("helm"), &Patch::Apply(chart)).await.unwrap()
+    };
+    let filled_in = |configuration: &ValidatingWebhookConfiguration, ca: &str| {
+        configuration.webhooks.iter().flatten().all(|hook| {
+            let (config, rule) = (&hook.client_config, hook.name.split('.').next().unwrap());
+            let path = config.service.as_ref().and_then(|service| service.path.clone());
+            path == Some(format!("/witness/0123/{rule}"))
+                && config.ca_bundle.as_ref().is_some_and(|known| known.0 == ca.as_bytes())
+        })
+    };
+    let until = async |ca: &str| {
+        let done = async {
+            while !filled_in(&api.get(name).await.unwrap(), ca) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE * 2, done).await.expect("it is filled in");
+    };
+    assert!(!filled_in(&install().await, &ca));
+    authorities.send_modify(|_| {});
+    until(&ca).await;
+    assert!(filled_in(&install().await, &ca), "an upgrade takes nothing away");
+    let next = Endpoint::open().await.ca;
+    authorities.send(Some(next.clone())).unwrap();
+    until(&next).await;
+    keeper.abort();
+    api.delete(name, &DeleteParams::default()).await.unwrap();
+    cluster.clean_up().await;
 }

@@ -32,7 +32,10 @@ pub async fn keep(
         {
             tracing::warn!(%error, "uses of break-glass are not seen: the webhook configuration could not be filled in");
         }
-        let _ = tokio::time::timeout(AGAIN, ca_bundle.changed()).await;
+        if let Ok(Err(_)) = tokio::time::timeout(AGAIN, ca_bundle.changed()).await {
+            // The sender is gone, and the process with it; no busy loop until then.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

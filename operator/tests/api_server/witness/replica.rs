@@ -64,7 +64,7 @@ impl Replica {
                 std::future::pending::<()>().await;
             },
         ));
-        let mut configuration = chart::break_glass(&cluster.namespace);
+        let mut configuration = chart::break_glass(&cluster.namespace, &cluster.namespace);
         for hook in configuration.webhooks.iter_mut().flatten() {
             let path = witness::path(SECRET_PATH, hook.name.split('.').next().unwrap());
             hook.client_config = WebhookClientConfig {
@@ -176,8 +176,7 @@ impl Replica {
 
     pub(crate) async fn clean_up(self) {
         let configurations: Api<ValidatingWebhookConfiguration> = Api::all(self.cluster.client.clone());
-        let name = chart::break_glass(&self.cluster.namespace).metadata.name.unwrap();
-        configurations.delete(&name, &DeleteParams::default()).await.unwrap();
+        configurations.delete(&self.cluster.namespace, &DeleteParams::default()).await.unwrap();
         self.cluster.clean_up().await;
     }
 }
