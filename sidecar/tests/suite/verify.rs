@@ -118,6 +118,23 @@ async fn a_tomcat_that_does_not_stay_on_loopback_is_told_although_its_valve_shut
     }
 }
 
+#[tokio::test]
+async fn whoever_listens_on_tomcats_port_without_http_is_told_where_nobody_is_to() {
+    let (port, _) = stranger("HZC\0").await;
+    for is_told_to in [true, false] {
+        let change = |pod: &mut PodSettings| {
+            pod.upstream_port = port;
+            pod.loopback_bind = is_told_to;
+        };
+        let mut world = World::start(|_| {}, change, |_, _| {}).await;
+        world.network.shows(&[everywhere(port)]);
+        let found = look(&mut world, |_| {}, "Verified").await;
+        assert_eq!(found["warnings"].to_string().contains("TomcatPortOpen"), is_told_to, "{found}");
+        assert_eq!(found["bypassPorts"], json!([]));
+        assert_eq!(readiness(&world).await.0, 200);
+    }
+}
+
 /// Where Confluence is at another context path than the sidecar knows, nothing answers as Confluence.
 #[tokio::test]
 async fn a_tomcat_that_answers_others_with_anything_but_403_is_a_way_around() {
