@@ -151,16 +151,20 @@ async fn each_use_is_a_count_an_event_on_object_and_policy_and_a_line_in_status(
 
 #[tokio::test]
 async fn the_same_use_again_is_an_event_again_with_its_own_user() {
-    let world = World::known();
+    let sent = Sent::default();
+    let client = api_server(&sent, false);
+    let events = Events::new(client.clone(), "restward-0");
     for user in ["alice", "bob", "bob"] {
-        world.stand.see(Rule::ManagedObjects, &keys_replaced(user, false)).await;
+        let World { stand, told, .. } = World::known();
+        stand.see(Rule::ManagedObjects, &keys_replaced(user, false)).await;
+        drop(stand);
+        tell(told, client.clone(), events.clone()).await;
     }
-    assert_eq!(world.counts("ManagedObjectChanged"), Some(3));
-    let sent = world.tell(false).await;
+    let sent = sent.lock().unwrap().clone();
     let made = |user: &str| {
-        let of =
+        let is_of =
             |body: &Value| body["note"].as_str().is_some_and(|note| note.starts_with(&format!("\"{user}\"")));
-        sent.iter().filter(|(method, _, body)| *method == Method::POST && of(body)).count()
+        sent.iter().filter(|(method, _, body)| *method == Method::POST && is_of(body)).count()
     };
     assert_eq!((made("alice"), made("bob")), (2, 4), "{sent:?}");
 }
