@@ -129,7 +129,7 @@ async fn lead(
         let (ca_bundle, secret_path) = (certificates.ca_bundle(), certificates.secret_path());
         let keep = witness::register::keep(client.clone(), name, ca_bundle, secret_path);
         let opened = fence.opened();
-        async {
+        async move {
             opened.await;
             keep.await;
         }
