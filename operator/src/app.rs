@@ -47,15 +47,11 @@ pub async fn run(client: Client, args: RunArgs, stop: watch::Receiver<bool>) -> 
     let webhook_listener = TcpListener::bind(args.webhook_listen).await.context("webhook port")?;
     let admin_listener = TcpListener::bind(args.admin_listen).await.context("admin port")?;
 
-    let events = Events::new(client.clone(), &args.pod_name);
-    let (witness, seen) = match &args.break_glass_webhook {
-        Some(_) => {
-            let (witness, seen) = Witness::new(certificates.secret_path());
-            (Some(witness), Some(seen))
-        }
-        None => (None, None),
-    };
-    let told = seen.map(|seen| witness::tell(seen, client.clone(), events.clone()));
+    let asked = args.break_glass_webhook.as_ref();
+    let (witness, seen) = asked.map(|_| Witness::new(certificates.secret_path())).unzip();
+    // Every replica tells what it saw, whoever leads.
+    let told =
+        seen.map(|seen| witness::tell(seen, client.clone(), Events::new(client.clone(), &args.pod_name)));
     let told = future::OptionFuture::from(told).map(anyhow::Ok);
     let admission = webhook::serve(
         webhook_listener,
@@ -69,7 +65,7 @@ pub async fn run(client: Client, args: RunArgs, stop: watch::Receiver<bool>) -> 
     let shown = Admin { certificates: certificates.clone(), metrics: metrics.clone() };
     let admin = admin::serve(admin_listener, shown, stopped(stop.clone()));
     let filled = fill_policies.for_each(|()| future::ready(())).map(|()| anyhow::bail!("a watch ended"));
-    let lead = lead(client, args, events, certificates, metrics, stop.clone());
+    let lead = lead(client, args, certificates, metrics, stop.clone());
 
     tokio::select! {
         // What was seen is told yet when admission has ended.
@@ -83,7 +79,6 @@ pub async fn run(client: Client, args: RunArgs, stop: watch::Receiver<bool>) -> 
 async fn lead(
     client: Client,
     args: RunArgs,
-    events: Events,
     certificates: certs::Handle,
     metrics: Metrics,
     stop: watch::Receiver<bool>,
@@ -105,7 +100,7 @@ async fn lead(
     let watchdog = Watchdog::new(args.watchdog, lease::fenced(once, &fence)?, Instant::now());
     let context = Context {
         client: client.clone(),
-        events,
+        events: Events::new(client.clone(), &args.pod_name),
         sidecar: args.sidecar.clone(),
         webhook: WebhookEndpoint {
             namespace: args.namespace.clone(),
