@@ -40,6 +40,14 @@ pub fn in_force_manager() -> String {
     format!("{FIELD_MANAGER}/in-force")
 }
 
+/// Reason of the Events that tell of each use of the chart's `breakGlass.groups`.
+pub const BREAK_GLASS_USED: &str = "BreakGlassUsed";
+
+/// Field manager of `status.breakGlass` of policies.
+pub fn break_glass_manager() -> String {
+    format!("{FIELD_MANAGER}/break-glass")
+}
+
 /// Field manager of [`ANNOTATION_INJECTION_HASH`] on StatefulSets and Deployments.
 pub fn rollout_manager() -> String {
     format!("{FIELD_MANAGER}/rollout")

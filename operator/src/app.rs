@@ -24,7 +24,7 @@ use crate::{
     lease::{self, Leadership, fence::Fence},
     metrics::Metrics,
     store::ProgrammedPolicies,
-    webhook,
+    webhook::{self, Witness, witness},
 };
 
 /// How often the leader looks for leftovers.
@@ -47,12 +47,19 @@ pub async fn run(client: Client, args: RunArgs, stop: watch::Receiver<bool>) -> 
     let webhook_listener = TcpListener::bind(args.webhook_listen).await.context("webhook port")?;
     let admin_listener = TcpListener::bind(args.admin_listen).await.context("admin port")?;
 
+    let asked = args.break_glass_webhook.as_ref();
+    let (witness, seen) = asked.map(|_| Witness::new(certificates.secret_path())).unzip();
+    // Every replica tells what it saw, whoever leads.
+    let told =
+        seen.map(|seen| witness::tell(seen, client.clone(), Events::new(client.clone(), &args.pod_name)));
+    let told = future::OptionFuture::from(told).map(anyhow::Ok);
     let admission = webhook::serve(
         webhook_listener,
         certificates.resolver(),
         Arc::new(policies),
         args.sidecar.clone(),
         metrics.webhook.clone(),
+        witness,
         stopped(stop.clone()),
     );
     let shown = Admin { certificates: certificates.clone(), metrics: metrics.clone() };
@@ -61,7 +68,8 @@ pub async fn run(client: Client, args: RunArgs, stop: watch::Receiver<bool>) -> 
     let lead = lead(client, args, certificates, metrics, stop.clone());
 
     tokio::select! {
-        result = future::try_join3(admission, admin, lead) => result.map(drop),
+        // What was seen is told yet when admission has ended.
+        result = future::try_join4(admission, admin, lead, told) => result.map(drop),
         result = filled => result,
         result = keep_certificates => result.context("the certificates are not kept any more"),
     }
@@ -112,7 +120,17 @@ async fn lead(
         let nudge = changes(certificates.ca_bundle());
         controller::watch::run(Arc::new(context), nudge, stopped(stop.clone())).await;
     };
+    let registered = args.break_glass_webhook.map(|name| {
+        let (ca_bundle, secret_path) = (certificates.ca_bundle(), certificates.secret_path());
+        let keep = witness::register::keep(client.clone(), name, ca_bundle, secret_path);
+        let opened = fence.opened();
+        async move {
+            opened.await;
+            keep.await;
+        }
+    });
     tokio::select! {
+        Some(()) = future::OptionFuture::from(registered) => Ok(()),
         () = reconciled => if *stop.borrow() { Ok(()) } else { anyhow::bail!("the controller ended") },
         lost = leadership.lost() => lost,
         unknown = keep_fence => unknown,

@@ -46,6 +46,9 @@ pub struct RunArgs {
     /// Name of the ValidatingAdmissionPolicy that refuses selected pods without the sidecar.
     #[arg(long, default_value = "restward-require-sidecar")]
     pub backstop: String,
+    /// Name of the chart's ValidatingWebhookConfiguration by which uses of break-glass are seen; none when nobody may.
+    #[arg(long)]
+    pub break_glass_webhook: Option<String>,
     /// Address of the webhook server.
     #[arg(long, default_value_t = SocketAddr::from(([0, 0, 0, 0], names::WEBHOOK_PORT)))]
     pub webhook_listen: SocketAddr,

@@ -21,6 +21,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use aws_lc_rs::hmac;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -31,6 +32,7 @@ use restward_crds::names;
 use rustls::server::ResolvesServerCert;
 use tokio::sync::watch;
 
+use crate::keys::to_hex;
 use plan::{Authorities, Plan, Step};
 use resolver::Resolver;
 use store::Store;
@@ -68,6 +70,7 @@ impl Settings {
 pub struct Handle {
     bundle: watch::Receiver<Option<String>>,
     authority_ends: watch::Receiver<Option<SystemTime>>,
+    secret_path: watch::Receiver<Option<String>>,
     resolver: Arc<Resolver>,
 }
 
@@ -75,6 +78,13 @@ impl Handle {
     /// The certificates (PEM) that a client must trust; `None` until the Secret was read.
     pub fn ca_bundle(&self) -> watch::Receiver<Option<String>> {
         self.bundle.clone()
+    }
+
+    /// What only replicas know, and the API server by the webhook configurations that they write: part of the path of a
+    /// webhook that must not be called by anybody else. Another with each certificate authority; `None` until the Secret
+    /// was read.
+    pub fn secret_path(&self) -> watch::Receiver<Option<String>> {
+        self.secret_path.clone()
     }
 
     /// The leaf for the TLS server; connections fail until there is one.
@@ -106,7 +116,8 @@ pub fn start(
     let resolver = Arc::new(Resolver::default());
     let (publish, bundle) = watch::channel(None);
     let (publish_end, authority_ends) = watch::channel(None);
-    let handle = Handle { bundle, authority_ends, resolver: Arc::clone(&resolver) };
+    let (publish_path, secret_path) = watch::channel(None);
+    let handle = Handle { bundle, authority_ends, secret_path, resolver: Arc::clone(&resolver) };
     let keeper = Keeper {
         dns_names: settings.dns_names(),
         settle: settings.settle,
@@ -116,6 +127,7 @@ pub fn start(
         publish_end,
         trusted: None,
         is_rotating: false,
+        publish_path,
     };
     (handle, keeper.run())
 }
@@ -131,6 +143,7 @@ struct Keeper {
     /// The next authority's certificate, and since when every webhook was seen to carry it.
     trusted: Option<(String, Instant)>,
     is_rotating: bool,
+    publish_path: watch::Sender<Option<String>>,
 }
 
 impl Keeper {
@@ -181,12 +194,8 @@ impl Keeper {
             }
         }
         self.publish_end.send_replace(Some(stood.signing.not_after));
-        let bundle = Some(stood.bundle());
-        self.publish.send_if_modified(|published| {
-            let changed = *published != bundle;
-            *published = bundle;
-            changed
-        });
+        send_news(&self.publish_path, secret_path(&stood.signing.key));
+        send_news(&self.publish, stood.bundle());
         self.rotate(secret, stood, request, now).await
     }
 
@@ -229,4 +238,18 @@ impl Keeper {
         }
         Ok(self.trusted.as_ref().is_some_and(|(_, since)| since.elapsed() >= self.settle))
     }
+}
+
+/// Derived one way, as whoever reads webhook configurations may know the path and must not learn the key.
+fn secret_path(key: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+    to_hex(hmac::sign(&key, b"path of webhooks").as_ref())
+}
+
+fn send_news(to: &watch::Sender<Option<String>>, value: String) {
+    to.send_if_modified(|known| {
+        let is_news = known.as_ref() != Some(&value);
+        *known = Some(value);
+        is_news
+    });
 }

@@ -21,6 +21,8 @@ const MAX_NOTE: usize = 1024;
 /// Writes Events.
 #[derive(Clone)]
 pub struct Events {
+    client: Client,
+    reporter: Reporter,
     recorder: Recorder,
 }
 
@@ -29,7 +31,7 @@ impl Events {
     pub fn new(client: Client, pod_name: &str) -> Self {
         let reporter =
             Reporter { controller: names::FIELD_MANAGER.into(), instance: Some(pod_name.to_owned()) };
-        Self { recorder: Recorder::new(client, reporter) }
+        Self { recorder: Recorder::new(client.clone(), reporter.clone()), client, reporter }
     }
 
     /// A condition has another status or reason than before.
@@ -73,6 +75,29 @@ impl Events {
         self.publish(&workload, Some(policy), type_, reason, note).await;
     }
 
+    /// A use of break-glass: on the object, and on each policy that it concerns. An Event each time, and never one more of a
+    /// series, which would have the user of the first only.
+    pub async fn about_use(
+        &self,
+        policies: &[ObjectReference],
+        object: &ObjectReference,
+        what: &'static str,
+        note: &str,
+    ) {
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        let event = |secondary: Option<&ObjectReference>| Event {
+            type_: EventType::Warning,
+            reason: names::BREAK_GLASS_USED.into(),
+            note: Some(truncate(note, MAX_NOTE)),
+            action: what.into(),
+            secondary: secondary.cloned(),
+        };
+        write(&recorder, &event(policies.first()), object).await;
+        for policy in policies.iter().filter(|policy| *policy != object) {
+            write(&recorder, &event(Some(object)), policy).await;
+        }
+    }
+
     async fn publish(
         &self,
         about: &ObjectReference,
@@ -88,13 +113,24 @@ impl Events {
             action: "Reconcile".into(),
             secondary,
         };
-        if let Err(error) = self.recorder.publish(&event, about).await {
-            tracing::warn!(%error, event.reason = reason, "an Event could not be written");
-        }
+        write(&self.recorder, &event, about).await;
     }
 }
 
-fn reference(api: &str, kind: &str, namespace: Option<String>, name: &str, uid: &str) -> ObjectReference {
+async fn write(recorder: &Recorder, event: &Event, about: &ObjectReference) {
+    if let Err(error) = recorder.publish(event, about).await {
+        tracing::warn!(%error, event.reason = event.reason, "an Event could not be written");
+    }
+}
+
+/// An object that an Event is about.
+pub(crate) fn reference(
+    api: &str,
+    kind: &str,
+    namespace: Option<String>,
+    name: &str,
+    uid: &str,
+) -> ObjectReference {
     ObjectReference {
         api_version: Some(api.into()),
         kind: Some(kind.into()),

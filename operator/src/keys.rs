@@ -210,7 +210,7 @@ fn decode_status_key(hex: &str) -> Option<Vec<u8>> {
     decode_hex(hex.trim()).filter(|key| key.len() == 32)
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

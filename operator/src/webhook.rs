@@ -4,16 +4,19 @@
 //!
 //! - [`review`]: the AdmissionReview in and out
 //! - [`mutate`]: from a review to an answer
-//! - [`metrics`]: decisions by reason
+//! - [`witness`]: what members of `breakGlass.groups` do that is refused to others is allowed and told
+//! - [`metrics`]: decisions by reason, and uses of break-glass
 //! - [`serve`]: HTTP over TLS
 
 mod metrics;
 mod mutate;
 mod review;
 mod serve;
+pub mod witness;
 
 pub use metrics::Metrics;
 pub use serve::serve;
+pub use witness::Witness;
 
 /// Path under which the API server calls the webhook for one policy.
 pub fn path(namespace: &str, uid: &str) -> String {

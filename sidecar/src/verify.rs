@@ -214,7 +214,7 @@ impl Verifier {
         let verdict = |target: &Target| seen.get(target).copied().unwrap_or(Verdict::NotHttp);
         let mut findings = verdict::of_look(&plan, verdict, before);
         let quiet = self.quiet(tomcat::listens(&network, self.store.pod()));
-        findings.warnings.extend(tomcat::warnings(self.store.pod(), &plan, verdict, quiet));
+        findings.warnings.extend(tomcat::warnings(self.store.pod(), &network, &plan, verdict, quiet));
         Ok(findings)
     }
 

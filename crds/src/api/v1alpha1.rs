@@ -5,6 +5,7 @@
 
 mod audit;
 mod basic_auth;
+mod break_glass;
 mod identity;
 mod interception;
 mod issuers;
@@ -13,6 +14,7 @@ mod status;
 
 pub use audit::AuditSpec;
 pub use basic_auth::BasicAuth;
+pub use break_glass::{BreakGlassStatus, BreakGlassUse};
 pub use identity::{ApplicationLinkSpec, HeaderSpec, IdentitySpec, LinkMode, OAuth1Spec, SecretKeyRef};
 pub use interception::{Interception, LoopbackBind};
 pub use issuers::{CaCertificateRef, ClientAssertion, ClientSecretRef, Keycloak, OpenIdIssuerSpec};

@@ -152,7 +152,8 @@ async fn write_in_force(
     if known == Some(in_force) {
         return Ok(());
     }
-    apply_status(client, policy, &names::in_force_manager(), &json!({ "inForce": in_force })).await
+    let (namespace, name) = (policy.namespace().unwrap_or_default(), policy.name_any());
+    apply_status(client, &namespace, &name, &names::in_force_manager(), &json!({ "inForce": in_force })).await
 }
 
 /// Removes all objects with these labels, and says which.

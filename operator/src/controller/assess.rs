@@ -2,6 +2,7 @@
 
 mod config_current;
 mod enforced;
+mod glass;
 mod injected;
 mod passwords;
 mod upstream;
@@ -116,6 +117,7 @@ pub fn status(outcome: &Outcome<'_>) -> RestApiAuthPolicyStatus {
         workloads: outcome.census.listed(&namespace, &outcome.rollout.memory),
         application_link: upstream::application_link(outcome),
         in_force: outcome.in_force.clone(),
+        break_glass: None,
     }
 }
 
@@ -262,6 +264,7 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
     }
     advisories.extend(upstream::not_kept(outcome));
     advisories.extend(passwords::end_of_them(outcome));
+    advisories.extend(glass::used(outcome));
     let told: BTreeSet<&String> = outcome
         .acks
         .iter()

@@ -32,13 +32,15 @@ pub async fn update_status(
     findings: &[Finding],
     mut status: RestApiAuthPolicyStatus,
 ) -> Result<(), kube::Error> {
-    let known = policy.status.clone().unwrap_or_default();
+    // What tells of uses of break-glass writes that member itself.
+    let known = RestApiAuthPolicyStatus { break_glass: None, ..policy.status.clone().unwrap_or_default() };
     let generation = policy.metadata.generation.unwrap_or_default();
     status.conditions = conditions::merge(&known.conditions, findings, generation, Timestamp::now());
     if status == known {
         return Ok(());
     }
-    apply_status(client, policy, names::FIELD_MANAGER, &status).await?;
+    let (namespace, name) = (policy.namespace().unwrap_or_default(), policy.name_any());
+    apply_status(client, &namespace, &name, names::FIELD_MANAGER, &status).await?;
     for condition in conditions::changed(&known.conditions, &status.conditions) {
         events.condition(policy, condition).await;
     }
@@ -53,20 +55,20 @@ pub async fn update_status(
 ///
 /// # Errors
 /// The API server refused.
-pub(super) async fn apply_status(
+pub(crate) async fn apply_status(
     client: &Client,
-    policy: &RestApiAuthPolicy,
+    namespace: &str,
+    name: &str,
     manager: &str,
     status: &impl Serialize,
 ) -> Result<(), kube::Error> {
-    let api: Api<RestApiAuthPolicy> =
-        Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
+    let api: Api<RestApiAuthPolicy> = Api::namespaced(client.clone(), namespace);
     let patch = json!({
         "apiVersion": RestApiAuthPolicy::api_version(&()),
         "kind": RestApiAuthPolicy::kind(&()),
-        "metadata": {"name": policy.name_any()},
+        "metadata": {"name": name},
         "status": status,
     });
     let params = PatchParams::apply(manager).force();
-    api.patch_status(&policy.name_any(), &params, &Patch::Apply(patch)).await.map(drop)
+    api.patch_status(name, &params, &Patch::Apply(patch)).await.map(drop)
 }

@@ -1,17 +1,13 @@
 //! From an admission review to an answer.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
     metrics::Metrics,
-    review::{Request, Subject, Verdict},
+    review::{Request, Subject, Verdict, labels},
 };
 use crate::{
     args::Sidecar,
@@ -150,15 +146,6 @@ impl Mutator {
         );
         verdict
     }
-}
-
-fn labels(pod: &Value) -> BTreeMap<String, String> {
-    let labels = pod.pointer("/metadata/labels").and_then(Value::as_object);
-    labels
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect()
 }
 
 /// The name, or what it will start with.

@@ -1,5 +1,7 @@
 //! `AdmissionReview` of `admission.k8s.io/v1`, as far as it is used. The object stays raw JSON.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use json_patch::PatchOperation;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,9 @@ pub(super) struct Review {
 pub(super) struct Request {
     /// Comes back in the answer.
     pub uid: String,
+    /// What the object is.
+    #[serde(default)]
+    pub kind: Kind,
     /// Which kind of resource.
     pub resource: Resource,
     /// Which part of it, such as `status`.
@@ -26,6 +31,12 @@ pub(super) struct Request {
     /// Namespace of the object.
     #[serde(default)]
     pub namespace: String,
+    /// Name of the object, when it is known before the object is.
+    #[serde(default)]
+    pub name: String,
+    /// Who asks.
+    #[serde(default)]
+    pub user_info: UserInfo,
     /// CREATE, UPDATE, DELETE or CONNECT.
     pub operation: String,
     /// Whether nothing will be stored.
@@ -68,6 +79,32 @@ impl Request {
             _ => None,
         }
     }
+}
+
+/// Group, version and kind.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Kind {
+    pub group: String,
+    pub version: String,
+    #[serde(rename = "kind")]
+    pub name: String,
+}
+
+/// Who asks.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct UserInfo {
+    #[serde(default)]
+    pub username: String,
+}
+
+/// The labels of an object.
+pub(super) fn labels(object: &Value) -> BTreeMap<String, String> {
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
+    labels
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
 }
 
 /// Group, version and plural name.

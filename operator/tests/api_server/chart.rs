@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::{admissionregistration::v1::ValidatingWebhookConfiguration, core::v1::ConfigMap};
 use kube::{
     Api, Client,
     api::{DynamicObject, Patch, PatchParams, PostParams},
@@ -21,6 +21,8 @@ pub(crate) const NO_EPHEMERAL_LABEL: &str = "t-operator-no-ephemeral";
 pub(crate) const OPERATOR: &str = "system:serviceaccount:t-operator-ns:restward";
 /// One of `breakGlass.groups` in `ci/everything.yaml`.
 pub(crate) const BREAK_GLASS: &str = "wiki-admins";
+/// The webhook configuration that the operator may fill in.
+pub(crate) const BREAK_GLASS_WEBHOOK: &str = "t-operator-break-glass";
 /// The policy to which the operator binds.
 pub(crate) const BACKSTOP: &str = "t-operator-require-sidecar";
 
@@ -36,13 +38,31 @@ pub(crate) async fn install(admin: &Client) {
         .await;
 }
 
-fn rendered() -> Vec<Value> {
+/// The configuration by which uses of break-glass in one namespace are asked about, but for where; under a name of its own.
+pub(crate) fn break_glass(name: &str, namespace: &str) -> ValidatingWebhookConfiguration {
+    let configuration =
+        documents().into_iter().find(|object| object["kind"] == "ValidatingWebhookConfiguration");
+    let mut configuration = configuration.expect("the chart has one");
+    configuration["metadata"] = json!({ "name": name });
+    for hook in configuration["webhooks"].as_array_mut().unwrap() {
+        hook["namespaceSelector"] = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
+        // A busy machine must not lose a use.
+        hook["timeoutSeconds"] = json!(10);
+    }
+    serde_json::from_value(configuration).unwrap()
+}
+
+fn documents() -> Vec<Value> {
     let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../charts/restward/golden/everything.yaml");
     let text = fs::read_to_string(golden).unwrap();
     let text =
         text.replace("restward-system-restward", "t-operator").replace("restward-system", "t-operator-ns");
-    text.split("\n---\n")
-        .map(|document| serde_saphyr::from_str::<Value>(document).unwrap())
+    text.split("\n---\n").map(|document| serde_saphyr::from_str::<Value>(document).unwrap()).collect()
+}
+
+fn rendered() -> Vec<Value> {
+    documents()
+        .into_iter()
         .filter(|object| object["metadata"]["annotations"]["helm.sh/hook"].is_null())
         .filter(|object| {
             let kind = object["kind"].as_str().unwrap_or_default();

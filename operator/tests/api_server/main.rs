@@ -29,4 +29,5 @@ mod sources;
 mod support;
 mod watchdog;
 mod wiki;
+mod witness;
 mod workloads;

@@ -70,25 +70,48 @@ pub(crate) async fn until(cluster: &Cluster, is_meant: impl Fn(&Pod) -> bool) ->
     tokio::time::timeout(PATIENCE, seen).await.expect("the pod is as it is meant")
 }
 
+/// Where a webhook of these tests listens.
+pub(crate) struct Endpoint {
+    pub(crate) listener: TcpListener,
+    pub(crate) certificate: Arc<SingleCertAndKey>,
+    /// `https://` with address and port.
+    pub(crate) base: String,
+    /// What the API server is to trust, PEM.
+    pub(crate) ca: String,
+}
+
+impl Endpoint {
+    pub(crate) async fn open() -> Self {
+        let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let served = CertifiedKey::from_der(vec![certified.cert.der().clone()], key, &provider).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("https://{}", listener.local_addr().unwrap());
+        Self {
+            listener,
+            certificate: Arc::new(SingleCertAndKey::from(served)),
+            base,
+            ca: certified.cert.pem(),
+        }
+    }
+}
+
 /// Puts a webhook that injects behind the policy's configuration, until [`withdraw_webhook`].
 pub(crate) async fn serve_webhook(cluster: &Cluster) {
-    let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let served = CertifiedKey::from_der(vec![certified.cert.der().clone()], key, &provider).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("https://{}", listener.local_addr().unwrap());
+    let Endpoint { listener, certificate, base, ca } = Endpoint::open().await;
     // It hears of nothing and so asks for each pod.
     let (policies, _) = ProgrammedPolicies::watch(operator(&[]).await);
     tokio::spawn(webhook::serve(
         listener,
-        Arc::new(SingleCertAndKey::from(served)),
+        certificate,
         Arc::new(policies),
         cluster.sidecar().clone(),
         Metrics::default().webhook,
+        None,
         std::future::pending(),
     ));
-    let ca_bundle = Some(ByteString(certified.cert.pem().into_bytes()));
+    let ca_bundle = Some(ByteString(ca.into_bytes()));
     lead_to(cluster, |path| WebhookClientConfig {
         url: Some(format!("{base}{path}")),
         ca_bundle: ca_bundle.clone(),

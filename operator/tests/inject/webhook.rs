@@ -68,6 +68,10 @@ struct Webhook {
 
 impl Webhook {
     async fn start(source: Source) -> Self {
+        Self::with_witness(source, None).await
+    }
+
+    async fn with_witness(source: Source, witness: Option<webhook::Witness>) -> Self {
         // Another test may have installed it already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -92,6 +96,7 @@ impl Webhook {
             Arc::new(source),
             sidecar(),
             metrics,
+            witness,
             async {
                 let _ = stopped.await;
             },
@@ -201,6 +206,50 @@ async fn an_unknown_policy_is_asked_for_and_never_let_through() {
     let deaf = Webhook::start(Source::default()).await;
     let response = deaf.ask(&review(&pod)).await;
     assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(503)));
+}
+
+/// A change of the keys, as the API server asks the witness about it.
+fn keys_changed() -> Value {
+    let secret = json!({"metadata": {"name": "restward-keys"}, "data": {"k": "U0VDUkVU"}});
+    let mut review = review(&secret);
+    let request = &mut review["request"];
+    request["operation"] = json!("UPDATE");
+    request["kind"] = json!({"group": "", "version": "v1", "kind": "Secret"});
+    request["resource"] = json!({"group": "", "version": "v1", "resource": "secrets"});
+    request["userInfo"] = json!({"username": "alice"});
+    review
+}
+
+#[tokio::test]
+async fn the_witness_allows_everything_and_hears_nobody_without_the_secret_path() {
+    const USED: &str = "restward_operator_break_glass_uses_total{kind=\"ManagedObjectChanged\"} 1";
+    let (path, known) = tokio::sync::watch::channel(Some("0123".to_owned()));
+    let (witness, mut seen) = webhook::Witness::new(known);
+    let webhook = Webhook::with_witness(knowing(), Some(witness)).await;
+    let review = keys_changed();
+    let mut dry_run = review.clone();
+    dry_run["request"]["dryRun"] = json!(true);
+    for (path, body, status) in [
+        ("/witness/9999/managed-objects", review.to_string(), 404),
+        ("/witness//managed-objects", review.to_string(), 404),
+        ("/witness/0123/other", review.to_string(), 404),
+        ("/witness/0123/managed-objects", "{}".to_owned(), 400),
+        ("/witness/0123/managed-objects", dry_run.to_string(), 200),
+    ] {
+        assert_eq!(webhook.post(path, body.into_bytes()).await.0, status, "{path}");
+    }
+    assert!(seen.try_recv().is_err() && !webhook.metrics().contains("_uses_total{"));
+
+    let path_of_rule = webhook::witness::path("0123", "managed-objects");
+    let (status, answer) = webhook.post(&path_of_rule, review.to_string().into_bytes()).await;
+    assert_eq!((status, &answer["response"]), (200, &json!({"uid": "question-1", "allowed": true})));
+    assert!(seen.try_recv().is_ok() && webhook.metrics().contains(USED), "{}", webhook.metrics());
+
+    path.send(Some("4567".into())).unwrap();
+    assert_eq!(webhook.post(&path_of_rule, review.to_string().into_bytes()).await.0, 404);
+    // Without groups there is no witness.
+    let webhook = Webhook::start(knowing()).await;
+    assert_eq!(webhook.post(&path_of_rule, review.to_string().into_bytes()).await.0, 404);
 }
 
 /// A StatefulSet whose template is this pod, before and after a change.

@@ -118,6 +118,26 @@ async fn a_tomcat_that_does_not_stay_on_loopback_is_told_although_its_valve_shut
     }
 }
 
+#[tokio::test]
+async fn whoever_listens_on_tomcats_port_without_http_is_told_where_nobody_is_to() {
+    let (port, _) = stranger("HZC\0").await;
+    let socket = || Some("/nowhere/tomcat.sock".to_owned());
+    for (on_loopback, socket, is_told) in [(true, None, true), (false, socket(), true), (false, None, false)]
+    {
+        let change = |pod: &mut PodSettings| {
+            pod.upstream_port = port;
+            pod.loopback_bind = on_loopback;
+            pod.upstream_socket = socket;
+        };
+        let mut world = World::start(|_| {}, change, |_, _| {}).await;
+        world.network.shows(&[everywhere(port)]);
+        let found = look(&mut world, |_| {}, "Verified").await;
+        assert_eq!(found["warnings"].to_string().contains("TomcatPortOpen"), is_told, "{found}");
+        assert_eq!(found["bypassPorts"], Value::Null);
+        assert_eq!(readiness(&world).await.0, 200);
+    }
+}
+
 /// Where Confluence is at another context path than the sidecar knows, nothing answers as Confluence.
 #[tokio::test]
 async fn a_tomcat_that_answers_others_with_anything_but_403_is_a_way_around() {

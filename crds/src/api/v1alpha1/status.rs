@@ -5,6 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::break_glass::BreakGlassStatus;
+
 /// Observed state of a policy.
 #[derive(KubeSchema, Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,6 +36,9 @@ pub struct RestApiAuthPolicyStatus {
     /// What pods are held to: of the spec that was accepted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_force: Option<InForceStatus>,
+    /// The last use of the chart's `breakGlass.groups` that concerns the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlassStatus>,
 }
 
 /// What the admission policies of the chart have to know about the policy.

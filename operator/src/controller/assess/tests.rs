@@ -1,6 +1,6 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use restward_crds::{
-    api::v1alpha1::{ApplicationLinkStatus, RolloutStatus},
+    api::v1alpha1::{ApplicationLinkStatus, BreakGlassStatus, RolloutStatus},
     condition::{EnforcedReason, UpstreamReason},
     sidecar::{config::PolicyRef, status::Verification},
 };
@@ -19,6 +19,7 @@ use crate::{
 
 mod config_current;
 mod enforced;
+mod glass;
 mod passwords;
 mod upstream;
 
@@ -94,6 +95,8 @@ struct Case {
     /// What status shows already.
     repaired: Option<String>,
     rollout: rollout::Report,
+    /// What status shows already.
+    break_glass: Option<BreakGlassStatus>,
 }
 
 impl Case {
@@ -109,6 +112,7 @@ impl Case {
             keys: None,
             repaired: None,
             rollout: rollout::Report::default(),
+            break_glass: None,
         }
     }
 
@@ -121,6 +125,7 @@ impl Case {
                 repaired: self.repaired.clone(),
                 ..Default::default()
             }),
+            break_glass: self.break_glass.clone(),
             ..Default::default()
         });
         let verdict = validate(&policy, &self.observed);
