@@ -9,6 +9,7 @@ mod identity;
 mod interception;
 mod issuers;
 mod policy;
+mod sidecar;
 mod status;
 
 pub use audit::AuditSpec;
@@ -19,6 +20,7 @@ pub use issuers::{CaCertificateRef, ClientAssertion, ClientSecretRef, Keycloak, 
 pub use policy::{
     DeletionPolicy, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,
 };
+pub use sidecar::{SidecarSpec, SidecarUpdateStrategy};
 pub use status::{
     ApplicationLinkStatus, InForceStatus, NextKeyStatus, RestApiAuthPolicyStatus, RolloutStatus,
     WorkloadStatus,

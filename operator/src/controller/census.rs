@@ -13,6 +13,7 @@ use super::{
     break_glass,
     dereference::{Observed, ObservedPod, Workload},
     pod::PodId,
+    sidecar::Container,
 };
 use crate::{
     args::Sidecar,
@@ -43,6 +44,8 @@ pub struct Census {
     pub replaceable: BTreeMap<Workload, i32>,
     /// Hash of what those pods are injected with.
     pub wanted: BTreeMap<Workload, String>,
+    /// The image that their sidecars run.
+    pub image: String,
 }
 
 /// A pod that counts.
@@ -60,6 +63,17 @@ pub struct Member {
     pub is_injected: bool,
     /// Whether that is what an earlier policy or operator injected.
     pub is_outdated: bool,
+    /// Whether it is known to have what it would be injected with now, whatever the image.
+    pub is_current: bool,
+    /// Its sidecar.
+    pub sidecar: Option<Container>,
+}
+
+impl Member {
+    /// Whether Services send it calls, and go on to: nothing is being done to its sidecar.
+    pub fn is_whole(&self) -> bool {
+        self.is_ready && self.sidecar.as_ref().is_none_or(|sidecar| sidecar.replaces.is_none())
+    }
 }
 
 impl Census {
@@ -95,14 +109,20 @@ impl Census {
         namespace: &str,
         rollouts: &BTreeMap<Workload, RolloutStatus>,
     ) -> Vec<WorkloadStatus> {
-        let outdated = |of: &Workload| self.outdated().filter(|member| member.workload == *of).count();
+        let count = |of: &Workload, is_meant: &dyn Fn(&Member) -> bool| {
+            let members = self.members.iter().filter(|member| member.workload == *of && is_meant(member));
+            i32::try_from(members.count()).unwrap_or(i32::MAX)
+        };
+        let runs_image =
+            |member: &Member| member.sidecar.as_ref().is_some_and(|sidecar| sidecar.runs(&self.image));
         let listed =
             self.workloads.iter().take(MAX_LISTED).map(|(workload, (pods, injected))| WorkloadStatus {
                 kind: workload.kind.clone(),
                 name: workload.name.clone(),
                 pods: *pods,
                 injected: *injected,
-                outdated: i32::try_from(outdated(workload)).unwrap_or(i32::MAX),
+                outdated: count(workload, &|member| member.is_outdated),
+                image_current: count(workload, &runs_image),
                 restart_command: Some(workload)
                     .filter(|workload| self.is_behind(workload))
                     .and_then(|workload| workload.restart_command(namespace)),
@@ -134,7 +154,7 @@ pub fn census(
     sidecar: &Sidecar,
     in_force_since: Option<Timestamp>,
 ) -> Census {
-    let mut census = Census::default();
+    let mut census = Census { image: sidecar.image.clone(), ..Census::default() };
     let policies: Vec<Candidate> =
         observed.neighbours.iter().cloned().chain(std::iter::once(candidate.clone())).collect();
     let is_ours = |labels: &Labels| {
@@ -170,13 +190,16 @@ pub fn census(
         census.advisories.extend(advisories(&pod.workload, &pod.raw));
         let (pods, with_sidecar) = census.workloads.entry(pod.workload.clone()).or_default();
         *pods += 1;
+        let is_as_wanted = as_wanted(pod, candidate, sidecar, census.wanted.get(&pod.workload));
         census.members.push(Member {
             id: pod.id(),
             workload: pod.workload.clone(),
             created: pod.created(),
             is_ready: pod.is_ready(),
             is_injected: injected,
-            is_outdated: injected && !is_current(pod, candidate, sidecar, census.wanted.get(&pod.workload)),
+            is_outdated: injected && is_as_wanted == Some(false),
+            is_current: injected && is_as_wanted == Some(true),
+            sidecar: pod.sidecar().filter(|_| injected),
         });
         if !injected {
             census.broken_glass.extend(break_glass::broken(pod, in_force_since));
@@ -203,18 +226,18 @@ pub fn census(
 }
 
 /// Whether an injected pod has what it would be injected with now, in itself or as its template. The two differ where other
-/// webhooks change pods too, and while the template has a change that this pod has not. One that would not be injected now, or
-/// for the moment, is not blamed for that.
-pub(super) fn is_current(
+/// webhooks change pods too, and while the template has a change that this pod has not. Of one that would not be injected now, or
+/// not for the moment, it is not known.
+pub(super) fn as_wanted(
     pod: &ObservedPod,
     candidate: &Candidate,
     sidecar: &Sidecar,
     of_template: Option<&String>,
-) -> bool {
+) -> Option<bool> {
     let has = pod.annotations.get(names::ANNOTATION_INJECTED_HASH);
     let of_itself = inject::wanted_hash(&pod.raw, candidate, sidecar);
     let mut wanted = of_itself.iter().chain(of_template).peekable();
-    wanted.peek().is_none() || wanted.any(|hash| Some(hash) == has)
+    wanted.peek().is_some().then(|| wanted.any(|hash| Some(hash) == has))
 }
 
 #[cfg(test)]

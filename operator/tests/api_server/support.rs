@@ -266,5 +266,6 @@ fn context(client: Client) -> Context {
         told: Told::default(),
         watchdog,
         rollouts: Told::default(),
+        upgrades: Told::default(),
     }
 }

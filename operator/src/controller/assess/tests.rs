@@ -22,6 +22,7 @@ use crate::{
 
 mod enforced;
 mod passwords;
+mod sidecar_image;
 mod upstream;
 
 const UID: &str = "11112222-3333-4444-5555-666677778888";
@@ -86,6 +87,7 @@ struct Case {
     /// What status shows already.
     repaired: Option<String>,
     rollout: rollout::Report,
+    upgrade: upgrade::Report,
 }
 
 impl Case {
@@ -101,6 +103,7 @@ impl Case {
             keys: None,
             repaired: None,
             rollout: rollout::Report::default(),
+            upgrade: upgrade::Report::default(),
         }
     }
 
@@ -128,6 +131,7 @@ impl Case {
             census: &census,
             watchdog: self.watchdog.clone(),
             rollout: &self.rollout,
+            upgrade: &self.upgrade,
             acks: &self.acks,
             config_hash: Some(HASH),
             provider: self.provider.as_ref(),

@@ -152,6 +152,8 @@ mod tests {
                 is_ready: true,
                 is_injected: false,
                 is_outdated: false,
+                is_current: false,
+                sidecar: None,
             })
             .collect();
         assert_eq!(message(None, &[]), None);

@@ -25,6 +25,8 @@ fn member(pod: &str, workload: &str, is_injected: bool) -> Member {
         is_ready: true,
         is_injected,
         is_outdated: false,
+        is_current: false,
+        sidecar: None,
     }
 }
 
