@@ -44,7 +44,8 @@ impl Ack {
     /// is not known.
     pub fn is_current(&self, generation: Option<i64>) -> bool {
         self.status.as_ref().is_some_and(|status| {
-            status.config_rejected.is_none() && generation.is_none_or(|wanted| status.policy.generation == wanted)
+            status.config_rejected.is_none()
+                && generation.is_none_or(|wanted| status.policy.generation == wanted)
         })
     }
 

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::testing::{injected, pod};
 
-    fn of(status: Value) -> Container {
+    fn of(status: &Value) -> Container {
         let mut pod = injected(pod("wiki-0", json!({})), "u");
         let other = json!({"name": "init", "image": "i", "containerID": "x", "state": {"waiting": {"reason": "Bad"}}});
         let mut own = json!({"name": names::SIDECAR_CONTAINER});
@@ -151,7 +151,10 @@ mod tests {
             (json!({"state": running, "started": true, "ready": true}), State::Up),
             (json!({"state": running, "started": true, "ready": false}), State::Running),
             (json!({"state": running, "started": false, "ready": false}), State::Running),
-            (json!({"state": {"terminated": {"exitCode": 1}}, "started": false, "ready": false}), State::Down),
+            (
+                json!({"state": {"terminated": {"exitCode": 1}}, "started": false, "ready": false}),
+                State::Down,
+            ),
             (json!({}), State::Down),
             (waits("PodInitializing"), State::Down),
             (waits("ContainerCreating"), State::Down),
@@ -159,7 +162,7 @@ mod tests {
             (waits("CrashLoopBackOff"), failing("CrashLoopBackOff")),
             (waits("a word of a kubelet to come"), failing("a word of a kubelet to come")),
         ] {
-            assert_eq!(of(status.clone()).state, state, "{status}");
+            assert_eq!(of(&status).state, state, "{status}");
         }
         assert_eq!(pod("wiki-0", json!({})).sidecar(), None);
     }
@@ -181,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_container_is_replaced_when_another_one_runs_or_it_is_asked_for_again() {
-        let mut sidecar = of(json!({"containerID": "containerd://a", "state": {"running": {}}}));
+        let mut sidecar = of(&json!({"containerID": "containerd://a", "state": {"running": {}}}));
         let (one, two) = ("example.com/sidecar:1", "example.com/sidecar:2");
         assert!(!sidecar.is_old() && sidecar.runs(one) && !sidecar.runs(two));
         let old = sidecar.to_be_replaced();

@@ -22,7 +22,7 @@ pub use obstacle::Obstacle;
 pub use round::{Report, forget, round};
 
 use super::{
-    census::{Census, Member},
+    census::{Census, Injection, Member},
     dereference::Template,
     sidecar::{Container, State},
 };
@@ -107,8 +107,11 @@ pub fn plan<'a>(of: &Situation<'a>) -> Plan<'a> {
         let is_upgraded = sidecar.replaces.is_some();
         // A pod that was made with the image tells as much about it as one that got it. And one that got an earlier image may
         // be beyond help in place by now.
-        let is_told =
-            if is_behind(sidecar) { is_upgraded && !member.is_current } else { is_upgraded || any_is_behind };
+        let is_told = if is_behind(sidecar) {
+            is_upgraded && member.injection != Injection::Current
+        } else {
+            is_upgraded || any_is_behind
+        };
         if is_told {
             plan.failing.push((member, reason));
         }
@@ -120,8 +123,10 @@ pub fn plan<'a>(of: &Situation<'a>) -> Plan<'a> {
         let is_under_way = plan.under_way.iter().any(|(other, _)| other.id == member.id);
         let obstacle = if of.strategy == SidecarUpdateStrategy::OnDelete {
             Some(Obstacle::OnDelete)
-        } else if !member.is_current {
-            Some(if member.is_outdated { Obstacle::MoreThanTheImage } else { Obstacle::Unknown })
+        } else if member.is_outdated() {
+            Some(Obstacle::MoreThanTheImage)
+        } else if member.injection == Injection::Unknown {
+            Some(Obstacle::Unknown)
         } else if !plan.failing.is_empty() {
             Some(Obstacle::Stopped)
         } else if plan.next.is_some() || !(plan.under_way.is_empty() || is_under_way) {

@@ -12,7 +12,7 @@ use super::{Aim, Obstacle, Standing, Step, plan, start};
 use crate::{
     controller::{
         Context,
-        census::{self, Census},
+        census::{self, Census, Injection},
         dereference::{ObservedPod, Template, Workload},
         dry_run,
     },
@@ -55,7 +55,7 @@ pub async fn attach(
         let wanted = census.wanted.get(&of.template.workload);
         if !made.is_injected_by(&candidate.uid) {
             Err("it came back without the policy's sidecar".to_owned())
-        } else if census::as_wanted(made, candidate, sidecar, wanted) == Some(false) {
+        } else if census::injection(made, candidate, sidecar, wanted) == Injection::Outdated {
             Err("it came back with what was injected before the change, which the webhook may not know yet"
                 .to_owned())
         } else {
@@ -126,7 +126,7 @@ fn standings<'a>(
                 template,
                 aim: Aim::Injected { hash, policy },
                 behind: members()
-                    .filter(|member| member.is_outdated || !member.is_injected)
+                    .filter(|member| member.is_outdated() || !member.is_injected)
                     .map(name)
                     .collect(),
                 lacks_sidecar: members().any(|member| !member.is_injected),

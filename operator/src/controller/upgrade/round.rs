@@ -13,7 +13,7 @@ use crate::{
     acks::Ack,
     controller::{
         Context, break_glass,
-        census::{Census, Member, census},
+        census::{Census, Injection, Member, census},
         dereference::{self, Template},
         dry_run,
     },
@@ -122,7 +122,9 @@ async fn tell(context: &Context, policy: &RestApiAuthPolicy, plan: &Plan<'_>) {
     let namespace = policy.namespace().unwrap_or_default();
     let facts = plan.failing.iter().map(|(member, _)| member.id.clone()).collect();
     for id in context.upgrades.news(&policy.uid().unwrap_or_default(), &facts) {
-        let Some((member, reason)) = plan.failing.iter().find(|(member, _)| member.id == id) else { continue };
+        let Some((member, reason)) = plan.failing.iter().find(|(member, _)| member.id == id) else {
+            continue;
+        };
         context.metrics.sidecar_upgrade(&namespace, &policy.name_any(), "Stopped");
         let stopped = InjectedReason::UpgradeStopped.as_str();
         let note = describe_failing(member, reason, &namespace, policy.spec.sidecar.update_strategy);
@@ -138,7 +140,7 @@ fn describe_failing(
     strategy: SidecarUpdateStrategy,
 ) -> String {
     let (pod, image) = (&member.id.pod, image_of(member));
-    let is_in_place = strategy == SidecarUpdateStrategy::InPlace && member.is_current;
+    let is_in_place = strategy == SidecarUpdateStrategy::InPlace && member.injection == Injection::Current;
     let back = if is_in_place {
         "which is done in place too".to_owned()
     } else {
@@ -163,15 +165,15 @@ fn report(
     strategy: SidecarUpdateStrategy,
 ) -> Report {
     let failing: BTreeSet<_> = plan.failing.iter().map(|(member, _)| &member.id).collect();
-    let is_told = |member: &Member| {
-        failing.contains(&member.id) || begun.is_some_and(|begun| begun.id == member.id)
-    };
+    let is_told =
+        |member: &Member| failing.contains(&member.id) || begun.is_some_and(|begun| begun.id == member.id);
     let each = plan.failing.iter();
     let mut said: Vec<String> =
         each.map(|(member, reason)| describe_failing(member, reason, namespace, strategy)).collect();
     let under_way = plan.under_way.iter().filter(|(member, _)| !is_told(member));
     said.extend(
-        under_way.map(|(member, what)| format!("pod {} is getting {}: {what}", member.id.pod, image_of(member))),
+        under_way
+            .map(|(member, what)| format!("pod {} is getting {}: {what}", member.id.pod, image_of(member))),
     );
     said.extend(begun.map(|member| format!("pod {} is getting {image}", member.id.pod)));
     let mut waiting: BTreeMap<String, Vec<&str>> = BTreeMap::new();

@@ -24,8 +24,7 @@ fn member(pod: &str, workload: &str) -> Member {
         created: None,
         is_ready: true,
         is_injected: true,
-        is_outdated: false,
-        is_current: true,
+        injection: Injection::Current,
         sidecar: Some(Container {
             image: OLD.into(),
             id: Some(format!("{pod}-old")),
@@ -118,9 +117,11 @@ fn one_pod_after_the_other_gets_the_image() {
     assert_eq!(case.plan(), Plan::default());
 }
 
+/// What happens to the pod that is getting the image, and what is missing then.
+type Row = (&'static str, fn(&mut Case), &'static str);
+
 #[test]
 fn the_next_waits_until_the_one_before_is_well_with_it() {
-    type Row = (&'static str, fn(&mut Case), &'static str);
     let rows: [Row; 5] = [
         ("the old container still runs, and is ready", |_| {}, "kubelet has not replaced the container yet"),
         ("the new one starts", |case| case.restart(0, State::Running), "its sidecar is not ready yet"),
@@ -154,25 +155,24 @@ fn the_next_waits_until_the_one_before_is_well_with_it() {
     }
 }
 
+/// What happens to the pods, and what `wiki-0` waits for then.
+type Guard = (&'static str, fn(&mut Case), Obstacle);
+
 #[test]
 fn each_guard_alone_keeps_a_pod_as_it_is() {
     let rollout = |what: &str| Obstacle::Rollout(what.into());
-    type Guard = (&'static str, fn(&mut Case), Obstacle);
     let guards: [Guard; 9] = [
-        (
-            "the policy says so",
-            |case| case.strategy = SidecarUpdateStrategy::OnDelete,
-            Obstacle::OnDelete,
-        ),
+        ("the policy says so", |case| case.strategy = SidecarUpdateStrategy::OnDelete, Obstacle::OnDelete),
         (
             "more than the image differs",
-            |case| {
-                let member = &mut case.census.members[0];
-                (member.is_current, member.is_outdated) = (false, true);
-            },
+            |case| case.census.members[0].injection = Injection::Outdated,
             Obstacle::MoreThanTheImage,
         ),
-        ("it would be refused", |case| case.census.members[0].is_current = false, Obstacle::Unknown),
+        (
+            "it would be refused",
+            |case| case.census.members[0].injection = Injection::Unknown,
+            Obstacle::Unknown,
+        ),
         ("it is not ready", |case| case.census.members[0].is_ready = false, Obstacle::NotReady),
         (
             "another pod is not ready",
@@ -278,8 +278,7 @@ fn a_pod_that_cannot_be_helped_in_place_is_told() {
     case.replace(0);
     case.restart(0, failing("ImagePullBackOff"));
     case.census.image = "example.com/sidecar:3".into();
-    let member = &mut case.census.members[0];
-    (member.is_current, member.is_outdated) = (false, true);
+    case.census.members[0].injection = Injection::Outdated;
     assert_eq!((case.next(), case.plan().failing.len()), (None, 1));
     assert_eq!(case.obstacle("wiki-0"), Some(Obstacle::MoreThanTheImage));
 }

@@ -3,7 +3,7 @@ mod round;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::controller::{dereference::Workload, pod::PodId};
+use crate::controller::{census::Injection, dereference::Workload, pod::PodId};
 
 /// When the policy came into force.
 const SINCE: &str = "2026-03-01T12:00:00Z";
@@ -24,8 +24,7 @@ fn member(pod: &str, workload: &str, is_injected: bool) -> Member {
         created: Some(at("2026-02-01T00:00:00Z")),
         is_ready: true,
         is_injected,
-        is_outdated: false,
-        is_current: false,
+        injection: Injection::Unknown,
         sidecar: None,
     }
 }

@@ -122,7 +122,11 @@ impl World {
         let has_failing = !plan.failing.is_empty();
         for pod in &arrived {
             let sidecar = self.case.census.members[*pod].sidecar.as_ref().unwrap();
-            assert_eq!((&self.pods[*pod].runs, &sidecar.state), (&sidecar.image, &State::Up), "not well with it");
+            assert_eq!(
+                (&self.pods[*pod].runs, &sidecar.state),
+                (&sidecar.image, &State::Up),
+                "not well with it"
+            );
         }
         if let Some(next) = next {
             assert!(!has_failing, "one more, although a pod does not come up");
@@ -147,7 +151,8 @@ impl World {
         if was_down || !is_settled(member) {
             return;
         }
-        let others = self.case.census.members.iter().zip(&self.pods).filter(|(it, _)| it.workload == member.workload);
+        let others =
+            self.case.census.members.iter().zip(&self.pods).filter(|(it, _)| it.workload == member.workload);
         for (other, inside) in others {
             let sidecar = other.sidecar.as_ref().unwrap();
             assert!(other.is_ready && inside.runs == sidecar.image, "{} is disturbed already", other.id.pod);

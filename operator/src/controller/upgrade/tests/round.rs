@@ -45,15 +45,15 @@ fn answer(server: &Shared, method: &Method, uri: &Uri, body: &Bytes) -> (StatusC
     let mut server = server.lock().unwrap();
     let object: Value = serde_json::from_slice(body).unwrap_or_default();
     let last = uri.path().rsplit('/').next().unwrap_or_default().to_owned();
-    let list = |items: Value| (StatusCode::OK, Json(json!({"metadata": {}, "items": items})));
+    let all = |items: Value| (StatusCode::OK, Json(json!({"metadata": {}, "items": items})));
     let status = |code: StatusCode, reason: &str, said: &str| {
         let status = json!({"status": "Failure", "code": code.as_u16(), "message": said, "reason": reason});
         (code, Json(status))
     };
     match (method.as_str(), last.as_str()) {
-        ("GET", "pods") => list(json!(server.pods)),
-        ("GET", "statefulsets") => list(json!([stateful_set(server.unsettled)])),
-        ("GET", "deployments" | "configmaps") => list(json!([])),
+        ("GET", "pods") => all(json!(server.pods)),
+        ("GET", "statefulsets") => all(json!([stateful_set(server.unsettled)])),
+        ("GET", "deployments" | "configmaps") => all(json!([])),
         ("GET", _) => status(StatusCode::NOT_FOUND, "NotFound", "there is none"),
         ("PATCH", _) => {
             server.asked.push(format!("{last}?{} {object}", uri.query().unwrap_or_default()));
@@ -190,9 +190,7 @@ async fn what_the_api_server_or_somebody_else_does_not_let_happen_is_told_and_tr
     refused.server.lock().unwrap().refuses = Some("the object has been modified");
     let changed = World::new();
     changed.server.lock().unwrap().keeps_image = true;
-    for (world, said) in
-        [(refused, "the object has been modified"), (changed, "changed the image again")]
-    {
+    for (world, said) in [(refused, "the object has been modified"), (changed, "changed the image again")] {
         let (report, asked) = world.look().await;
         assert_eq!(asked.len(), 1, "no Event: {asked:?} {report:?}");
         assert_eq!(report.reason, Some(InjectedReason::UpgradeInProgress));
@@ -211,25 +209,35 @@ async fn a_pod_that_is_well_with_its_new_sidecar_is_noted() {
     world.sidecar_is("b", &json!({"running": {}}), true);
     let (report, asked) = world.look().await;
     assert!(
-        asked[0].ends_with(r#"{"metadata":{"annotations":{"restward.io/replaced-container":null},"uid":"u-0"}}"#),
+        asked[0]
+            .ends_with(r#"{"metadata":{"annotations":{"restward.io/replaced-container":null},"uid":"u-0"}}"#),
         "{asked:?}"
     );
     assert_eq!(asked[1..], ["SidecarUpgraded"]);
     assert_eq!(report, Report::default());
-    assert!(world.counts(r#"sidecar_upgrades_total{,result="Done"} 1"#) && world.counts("sidecars_behind{} 0"));
+    assert!(
+        world.counts(r#"sidecar_upgrades_total{,result="Done"} 1"#) && world.counts("sidecars_behind{} 0")
+    );
 }
 
 #[tokio::test]
 async fn one_that_does_not_come_up_is_told_once_with_what_to_do() {
     let mut world = World::new();
     world.replaces("a");
-    world.sidecar_is("a", &json!({"waiting": {"reason": "ImagePullBackOff", "message": "secret words"}}), false);
+    world.sidecar_is(
+        "a",
+        &json!({"waiting": {"reason": "ImagePullBackOff", "message": "secret words"}}),
+        false,
+    );
     for told in [1, 0] {
         let (report, asked) = world.look().await;
         assert_eq!(asked, vec!["UpgradeStopped"; told]);
         assert_eq!(report.reason, Some(InjectedReason::UpgradeStopped));
         let said = report.message.unwrap();
-        assert!(said.contains("(ImagePullBackOff)") && said.ends_with("which is done in place too"), "{said}");
+        assert!(
+            said.contains("(ImagePullBackOff)") && said.ends_with("which is done in place too"),
+            "{said}"
+        );
         assert!(!said.contains("secret words"), "{said}");
     }
     assert!(world.counts(r#"sidecar_upgrades_total{,result="Stopped"} 1"#));
