@@ -1,5 +1,6 @@
 //! Another image of the sidecar in a wiki that runs. Runs after the guide, which leaves the wiki's policy Ready, and leaves it so.
 #![cfg(feature = "cluster-tests")]
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
 use std::{
     collections::BTreeMap,

@@ -127,6 +127,20 @@ fn ended_since(status: &Value, old: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+impl Container {
+    /// One that is up, and is to go.
+    pub(crate) fn being_replaced() -> Self {
+        let old = Replaced { id: "a".into(), image: "example.com/sidecar:0".into() };
+        Self {
+            image: "example.com/sidecar:1".into(),
+            id: Some("a".into()),
+            state: State::Up,
+            replaces: Some(old),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 

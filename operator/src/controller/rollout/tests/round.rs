@@ -182,6 +182,21 @@ async fn nothing_is_restarted_while_the_next_pod_does_not_come_as_it_should() {
 }
 
 #[tokio::test]
+async fn no_rollout_begins_beside_a_pod_whose_sidecar_is_being_replaced() {
+    let mut world = World::new(injects(), &automatic());
+    let mut other = testing::injected(testing::pod("wiki-1", json!({})), &world.candidate.uid);
+    other.workload = world.pods[0].workload.clone();
+    other.raw["status"] = world.pods[0].raw["status"].clone();
+    other.annotations.insert(names::ANNOTATION_REPLACED_CONTAINER.into(), "a example.com/sidecar:0".into());
+    world.pods.push(other);
+    let report = world.attach().await;
+    assert!(report.message.unwrap().contains("pod wiki-1 is not ready"));
+    assert_eq!(world.asked(), ["RolloutBlocked", "RolloutBlocked"]);
+    world.pods[1].annotations.remove(names::ANNOTATION_REPLACED_CONTAINER);
+    assert_eq!(world.attach().await.reason, Some(InjectedReason::RolloutInProgress));
+}
+
+#[tokio::test]
 async fn what_is_not_automatic_or_not_in_place_is_left_alone() {
     let mut world = World::new(injects(), &automatic());
     let census = world.census();
