@@ -119,6 +119,12 @@ condition_reasons! {
         RolloutInProgress,
         /// The operator would have pods made anew, and something keeps it from doing so; the message says what.
         RolloutBlocked,
+        /// Every selected pod has the sidecar, and the operator replaces its image in one pod after the other
+        /// (`sidecar.updateStrategy: InPlace`); the message says what it waits for.
+        UpgradeInProgress,
+        /// A pod does not come up with the image that sidecars are to run, so no other pod gets it; the message names it and says
+        /// what to do.
+        UpgradeStopped,
     }
 }
 

@@ -21,6 +21,11 @@ pub const ANNOTATION_INJECTION_HASH: &str = "restward.io/injection-hash";
 pub const NOTHING_INJECTED: &str = "none";
 /// Annotation on pods with the hash of the configuration that the operator last wrote; touched so that the kubelet syncs at once.
 pub const ANNOTATION_CONFIG_HASH: &str = "restward.io/config-hash";
+/// Annotation on pods whose sidecar is being replaced by one of another image: the id of the container that was there, or
+/// [`NO_CONTAINER`], and after a space its image. It goes when the pod is well with the new one.
+pub const ANNOTATION_REPLACED_CONTAINER: &str = "restward.io/replaced-container";
+/// Value of [`ANNOTATION_REPLACED_CONTAINER`] where there was none yet.
+pub const NO_CONTAINER: &str = "none";
 /// Annotation on pods that names the policy which injected them.
 pub const ANNOTATION_POLICY: &str = "restward.io/policy";
 

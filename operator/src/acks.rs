@@ -45,6 +45,15 @@ impl Ack {
         self.last.as_ref()?.verification.as_ref()
     }
 
+    /// Whether the sidecar runs the policy's configuration of this generation, and refuses no newer one; any will do when it
+    /// is not known.
+    pub fn is_current(&self, generation: Option<i64>) -> bool {
+        self.status.as_ref().is_some_and(|status| {
+            status.config_rejected.is_none()
+                && generation.is_none_or(|wanted| status.policy.generation == wanted)
+        })
+    }
+
     /// Why the sidecar refuses the newest configuration, when it does.
     pub fn rejected(&self) -> Option<&str> {
         self.status.as_ref()?.config_rejected.as_deref()

@@ -114,6 +114,7 @@ async fn lead(
         told: Told::default(),
         watchdog,
         rollouts: Told::default(),
+        upgrades: Told::default(),
     };
     let reconciled = async {
         fence.opened().await;

@@ -7,7 +7,8 @@
 //! 5. [`update_status`]: tell what was done and what the sidecars say ([`census`] and [`assess`] are pure)
 //!
 //! A policy that was never accepted has nothing programmed. One that was keeps its last good configuration in force,
-//! whatever later edits say; one that is [`retain`]ed does so after its deletion. [`rollout`] and [`watchdog`] see to pods that are not as they would be now; [`detach`] and [`sweep`]
+//! whatever later edits say; one that is [`retain`]ed does so after its deletion. [`rollout`], [`watchdog`] and [`upgrade`] see to
+//! pods that are not as they would be now; [`detach`] and [`sweep`]
 //! take away what is no longer wanted.
 
 pub mod apply;
@@ -26,8 +27,10 @@ pub mod provider;
 pub mod retain;
 pub mod rollout;
 pub mod rotation;
+pub mod sidecar;
 pub mod sweep;
 pub mod update_status;
+pub mod upgrade;
 pub mod validate;
 pub mod watch;
 pub mod watchdog;
@@ -85,6 +88,8 @@ pub struct Context {
     pub watchdog: watchdog::Watchdog,
     /// What keeps workloads from being rolled out, as far as it was told: by UID, with the obstacle.
     pub rollouts: break_glass::Told<(String, &'static str)>,
+    /// Pods that do not come up with another image of the sidecar, as far as they were told of.
+    pub upgrades: break_glass::Told<pod::PodId>,
 }
 
 /// The webhook's Service, and its certificate authorities as they are at the moment.
@@ -140,6 +145,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
             detach::Detached::Completely => {
                 context.watchdog.forget(context, policy).await;
                 rollout::forget(context, policy);
+                upgrade::forget(context, policy);
                 Action::await_change()
             }
             detach::Detached::PodsLeft => Action::requeue(pause::LATER),
@@ -180,8 +186,8 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     // Nothing is evicted while what injects the next pod may not be there, or while a rollout sees to it.
     let is_automatic = policy.spec.rollout.strategy == RolloutStrategy::Automatic;
     let since = observed.programmed.as_ref().and_then(|programmed| programmed.since);
-    let since =
-        since.filter(|_| matches!(programming, Programming::Done | Programming::LastGood) && !is_automatic);
+    let is_programmed = matches!(programming, Programming::Done | Programming::LastGood);
+    let since = since.filter(|_| is_programmed && !is_automatic);
     let watchdog = context.watchdog.round(context, policy, &census, &observed.templates, since).await;
     let in_place = candidate.filter(|_| programming == Programming::Done);
     let rollout = rollout::attach(context, policy, in_place, &census, &observed.templates).await;
@@ -189,6 +195,10 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         Some(keys) => context.acks.poll(&census.sidecars, &uid, keys).await,
         None => Vec::new(),
     };
+    let pods = (&census, observed.templates.as_slice());
+    let generation = policy.metadata.generation.filter(|_| programming == Programming::Done);
+    let held_to = candidate.filter(|_| is_programmed);
+    let upgrade = upgrade::round(context, policy, held_to, pods, &acks, generation).await;
     let promoted = rotation::finish(context, policy, candidate, keys, &acks).await?;
     let keys = promoted.as_ref().or(keys);
     let provider = provider.map(|answer| answer.map(drop));
@@ -199,6 +209,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         census: &census,
         watchdog,
         rollout: &rollout,
+        upgrade: &upgrade,
         acks: &acks,
         config_hash,
         provider: provider.as_ref(),
@@ -209,8 +220,8 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     };
     let findings = assess::findings(&outcome);
     update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;
-    let is_rotating = keys.is_some_and(|keys| keys.next_public_key().is_some());
-    let pause = pause::pause(policy, &findings, &acks, config_hash, is_rotating);
+    let waits = upgrade.reason.is_some() || keys.is_some_and(|keys| keys.next_public_key().is_some());
+    let pause = pause::pause(policy, &findings, &acks, config_hash, waits);
     programmed?;
     Ok(Action::requeue(pause))
 }

@@ -28,7 +28,7 @@ impl PolicyLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EvictionLabels {
+struct ResultLabels {
     namespace: String,
     policy: String,
     result: &'static str,
@@ -39,6 +39,12 @@ struct CertificateLabels {
     certificate: &'static str,
 }
 
+impl ResultLabels {
+    fn of(namespace: &str, policy: &str, result: &'static str) -> Self {
+        Self { namespace: namespace.to_owned(), policy: policy.to_owned(), result }
+    }
+}
+
 /// Every metric of the operator.
 #[derive(Clone)]
 pub struct Metrics {
@@ -46,8 +52,11 @@ pub struct Metrics {
     reconciliations: Family<ReconcileLabels, Counter>,
     break_glass: Family<PolicyLabels, Counter>,
     without_sidecar: Family<PolicyLabels, Gauge>,
-    evictions: Family<EvictionLabels, Counter>,
     certificate_ends: Family<CertificateLabels, Gauge>,
+    evictions: Family<ResultLabels, Counter>,
+    rollouts: Family<ResultLabels, Counter>,
+    upgrades: Family<ResultLabels, Counter>,
+    sidecars_behind: Family<PolicyLabels, Gauge>,
     retained: Family<PolicyLabels, Gauge>,
     /// Those of the webhook.
     pub webhook: webhook::Metrics,
@@ -92,6 +101,24 @@ impl Default for Metrics {
             "Policies that were deleted and stay in force until they are released",
             retained.clone(),
         );
+        let rollouts = Family::default();
+        registry.register(
+            "restward_operator_rollouts",
+            "Rollouts of workloads that began, and what kept others from beginning, each once",
+            rollouts.clone(),
+        );
+        let upgrades = Family::default();
+        registry.register(
+            "restward_operator_sidecar_upgrades",
+            "Sidecars that were to be replaced in running pods by one of another image, by what came of it",
+            upgrades.clone(),
+        );
+        let sidecars_behind = Family::default();
+        registry.register(
+            "restward_operator_sidecars_behind",
+            "Pods with the sidecar that do not run the image which new pods get",
+            sidecars_behind.clone(),
+        );
         let webhook = webhook::Metrics::register(&mut registry);
         Self {
             registry: Arc::new(registry),
@@ -100,6 +127,9 @@ impl Default for Metrics {
             without_sidecar,
             evictions,
             certificate_ends,
+            rollouts,
+            upgrades,
+            sidecars_behind,
             retained,
             webhook,
         }
@@ -125,8 +155,23 @@ impl Metrics {
 
     /// An eviction was tried.
     pub fn eviction_tried(&self, namespace: &str, policy: &str, result: &'static str) {
-        let labels = EvictionLabels { namespace: namespace.to_owned(), policy: policy.to_owned(), result };
-        self.evictions.get_or_create(&labels).inc();
+        self.evictions.get_or_create(&ResultLabels::of(namespace, policy, result)).inc();
+    }
+
+    /// A rollout began, or something keeps it from beginning.
+    pub fn rollout(&self, namespace: &str, policy: &str, result: &'static str) {
+        self.rollouts.get_or_create(&ResultLabels::of(namespace, policy, result)).inc();
+    }
+
+    /// The replacement of a sidecar in a running pod began, could not begin, was done, or did not come up.
+    pub fn sidecar_upgrade(&self, namespace: &str, policy: &str, result: &'static str) {
+        self.upgrades.get_or_create(&ResultLabels::of(namespace, policy, result)).inc();
+    }
+
+    /// So many sidecars of this policy do not run the image that new pods get.
+    pub fn sidecars_behind(&self, namespace: &str, policy: &str, pods: usize) {
+        let pods = i64::try_from(pods).unwrap_or(i64::MAX);
+        self.sidecars_behind.get_or_create(&PolicyLabels::of(namespace, policy)).set(pods);
     }
 
     /// This certificate (`webhook` or `authority`) ends then.
@@ -150,6 +195,7 @@ impl Metrics {
     /// The policy is gone, and with it what is the case now. What was counted stays.
     pub fn forget_policy(&self, namespace: &str, policy: &str) {
         self.without_sidecar.remove(&PolicyLabels::of(namespace, policy));
+        self.sidecars_behind.remove(&PolicyLabels::of(namespace, policy));
     }
 
     /// All of them as text.

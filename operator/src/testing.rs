@@ -127,7 +127,7 @@ pub(crate) fn injected(mut pod: ObservedPod, uid: &str) -> ObservedPod {
     let hash = inject::wanted_hash(&pod.raw, &candidate, &sidecar()).unwrap_or_default();
     pod.labels.insert(names::LABEL_INJECTED.into(), uid.into());
     pod.annotations.insert(names::ANNOTATION_INJECTED_HASH.into(), hash);
-    pod.raw["spec"]["initContainers"] = json!([{"name": names::SIDECAR_CONTAINER}]);
+    pod.raw["spec"]["initContainers"] = json!([{"name": names::SIDECAR_CONTAINER, "image": sidecar().image}]);
     pod
 }
 
@@ -150,6 +150,7 @@ pub(crate) fn context(client: Client, action: WatchdogAction) -> Context {
         told: Told::default(),
         watchdog: Watchdog::new(action, client.clone(), a_while_ago),
         rollouts: Told::default(),
+        upgrades: Told::default(),
         client,
     }
 }

@@ -10,6 +10,7 @@ mod identity;
 mod interception;
 mod issuers;
 mod policy;
+mod sidecar;
 mod status;
 
 pub use audit::AuditSpec;
@@ -21,6 +22,7 @@ pub use issuers::{CaCertificateRef, ClientAssertion, ClientSecretRef, Keycloak, 
 pub use policy::{
     DeletionPolicy, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,
 };
+pub use sidecar::{SidecarSpec, SidecarUpdateStrategy};
 pub use status::{
     ApplicationLinkStatus, InForceStatus, NextKeyStatus, RestApiAuthPolicyStatus, RolloutStatus,
     WorkloadStatus,

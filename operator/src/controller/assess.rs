@@ -20,7 +20,7 @@ use restward_crds::{
 
 use super::{
     census::Census,
-    retain, rollout,
+    retain, rollout, upgrade,
     validate::{Refused, Validated},
 };
 use crate::{
@@ -64,6 +64,8 @@ pub struct Outcome<'a> {
     pub watchdog: Option<String>,
     /// What the operator does about pods that are not as they would be now.
     pub rollout: &'a rollout::Report,
+    /// What it does about sidecars of another image.
+    pub upgrade: &'a upgrade::Report,
     /// What the sidecars say.
     pub acks: &'a [Ack],
     /// Hash of the configuration that they are to run; `None` when it was not rendered now.

@@ -13,6 +13,7 @@ use super::{
     break_glass,
     dereference::{Observed, ObservedPod, Workload},
     pod::PodId,
+    sidecar::Container,
 };
 use crate::{
     args::Sidecar,
@@ -43,6 +44,8 @@ pub struct Census {
     pub replaceable: BTreeMap<Workload, i32>,
     /// Hash of what those pods are injected with.
     pub wanted: BTreeMap<Workload, String>,
+    /// The image that their sidecars run.
+    pub image: String,
 }
 
 /// A pod that counts.
@@ -58,8 +61,33 @@ pub struct Member {
     pub is_ready: bool,
     /// Whether it has the sidecar.
     pub is_injected: bool,
-    /// Whether that is what an earlier policy or operator injected.
-    pub is_outdated: bool,
+    /// How what it was injected with compares to what it would be injected with now.
+    pub injection: Injection,
+    /// Its sidecar.
+    pub sidecar: Option<Container>,
+}
+
+/// How what a pod was injected with compares to what it would be injected with now. The image counts with neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Injection {
+    /// It is the same.
+    Current,
+    /// It is what an earlier policy or operator injected.
+    Outdated,
+    /// There is nothing to compare: it was not injected, or would not be now.
+    Unknown,
+}
+
+impl Member {
+    /// Whether it runs what an earlier policy or operator injected.
+    pub fn is_outdated(&self) -> bool {
+        self.injection == Injection::Outdated
+    }
+
+    /// Whether Services send it calls, and go on to: nothing is being done to its sidecar.
+    pub fn is_whole(&self) -> bool {
+        self.is_ready && self.sidecar.as_ref().is_none_or(|sidecar| sidecar.replaces.is_none())
+    }
 }
 
 impl Census {
@@ -75,7 +103,7 @@ impl Census {
 
     /// Pods that have one which an earlier policy or operator injected.
     pub fn outdated(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| member.is_outdated)
+        self.members.iter().filter(|member| member.is_outdated())
     }
 
     /// Commands that restart what lacks the sidecar, or has an earlier one.
@@ -86,7 +114,7 @@ impl Census {
 
     fn is_behind(&self, workload: &Workload) -> bool {
         let mut members = self.members.iter().filter(|member| member.workload == *workload);
-        members.any(|member| member.is_outdated || !member.is_injected)
+        members.any(|member| member.is_outdated() || !member.is_injected)
     }
 
     /// For `status.workloads`, with what is remembered of rollouts.
@@ -95,14 +123,20 @@ impl Census {
         namespace: &str,
         rollouts: &BTreeMap<Workload, RolloutStatus>,
     ) -> Vec<WorkloadStatus> {
-        let outdated = |of: &Workload| self.outdated().filter(|member| member.workload == *of).count();
+        let count = |of: &Workload, is_meant: &dyn Fn(&Member) -> bool| {
+            let members = self.members.iter().filter(|member| member.workload == *of && is_meant(member));
+            i32::try_from(members.count()).unwrap_or(i32::MAX)
+        };
+        let runs_image =
+            |member: &Member| member.sidecar.as_ref().is_some_and(|sidecar| sidecar.runs(&self.image));
         let listed =
             self.workloads.iter().take(MAX_LISTED).map(|(workload, (pods, injected))| WorkloadStatus {
                 kind: workload.kind.clone(),
                 name: workload.name.clone(),
                 pods: *pods,
                 injected: *injected,
-                outdated: i32::try_from(outdated(workload)).unwrap_or(i32::MAX),
+                outdated: count(workload, &Member::is_outdated),
+                image_current: count(workload, &runs_image),
                 restart_command: Some(workload)
                     .filter(|workload| self.is_behind(workload))
                     .and_then(|workload| workload.restart_command(namespace)),
@@ -134,7 +168,7 @@ pub fn census(
     sidecar: &Sidecar,
     in_force_since: Option<Timestamp>,
 ) -> Census {
-    let mut census = Census::default();
+    let mut census = Census { image: sidecar.image.clone(), ..Census::default() };
     let policies: Vec<Candidate> =
         observed.neighbours.iter().cloned().chain(std::iter::once(candidate.clone())).collect();
     let is_ours = |labels: &Labels| {
@@ -170,13 +204,17 @@ pub fn census(
         census.advisories.extend(advisories(&pod.workload, &pod.raw));
         let (pods, with_sidecar) = census.workloads.entry(pod.workload.clone()).or_default();
         *pods += 1;
+        let wanted = census.wanted.get(&pod.workload);
+        let injection =
+            if injected { injection(pod, candidate, sidecar, wanted) } else { Injection::Unknown };
         census.members.push(Member {
             id: pod.id(),
             workload: pod.workload.clone(),
             created: pod.created(),
             is_ready: pod.is_ready(),
             is_injected: injected,
-            is_outdated: injected && !is_current(pod, candidate, sidecar, census.wanted.get(&pod.workload)),
+            injection,
+            sidecar: pod.sidecar().filter(|_| injected),
         });
         if !injected {
             census.broken_glass.extend(break_glass::broken(pod, in_force_since));
@@ -202,19 +240,24 @@ pub fn census(
     census
 }
 
-/// Whether an injected pod has what it would be injected with now, in itself or as its template. The two differ where other
-/// webhooks change pods too, and while the template has a change that this pod has not. One that would not be injected now, or
-/// for the moment, is not blamed for that.
-pub(super) fn is_current(
+/// Of an injected pod, compared with what it would be injected with now, in itself or as its template. The two differ where other
+/// webhooks change pods too, and while the template has a change that this pod has not.
+pub(super) fn injection(
     pod: &ObservedPod,
     candidate: &Candidate,
     sidecar: &Sidecar,
     of_template: Option<&String>,
-) -> bool {
+) -> Injection {
     let has = pod.annotations.get(names::ANNOTATION_INJECTED_HASH);
     let of_itself = inject::wanted_hash(&pod.raw, candidate, sidecar);
-    let mut wanted = of_itself.iter().chain(of_template).peekable();
-    wanted.peek().is_none() || wanted.any(|hash| Some(hash) == has)
+    let wanted: Vec<&String> = of_itself.iter().chain(of_template).collect();
+    if wanted.is_empty() {
+        Injection::Unknown
+    } else if wanted.into_iter().any(|hash| Some(hash) == has) {
+        Injection::Current
+    } else {
+        Injection::Outdated
+    }
 }
 
 #[cfg(test)]
@@ -259,7 +302,7 @@ mod tests {
 
     #[test]
     fn an_injected_pod_is_outdated_when_it_would_be_injected_with_something_else_now() {
-        let is_outdated = |observed: Observed| count(&observed).members[0].is_outdated;
+        let is_outdated = |observed: Observed| count(&observed).members[0].is_outdated();
         let current = || injected(pod("wiki-0", json!({})), UID);
         let mut old = current();
         old.annotations.insert(names::ANNOTATION_INJECTED_HASH.into(), "of before".into());
@@ -282,7 +325,8 @@ mod tests {
         assert!(!is_outdated(with_template(by_others)), "another webhook has changed the pod since");
 
         old.raw["spec"]["hostNetwork"] = json!(true);
-        assert!(!is_outdated(Observed { pods: vec![old], ..observed() }), "it could not be injected now");
+        let census = count(&Observed { pods: vec![old], ..observed() });
+        assert_eq!(census.members[0].injection, Injection::Unknown, "it could not be injected now");
     }
 
     #[test]

@@ -22,17 +22,17 @@ const CONVERGING: Duration = Duration::from_secs(2);
 /// How long after a change.
 const MOMENT: SignedDuration = SignedDuration::from_secs(60);
 
-/// When to look again; soon while a consumer's next key waits for Confluence to take it.
+/// When to look again; soon while something `waits` for what sidecars say: a consumer's next key, or another image.
 pub(super) fn pause(
     policy: &RestApiAuthPolicy,
     findings: &[Finding],
     acks: &[Ack],
     config_hash: Option<&str>,
-    is_rotating: bool,
+    waits: bool,
 ) -> Duration {
     let all_run_it = acks.iter().all(|ack| ack.runs(config_hash));
     let rejected = acks.iter().any(|ack| ack.rejected().is_some());
-    if all_run_it && is_ready(findings) && !is_rotating {
+    if all_run_it && is_ready(findings) && !waits {
         LATER
     } else if !all_run_it && !rejected && just_changed(policy) {
         CONVERGING

@@ -42,6 +42,11 @@ impl ObservedPod {
             && containers.into_iter().flatten().any(|container| container["name"] == names::SIDECAR_CONTAINER)
     }
 
+    /// The version of the pod that was seen.
+    pub fn resource_version(&self) -> Option<&str> {
+        self.metadata("resourceVersion")
+    }
+
     fn metadata(&self, member: &str) -> Option<&str> {
         self.raw.get("metadata")?.get(member)?.as_str()
     }

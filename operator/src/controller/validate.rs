@@ -152,6 +152,7 @@ fn config(policy: &RestApiAuthPolicy, own_ca: bool) -> Config {
         allowed_listeners,
         upstream,
         rollout: _,
+        sidecar: _,
         deletion_policy: _,
     } = policy.spec.clone();
     let Tokens { validation, audiences, authorized_parties, algorithms, clock_skew, required, revocation } =

@@ -130,7 +130,7 @@ fn obstacle(census: &Census, member: &Member, since: Timestamp) -> Option<Obstac
 
 /// What else of the policy is missing or not ready. The pod itself need not be: nobody loses by its going.
 fn not_whole(census: &Census, but: &Member) -> Option<String> {
-    let unready = census.members.iter().find(|member| member.id != but.id && !member.is_ready);
+    let unready = census.members.iter().find(|member| member.id != but.id && !member.is_whole());
     if let Some(member) = unready {
         return Some(format!("pod {} is not", member.id.pod));
     }

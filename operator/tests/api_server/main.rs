@@ -27,6 +27,7 @@ mod rollout;
 mod rotation;
 mod sources;
 mod support;
+mod upgrade;
 mod watchdog;
 mod wiki;
 mod witness;

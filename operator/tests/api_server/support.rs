@@ -137,6 +137,12 @@ impl Cluster {
         &self.context.sidecar
     }
 
+    /// From now on the operator injects another image.
+    pub(crate) fn changes_sidecar(&mut self, image: &str) {
+        let context = Arc::get_mut(&mut self.context).expect("nothing reconciles");
+        image.clone_into(&mut context.sidecar.image);
+    }
+
     /// The operator's metrics.
     pub(crate) fn metrics(&self) -> String {
         self.context.metrics.encode().unwrap()
@@ -266,5 +272,6 @@ fn context(client: Client) -> Context {
         told: Told::default(),
         watchdog,
         rollouts: Told::default(),
+        upgrades: Told::default(),
     }
 }

@@ -11,6 +11,7 @@ use super::{
     identity::IdentitySpec,
     interception::{Interception, LoopbackBind},
     issuers::{Keycloak, OpenIdIssuerSpec},
+    sidecar::SidecarSpec,
     status::RestApiAuthPolicyStatus,
 };
 use crate::sidecar::{
@@ -201,6 +202,10 @@ pub struct RestApiAuthPolicySpec {
     /// How pods that run already get the sidecar, and lose it.
     #[serde(default)]
     pub rollout: Rollout,
+
+    /// The injected container.
+    #[serde(default)]
+    pub sidecar: SidecarSpec,
 
     /// What happens to injected pods when the policy is deleted.
     #[serde(default)]

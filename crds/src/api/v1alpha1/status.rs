@@ -73,6 +73,9 @@ pub struct WorkloadStatus {
     /// Selected pods whose sidecar is one that an earlier policy or operator injected.
     #[serde(default)]
     pub outdated: i32,
+    /// Selected pods whose sidecar runs the image that new pods get.
+    #[serde(default)]
+    pub image_current: i32,
     /// Command that restarts the pods which lack it, or have an earlier one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_command: Option<String>,

@@ -6,7 +6,7 @@ use restward_crds::condition::{ConditionType, InjectedReason};
 use super::{NAMED, Outcome, Programming, found};
 use crate::{
     conditions::{Finding, Truth},
-    controller::{break_glass, census::Census, rollout},
+    controller::{break_glass, census::Census, rollout, upgrade},
 };
 
 pub(super) fn injected(outcome: &Outcome<'_>) -> Finding {
@@ -48,6 +48,7 @@ pub(super) fn injected(outcome: &Outcome<'_>) -> Finding {
         (Truth::True, InjectedReason::Injected, "every selected pod has the sidecar".into())
     };
     let (reason, message) = with_rollout(outcome.rollout, reason, message);
+    let (truth, reason, message) = with_upgrade(outcome.upgrade, truth, reason, message);
     let message = match &outcome.watchdog {
         Some(said) => format!("{message}; {said}"),
         None => message,
@@ -81,4 +82,22 @@ fn with_rollout(
         }
         _ => (reason, message),
     }
+}
+
+/// That a pod does not come up is more than that others wait for something; all else is told before an upgrade that goes on.
+fn with_upgrade(
+    upgrade: &upgrade::Report,
+    truth: Truth,
+    reason: InjectedReason,
+    message: String,
+) -> (Truth, InjectedReason, String) {
+    let Some(said) = &upgrade.message else { return (truth, reason, message) };
+    let (truth, reason) = match upgrade.reason {
+        Some(InjectedReason::UpgradeStopped) if truth == Truth::True => {
+            (Truth::False, InjectedReason::UpgradeStopped)
+        }
+        Some(other) if reason == InjectedReason::Injected => (truth, other),
+        _ => (truth, reason),
+    };
+    (truth, reason, format!("{message}; sidecar image: {said}"))
 }

@@ -21,6 +21,7 @@ mod config_current;
 mod enforced;
 mod glass;
 mod passwords;
+mod sidecar_image;
 mod upstream;
 
 const UID: &str = "11112222-3333-4444-5555-666677778888";
@@ -97,6 +98,7 @@ struct Case {
     rollout: rollout::Report,
     /// What status shows already.
     break_glass: Option<BreakGlassStatus>,
+    upgrade: upgrade::Report,
 }
 
 impl Case {
@@ -113,6 +115,7 @@ impl Case {
             repaired: None,
             rollout: rollout::Report::default(),
             break_glass: None,
+            upgrade: upgrade::Report::default(),
         }
     }
 
@@ -141,6 +144,7 @@ impl Case {
             census: &census,
             watchdog: self.watchdog.clone(),
             rollout: &self.rollout,
+            upgrade: &self.upgrade,
             acks: &self.acks,
             config_hash: Some(HASH),
             provider: self.provider.as_ref(),

@@ -12,7 +12,7 @@ use super::{Aim, Obstacle, Standing, Step, plan, start};
 use crate::{
     controller::{
         Context,
-        census::{self, Census},
+        census::{self, Census, Injection},
         dereference::{ObservedPod, Template, Workload},
         dry_run,
     },
@@ -55,7 +55,7 @@ pub async fn attach(
         let wanted = census.wanted.get(&of.template.workload);
         if !made.is_injected_by(&candidate.uid) {
             Err("it came back without the policy's sidecar".to_owned())
-        } else if !census::is_current(made, candidate, sidecar, wanted) {
+        } else if census::injection(made, candidate, sidecar, wanted) == Injection::Outdated {
             Err("it came back with what was injected before the change, which the webhook may not know yet"
                 .to_owned())
         } else {
@@ -126,12 +126,12 @@ fn standings<'a>(
                 template,
                 aim: Aim::Injected { hash, policy },
                 behind: members()
-                    .filter(|member| member.is_outdated || !member.is_injected)
+                    .filter(|member| member.is_outdated() || !member.is_injected)
                     .map(name)
                     .collect(),
                 lacks_sidecar: members().any(|member| !member.is_injected),
                 on_purpose: members().find(|member| census.broken_glass.contains(&member.id)).map(name),
-                unready: members().find(|member| !member.is_ready).map(name),
+                unready: members().find(|member| !member.is_whole()).map(name),
                 memory: memory.get(&template.workload).cloned().unwrap_or_default(),
             })
         })
@@ -196,6 +196,7 @@ async fn begin(
     }
     let pod = standing.behind.first().copied().unwrap_or_default();
     start::start(&context.client, &namespace, standing.template, change, pod, is_meant).await?;
+    context.metrics.rollout(&namespace, &policy.name_any(), "Started");
     let Workload { kind, name } = &standing.template.workload;
     tracing::info!(
         policy.namespace = namespace, policy.name = %policy.name_any(), workload.kind = kind, workload.name = name,
@@ -218,7 +219,9 @@ async fn tell(context: &Context, policy: &RestApiAuthPolicy, left: &[(&Template,
     for (uid, what) in context.rollouts.news(&policy.uid().unwrap_or_default(), &facts) {
         let is_it = |it: &&&(&Template, Obstacle)| it.0.uid == uid && it.1.as_str() == what;
         let Some((template, obstacle)) = told.iter().find(is_it) else { continue };
-        let note = obstacle.describe(&template.workload, &policy.namespace().unwrap_or_default());
+        let namespace = policy.namespace().unwrap_or_default();
+        context.metrics.rollout(&namespace, &policy.name_any(), what);
+        let note = obstacle.describe(&template.workload, &namespace);
         context.events.about_workload(policy, EventType::Warning, template, blocked.as_str(), &note).await;
     }
 }

@@ -140,7 +140,7 @@ fn message(evicted: Option<&Member>, left: &[(&Member, Obstacle)]) -> Option<Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::dereference::Workload;
+    use crate::controller::{census::Injection, dereference::Workload};
 
     #[test]
     fn status_says_what_was_done_and_what_each_pod_waits_for() {
@@ -151,7 +151,8 @@ mod tests {
                 created: None,
                 is_ready: true,
                 is_injected: false,
-                is_outdated: false,
+                injection: Injection::Unknown,
+                sidecar: None,
             })
             .collect();
         assert_eq!(message(None, &[]), None);

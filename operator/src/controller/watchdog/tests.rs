@@ -3,7 +3,7 @@ mod round;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::controller::{dereference::Workload, pod::PodId};
+use crate::controller::{census::Injection, dereference::Workload, pod::PodId, sidecar::Container};
 
 /// When the policy came into force.
 const SINCE: &str = "2026-03-01T12:00:00Z";
@@ -24,7 +24,8 @@ fn member(pod: &str, workload: &str, is_injected: bool) -> Member {
         created: Some(at("2026-02-01T00:00:00Z")),
         is_ready: true,
         is_injected,
-        is_outdated: false,
+        injection: Injection::Unknown,
+        sidecar: None,
     }
 }
 
@@ -65,7 +66,7 @@ type Guard = (&'static str, fn(&mut Census), Obstacle);
 #[test]
 fn each_guard_alone_keeps_the_pod() {
     let others = |what: &str| Obstacle::OthersNotReady(what.into());
-    let guards: [Guard; 10] = [
+    let guards: [Guard; 11] = [
         (
             "it came under the policy",
             |census| census.members[0].created = Some(at("2026-03-01T12:00:11Z")),
@@ -100,6 +101,11 @@ fn each_guard_alone_keeps_the_pod() {
         (
             "another pod of the workload is not ready",
             |census| census.members[1].is_ready = false,
+            others("pod wiki-1 is not"),
+        ),
+        (
+            "another pod of the workload is getting another sidecar",
+            |census| census.members[1].sidecar = Some(Container::being_replaced()),
             others("pod wiki-1 is not"),
         ),
         (

@@ -117,6 +117,13 @@ impl World {
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
 
+    /// Whether this came of one rollout.
+    fn counts(&self, result: &str) -> bool {
+        let labels = format!(r#"{{namespace="atlassian",policy="wiki",result="{result}"}}"#);
+        let series = format!("restward_operator_rollouts_total{labels} 1\n");
+        self.context.metrics.encode().unwrap().contains(&series)
+    }
+
     fn memory(report: &Report) -> Option<&str> {
         report.memory.values().next()?.hash.as_deref()
     }
@@ -151,6 +158,7 @@ async fn the_template_gets_the_annotation_once_a_dry_run_came_as_it_should() {
     );
     assert_eq!(World::memory(&report), Some(hash.as_str()));
     assert_eq!(report.reason, Some(InjectedReason::RolloutInProgress));
+    assert!(world.counts("Started"));
 }
 
 #[tokio::test]
@@ -178,7 +186,23 @@ async fn nothing_is_restarted_while_the_next_pod_does_not_come_as_it_should() {
                 "it is told once, about policy and workload"
             );
         }
+        assert!(world.counts("DryRun"), "once");
     }
+}
+
+#[tokio::test]
+async fn no_rollout_begins_beside_a_pod_whose_sidecar_is_being_replaced() {
+    let mut world = World::new(injects(), &automatic());
+    let mut other = testing::injected(testing::pod("wiki-1", json!({})), &world.candidate.uid);
+    other.workload = world.pods[0].workload.clone();
+    other.raw["status"] = world.pods[0].raw["status"].clone();
+    other.annotations.insert(names::ANNOTATION_REPLACED_CONTAINER.into(), "a example.com/sidecar:0".into());
+    world.pods.push(other);
+    let report = world.attach().await;
+    assert!(report.message.unwrap().contains("pod wiki-1 is not ready"));
+    assert_eq!(world.asked(), ["RolloutBlocked", "RolloutBlocked"]);
+    world.pods[1].annotations.remove(names::ANNOTATION_REPLACED_CONTAINER);
+    assert_eq!(world.attach().await.reason, Some(InjectedReason::RolloutInProgress));
 }
 
 #[tokio::test]

@@ -1,0 +1,187 @@
+//! Another image of the sidecar in a wiki that runs. Runs after the guide, which leaves the wiki's policy Ready, and leaves it so.
+#![cfg(feature = "cluster-tests")]
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use restward_tests::{
+    command::{kubectl_json, run},
+    keycloak::user_token,
+    policy::{self, until},
+    wait::{SLOW, eventually},
+    wiki::{Auth, ECHO, get, token_names_its_user},
+    world::{OPERATOR, WIKI, WIKI_NAMESPACE, WIKI_POD, World},
+};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+/// The tag that the demo has, the same image under another, and one that is nowhere.
+const TAGS: [&str; 3] = ["dev", "dev-again", "dev-nowhere"];
+/// The sidecar ends within 20 s, by its own deadline for calls in flight, and starts in less than one; the rest is the kubelet's.
+const LONGEST_GAP: Duration = Duration::from_secs(30);
+
+fn image(tag: &str) -> String {
+    format!("localhost/restward-sidecar:{tag}")
+}
+
+/// What an administrator does to have another sidecar.
+async fn chart_says(tag: &str) -> Result<()> {
+    let value = format!("sidecar.image.tag={tag}");
+    let upgrade = ["upgrade", OPERATOR, "../charts/restward", "-n", OPERATOR, "--reuse-values", "--wait"];
+    run("helm", &[&upgrade[..], &["--timeout=5m", "--set", &value]].concat(), None).await.map(drop)
+}
+
+async fn pod() -> Result<Value> {
+    kubectl_json(&["get", "pod", WIKI_POD, "-n", WIKI_NAMESPACE]).await
+}
+
+fn of_the_name<'a>(list: &'a Value, name: &str) -> Option<&'a Value> {
+    list.as_array()?.iter().find(|container| container["name"] == name)
+}
+
+fn sidecar(pod: &Value) -> Result<(&Value, &Value)> {
+    let name = "restward-proxy";
+    let asked = of_the_name(&pod["spec"]["initContainers"], name).context("it has no sidecar")?;
+    let status = of_the_name(&pod["status"]["initContainerStatuses"], name).context("it has no status")?;
+    Ok((&asked["image"], &status["containerID"]))
+}
+
+/// The pod, what was injected, and the StatefulSet's revision.
+async fn revision() -> Result<[Value; 5]> {
+    let pod = pod().await?;
+    let set = kubectl_json(&["get", "statefulset", WIKI, "-n", WIKI_NAMESPACE]).await?;
+    Ok([
+        pod["metadata"]["uid"].clone(),
+        pod["metadata"]["annotations"]["restward.io/injected-hash"].clone(),
+        set["metadata"]["generation"].clone(),
+        set["status"]["currentRevision"].clone(),
+        set["status"]["updateRevision"].clone(),
+    ])
+}
+
+/// Confluence's container.
+async fn confluence() -> Result<[Value; 3]> {
+    let pod = pod().await?;
+    let status = of_the_name(&pod["status"]["containerStatuses"], "confluence").context("no Confluence")?;
+    let started = &status["state"]["running"]["startedAt"];
+    Ok([status["containerID"].clone(), status["restartCount"].clone(), started.clone()])
+}
+
+/// Waits until the wiki runs this sidecar, and all is well.
+async fn upgraded(tag: &str) -> Result<()> {
+    eventually(&format!("the sidecar {tag} runs"), SLOW, || async {
+        let (pod, policy) = (pod().await?, policy::read().await?);
+        let workload = &policy["status"]["workloads"][0];
+        ensure!(*sidecar(&pod)?.0 == image(tag), "it is asked for {}", sidecar(&pod)?.0);
+        ensure!(workload["imageCurrent"] == 1 && workload["outdated"] == 0, "{workload}");
+        let note = &pod["metadata"]["annotations"]["restward.io/replaced-container"];
+        ensure!(note.is_null(), "it is not well with it yet: {note}");
+        Ok(())
+    })
+    .await?;
+    until(WIKI_NAMESPACE, policy::NAME, "Injected", "True", "Injected", SLOW).await?;
+    until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.map(drop)
+}
+
+/// What a caller saw who never stops.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Answers as the token's user.
+    well: u32,
+    /// Other answers, by status and reason.
+    other: BTreeMap<String, u32>,
+    /// Calls without an answer.
+    lost: u32,
+    /// Longest time from one good answer to the next.
+    longest_gap: Duration,
+}
+
+struct Caller {
+    stop: Arc<AtomicBool>,
+    calls: JoinHandle<Result<Seen>>,
+}
+
+impl Caller {
+    async fn start() -> Result<Self> {
+        let (world, stop) = (World::find().await?, Arc::new(AtomicBool::new(false)));
+        let calls = tokio::spawn(Self::call(world, Arc::clone(&stop)));
+        Ok(Self { stop, calls })
+    }
+
+    async fn call(world: World, stop: Arc<AtomicBool>) -> Result<Seen> {
+        // Tokens live for minutes.
+        const FRESH: Duration = Duration::from_secs(30);
+        let mut seen = Seen::default();
+        let mut last = Instant::now();
+        while !stop.load(Ordering::Relaxed) {
+            let (token, since) = (Auth::Bearer(user_token(&world, "alice").await?), Instant::now());
+            while since.elapsed() < FRESH && !stop.load(Ordering::Relaxed) {
+                match get(&world, ECHO, &token).await {
+                    Ok(answer) if answer.status == 200 => {
+                        ensure!(answer.echoed_user().as_deref() == Some("alice"), "{}", answer.body);
+                        seen.well += 1;
+                        seen.longest_gap = seen.longest_gap.max(last.elapsed());
+                        last = Instant::now();
+                    }
+                    Ok(answer) => {
+                        let what = format!("{} {}", answer.status, answer.reason().unwrap_or_default());
+                        *seen.other.entry(what).or_default() += 1;
+                    }
+                    Err(_) => seen.lost += 1,
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        seen.longest_gap = seen.longest_gap.max(last.elapsed());
+        Ok(seen)
+    }
+
+    async fn stop(self) -> Result<Seen> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.calls.await?
+    }
+}
+
+/// One test, as all of it changes the same release.
+#[tokio::test]
+async fn another_sidecar_comes_in_place_and_goes_back() {
+    let world = World::find().await.unwrap();
+    let [dev, again, nowhere] = TAGS;
+    run("../tests/cluster/image", &["tag", &image(dev), &image(again)], None).await.unwrap();
+    chart_says(dev).await.unwrap();
+    upgraded(dev).await.unwrap();
+    token_names_its_user(&world, SLOW).await.unwrap();
+
+    let (before, inside) = (revision().await.unwrap(), confluence().await.unwrap());
+    let container = sidecar(&pod().await.unwrap()).unwrap().1.clone();
+    let caller = Caller::start().await.unwrap();
+    chart_says(again).await.unwrap();
+    upgraded(again).await.unwrap();
+    token_names_its_user(&world, SLOW).await.unwrap();
+    let seen = caller.stop().await.unwrap();
+    println!("in the moment of the upgrade a caller saw {seen:?}");
+    assert_eq!(confluence().await.unwrap(), inside, "Confluence was touched");
+    assert_eq!(revision().await.unwrap(), before);
+    assert_ne!(*sidecar(&pod().await.unwrap()).unwrap().1, container, "it is the same container");
+    assert!(seen.well > 0 && seen.longest_gap < LONGEST_GAP, "{seen:?}");
+    let refused = seen.other.keys().find(|what| !what.starts_with("503 "));
+    assert_eq!(refused, None, "a valid token was refused: {seen:?}");
+
+    chart_says(nowhere).await.unwrap();
+    let said =
+        until(WIKI_NAMESPACE, policy::NAME, "Injected", "False", "UpgradeStopped", SLOW).await.unwrap();
+    assert!(said.contains(&format!("pod {WIKI_POD} does not come up with {}", image(nowhere))), "{said}");
+    chart_says(dev).await.unwrap();
+    upgraded(dev).await.unwrap();
+    token_names_its_user(&world, SLOW).await.unwrap();
+    // Confluence's own liveness probe, which goes through the sidecar, may have restarted it meanwhile.
+    assert_eq!(revision().await.unwrap(), before);
+}
