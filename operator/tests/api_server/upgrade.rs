@@ -78,7 +78,7 @@ fn ack(pod: &str, policy: &RestApiAuthPolicy) -> Ack {
         verification: None,
         advisories: Vec::new(),
     };
-    Ack { pod: pod.into(), status: Some(status), verification: None }
+    Ack { pod: pod.into(), last: Some(status.clone()), status: Some(status) }
 }
 
 /// One look at the policy's sidecars, of which these say what they run: without a whole reconciliation, which would ask them.
