@@ -1,11 +1,18 @@
 //! The webhook's HTTP server over TLS. Any pod can call it, so everything is bounded and nothing panics.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Path, Request, State},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::post,
@@ -42,12 +49,15 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(100);
 /// For one request, its body included: longer than the API server waits for an answer.
 const REQUEST: Duration = Duration::from_secs(10);
+/// How long a replica that was told to stop goes on to serve: until it is in no Service any more, and API servers have closed
+/// the connections that they use.
+const LEAVE: Duration = Duration::from_secs(5);
 /// For requests that run when the server stops: longer than the API server waits for one.
 const DRAIN: Duration = Duration::from_secs(6);
 /// After a failed accept, such as for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown`, then lets running requests end.
+/// Serves until a moment after `shutdown`, then lets running requests end.
 ///
 /// # Errors
 /// TLS cannot be set up.
@@ -68,15 +78,33 @@ pub async fn serve(
         sidecar: sidecar.clone(),
         metrics: metrics.clone(),
     });
-    let router = router(Mutator { source, sidecar, metrics }, stand);
+    let is_leaving = Arc::new(AtomicBool::new(false));
+    let router = router(Mutator { source, sidecar, metrics }, stand)
+        .layer(middleware::from_fn_with_state(Arc::clone(&is_leaving), ask_to_close));
     let connections = GracefulShutdown::new();
+    let left = async {
+        shutdown.await;
+        is_leaving.store(true, Ordering::Relaxed);
+        tokio::time::sleep(LEAVE).await;
+    };
+    tokio::select! {
+        ended = accept_all(&listener, &acceptor, &router, &connections) => return ended,
+        () = left => {}
+    }
+    let _ = tokio::time::timeout(DRAIN, connections.shutdown()).await;
+    Ok(())
+}
+
+/// Ends only with an error.
+async fn accept_all(
+    listener: &TcpListener,
+    acceptor: &TlsAcceptor,
+    router: &Router,
+    connections: &GracefulShutdown,
+) -> anyhow::Result<()> {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    tokio::pin!(shutdown);
     loop {
-        let (place, accepted) = tokio::select! {
-            () = &mut shutdown => break,
-            accepted = accept(&listener, &places) => accepted?,
-        };
+        let (place, accepted) = accept(listener, &places).await?;
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -93,8 +121,16 @@ pub async fn serve(
             drop(place);
         });
     }
-    let _ = tokio::time::timeout(DRAIN, connections.shutdown()).await;
-    Ok(())
+}
+
+/// An API server keeps its connections, whatever the Service says of this replica by now, and closes one when it is told to. If
+/// this side closed it, a request that is on its way would fail: Go repeats none that may have been read.
+async fn ask_to_close(State(is_leaving): State<Arc<AtomicBool>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if is_leaving.load(Ordering::Relaxed) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// A connection, once there is a place for it.

@@ -404,3 +404,25 @@ async fn it_ends_when_told_to() {
     webhook.stop.send(()).unwrap();
     webhook.task.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_replica_that_is_told_to_stop_serves_on_and_has_its_connections_closed_from_the_other_side() {
+    let webhook = Webhook::start(knowing()).await;
+    let url = format!("{}{}", webhook.url, webhook::path("atlassian", &policy().uid));
+    let body = review(&pod("default.yaml")).to_string();
+    let ask = async || webhook.client.post(&url).body(body.clone()).send().await.unwrap();
+    let before = ask().await;
+    assert_eq!((before.status().as_u16(), before.headers().get("connection")), (200, None));
+    before.bytes().await.unwrap();
+    webhook.stop.send(()).unwrap();
+    // The first is on the connection from before, the second on a new one.
+    let mut last = Vec::new();
+    while last.len() < 2 {
+        let answer = ask().await;
+        assert_eq!(answer.status().as_u16(), 200);
+        last.extend(answer.headers().get("connection").cloned());
+        answer.bytes().await.unwrap();
+    }
+    assert_eq!(last, ["close", "close"]);
+    webhook.task.await.unwrap().unwrap();
+}

@@ -143,7 +143,7 @@ async fn make(client: &Client, url: &str, pod: &Value) -> Seen {
     }
     // `kubectl proxy` answers 502 itself when the API server does not.
     match body["message"].as_str() {
-        Some(message) if status != 502 => Seen::Refused(message.chars().take(160).collect()),
+        Some(message) if status != 502 => Seen::Refused(tail(message)),
         _ => Seen::ApiServerAway,
     }
 }
@@ -168,4 +168,10 @@ async fn proxy() -> Result<(Child, String)> {
     let line = BufReader::new(output).lines().next_line().await?.context("kubectl proxy ended")?;
     let address = line.rsplit(' ').next().context(line.clone())?.to_owned();
     Ok((child, address))
+}
+
+/// The end of a message says why.
+fn tail(message: &str) -> String {
+    let start = message.char_indices().rev().nth(160).map_or(0, |(at, _)| at);
+    message.get(start..).unwrap_or_default().to_owned()
 }
