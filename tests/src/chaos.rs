@@ -161,10 +161,10 @@ async fn all_paused(table: &mut Table) -> Result<()> {
     for pod in operator::pods().await? {
         processes.push(Process::of_operator(&pod).await?);
     }
+    let admissions = Admissions::start().await?;
     for process in &processes {
         process.pause().await?;
     }
-    let admissions = Admissions::start().await?;
     let refused = admissions.until_refused().await;
     for process in &processes {
         process.go_on().await?;
