@@ -1,0 +1,42 @@
+//! `kubectl restward`: looks at Restward in a cluster, at pods and at tokens, and takes an administrator's steps.
+//!
+//! - [`args`]: the command line
+//! - [`cluster`], [`forward`]: the way to the API server, and through it to a pod's port
+//! - [`output`], [`report`], [`failure`]: what people see
+//! - the others: one file for each command. What is found out is separate from what is concluded: facts in, findings out
+
+mod args;
+mod check;
+mod cluster;
+mod failure;
+mod forward;
+mod output;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use cluster::Session;
+use failure::{Failure, Verdict};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    // The first call in a process cannot fail.
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match run(Cli::parse()).await {
+        Ok(verdict) => verdict.into(),
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure::NOT_DONE)
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<Verdict, Failure> {
+    let session = || Session::open(&cli.connection);
+    match &cli.command {
+        Command::Check(args) => check::run(args, &session().await?).await,
+    }
+}

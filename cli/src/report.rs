@@ -1,0 +1,115 @@
+//! Findings: what was looked at, what is right, and what to do about the rest.
+
+use serde::Serialize;
+
+use crate::output::{Shown, wrapped};
+
+/// How much a finding counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    Right,
+    /// Allowed, or not known; better looked at.
+    Warning,
+    Wrong,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    pub(crate) level: Level,
+    pub(crate) what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+impl Finding {
+    pub(crate) fn right(what: impl Into<String>) -> Self {
+        Self { level: Level::Right, what: what.into(), why: None, fix: None }
+    }
+
+    pub(crate) fn warning(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { level: Level::Warning, what: what.into(), why: Some(why.into()), fix: Some(fix.into()) }
+    }
+
+    pub(crate) fn wrong(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { level: Level::Wrong, what: what.into(), why: Some(why.into()), fix: Some(fix.into()) }
+    }
+}
+
+/// Findings about one thing.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Section {
+    pub(crate) title: String,
+    pub(crate) findings: Vec<Finding>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    pub(crate) is_right: bool,
+    pub(crate) sections: Vec<Section>,
+}
+
+impl Report {
+    pub(crate) fn of(sections: Vec<Section>) -> Self {
+        let all = || sections.iter().flat_map(|section| &section.findings);
+        Self { is_right: all().all(|finding| finding.level != Level::Wrong), sections }
+    }
+}
+
+impl Shown for Report {
+    fn text(&self) -> String {
+        let sections = self.sections.iter().map(|section| {
+            let findings: Vec<String> = section.findings.iter().map(text).collect();
+            format!(
+                "{}\n{}\n{}",
+                section.title,
+                "-".repeat(section.title.chars().count()),
+                findings.join("\n")
+            )
+        });
+        let end = if self.is_right { "All is well √" } else { "Something is wrong ×" };
+        format!("{}\n\n{end}", sections.collect::<Vec<_>>().join("\n\n"))
+    }
+}
+
+fn text(finding: &Finding) -> String {
+    let mark = match finding.level {
+        Level::Right => '√',
+        Level::Warning => '‼',
+        Level::Wrong => '×',
+    };
+    let mut text = format!("{mark} {}", finding.what);
+    for (name, more) in [("why", &finding.why), ("fix", &finding.fix)] {
+        if let Some(more) = more {
+            text.push_str(&format!("\n    {name}: {}", wrapped(more, 9)));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_no_errors() {
+        let section =
+            |finding| Section { title: "wiki".into(), findings: vec![Finding::right("a"), finding] };
+        assert!(Report::of(vec![section(Finding::warning("b", "why", "fix"))]).is_right);
+        assert!(!Report::of(vec![section(Finding::wrong("b", "why", "fix"))]).is_right);
+    }
+
+    #[test]
+    fn each_finding_that_is_not_right_has_its_fix_below_it() {
+        let findings = vec![Finding::right("one"), Finding::wrong("two", "because", "do this")];
+        let shown = Report::of(vec![Section { title: "wiki".into(), findings }]).text();
+        assert!(
+            shown.starts_with("wiki\n----\n√ one\n× two\n    why: because\n    fix: do this\n\n"),
+            "{shown}"
+        );
+    }
+}
