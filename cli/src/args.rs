@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{check, output::Format};
+use crate::{check, diff, explain, output::Format, preflight, token};
 
 /// Look at Restward in a cluster, at pods and at tokens.
 #[derive(Debug, Parser)]
@@ -54,6 +54,14 @@ pub(crate) struct PolicyName {
 pub(crate) enum Command {
     /// Look at operator, webhook, certificates, backstop and policies, and say how to put right what is wrong
     Check(check::Arguments),
+    /// Say what was injected into a pod and why, or why nothing was
+    Explain(explain::Arguments),
+    /// Try the next pod of a workload as a dry run, and list the risks of a restart with what removes each
+    Preflight(preflight::Arguments),
+    /// Show what a restart would change in a pod: the one that runs against the next one, as a dry run
+    Diff(diff::Arguments),
+    /// Get a token, read one, ask why one is refused
+    Token(token::Arguments),
 }
 
 #[cfg(test)]

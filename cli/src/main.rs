@@ -2,16 +2,25 @@
 //!
 //! - [`args`]: the command line
 //! - [`cluster`], [`forward`]: the way to the API server, and through it to a pod's port
+//! - [`input`]: secrets, which never come by the command line
+//! - [`sidecar`], [`workload`]: what several commands ask for
 //! - [`output`], [`report`], [`failure`]: what people see
 //! - the others: one file for each command. What is found out is separate from what is concluded: facts in, findings out
 
 mod args;
 mod check;
 mod cluster;
+mod diff;
+mod explain;
 mod failure;
 mod forward;
+mod input;
 mod output;
+mod preflight;
 mod report;
+mod sidecar;
+mod token;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -38,5 +47,9 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
     let session = || Session::open(&cli.connection);
     match &cli.command {
         Command::Check(args) => check::run(args, &session().await?).await,
+        Command::Explain(args) => explain::run(args, &session().await?).await,
+        Command::Preflight(args) => preflight::run(args, &session().await?).await,
+        Command::Diff(args) => diff::run(args, &session().await?).await,
+        Command::Token(args) => token::run(args, &cli.connection).await,
     }
 }

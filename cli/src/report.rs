@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::output::{Shown, wrapped};
+use crate::{
+    failure::Failure,
+    output::{Shown, wrapped},
+};
 
 /// How much a finding counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -20,9 +23,9 @@ pub(crate) struct Finding {
     pub(crate) level: Level,
     pub(crate) what: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
+    pub(crate) why: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<String>,
+    pub(crate) fix: Option<String>,
 }
 
 impl Finding {
@@ -32,6 +35,11 @@ impl Finding {
 
     pub(crate) fn warning(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { level: Level::Warning, what: what.into(), why: Some(why.into()), fix: Some(fix.into()) }
+    }
+
+    /// Something could not be looked at: it may be right.
+    pub(crate) fn unseen(failure: &Failure) -> Self {
+        Self::warning("not everything could be looked at", failure.in_a_line(), failure.fix())
     }
 
     pub(crate) fn wrong(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     cluster::is_ready,
-    failure::Failure,
     report::{Finding, Report, Section},
 };
 
@@ -36,18 +35,15 @@ pub(super) fn of(facts: &Facts) -> Report {
         Ok(policies) => sections.extend(policies.iter().map(|policy| self::policy(policy, facts))),
         // Without the definition that is said already.
         Err(_) if matches!(facts.definition, Ok(None)) => {}
-        Err(failure) => sections.push(Section { title: "policies".into(), findings: vec![unseen(failure)] }),
+        Err(failure) => {
+            sections.push(Section { title: "policies".into(), findings: vec![Finding::unseen(failure)] })
+        }
     }
     Report::of(sections)
 }
 
-/// What could not be looked at may be right.
-fn unseen(failure: &Failure) -> Finding {
-    Finding::warning("not everything could be looked at", failure.in_a_line(), failure.fix())
-}
-
 fn seen<T>(seen: &Seen<T>, findings: impl FnOnce(&T) -> Vec<Finding>) -> Vec<Finding> {
-    seen.as_ref().map_or_else(|failure| vec![unseen(failure)], findings)
+    seen.as_ref().map_or_else(|failure| vec![Finding::unseen(failure)], findings)
 }
 
 fn installed(facts: &Facts) -> Section {

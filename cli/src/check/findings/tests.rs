@@ -2,7 +2,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::report::Level;
+use crate::{failure::Failure, report::Level};
 
 const UID: &str = "u-1";
 
