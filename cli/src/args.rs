@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{check, diff, explain, output::Format, preflight, token};
+use crate::{
+    applink, basic_report, check, completion, diff, explain, output::Format, preflight, support_bundle,
+    token, uninstall,
+};
 
 /// Look at Restward in a cluster, at pods and at tokens.
 #[derive(Debug, Parser)]
@@ -62,6 +65,16 @@ pub(crate) enum Command {
     Diff(diff::Arguments),
     /// Get a token, read one, ask why one is refused
     Token(token::Arguments),
+    /// Show, make, verify, renew and remove the application link by which Confluence accepts the users of tokens
+    Applink(applink::Arguments),
+    /// Show who still logs in by password, from the sidecars of all pods of a policy
+    BasicReport(basic_report::Arguments),
+    /// Write what somebody needs who is to help: objects, status of the sidecars, metrics and logs, without secrets
+    SupportBundle(support_bundle::Arguments),
+    /// Take Restward out of the cluster in the right order: policies, the sidecars of their pods, the operator. Asks first
+    Uninstall(uninstall::Arguments),
+    /// Write a script that completes the command line, for a shell or for kubectl
+    Completion(completion::Arguments),
 }
 
 #[cfg(test)]

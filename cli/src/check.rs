@@ -3,12 +3,10 @@
 //! - [`facts`]: what is there (I/O)
 //! - [`certificate`]: whether the API server would trust a replica of the webhook (I/O)
 //! - [`findings`]: what is right, what is not
-//! - [`fix`]: what to do about each reason of each condition
 
 mod certificate;
 mod facts;
 mod findings;
-mod fix;
 
 use crate::{
     args::Output,
@@ -21,7 +19,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Without -n the policies of all namespaces are looked at. Exit code 1: something is wrong (×); what is only \
-                        better known (‼) is no error. A certificate is looked at by a connection to each replica of the operator, \
+                        better known (‼) is no error. 3: nothing is wrong, but something could not be looked at (?). A certificate is looked at by a connection to each replica of the operator, \
                         which takes the right to create pods/portforward."
 )]
 pub(crate) struct Arguments {
@@ -32,5 +30,5 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Verdict, Failure> {
     let report = findings::of(&facts::gather(session).await?);
     output::show(arguments.output.format, &report)?;
-    Ok(Verdict::right_if(report.is_right))
+    Ok(report.verdict())
 }

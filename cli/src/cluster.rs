@@ -24,8 +24,8 @@ pub(crate) struct Session {
     pub(crate) client: Client,
     /// The namespace that was asked for, else that of the context.
     pub(crate) namespace: String,
-    /// Whether it was asked for.
-    pub(crate) is_asked_for: bool,
+    /// What was asked for.
+    pub(crate) connection: Connection,
 }
 
 impl Session {
@@ -51,7 +51,7 @@ impl Session {
         let namespace = connection.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let client =
             Client::try_from(config).map_err(|error| Failure::of_api("use the kubeconfig", &error))?;
-        Ok(Self { client, namespace, is_asked_for: connection.namespace.is_some() })
+        Ok(Self { client, namespace, connection: connection.clone() })
     }
 
     /// Objects of the namespace.

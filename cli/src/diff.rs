@@ -32,12 +32,11 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Verd
     let workload = Workload::read(client, &session.namespace, &arguments.workload).await?;
     let pods = workload.pods(client).await?;
     // The template itself stands in where no pod runs.
-    let (name, running) = match pods.into_iter().min_by_key(kube::ResourceExt::name_any) {
-        Some(pod) => (Some(pod.name_any()), pod),
-        None => {
-            progress("no pod of it runs: its template is compared with the next pod");
-            (None, workload.template.clone())
-        }
+    let (name, running) = if let Some(pod) = pods.into_iter().min_by_key(kube::ResourceExt::name_any) {
+        (Some(pod.name_any()), pod)
+    } else {
+        progress("no pod of it runs: its template is compared with the next pod");
+        (None, workload.template.clone())
     };
     let next = workload.next_pod(client, name.as_deref()).await;
     let next = next.map_err(|error| Failure::of_api("try the next pod as a dry run", &error))?;

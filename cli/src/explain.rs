@@ -38,10 +38,7 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Verd
     let policies = session.policies().await?;
     let reason = reason::of(&pod, &policies);
     let parts = injected::parts(&pod);
-    let says = match parts.is_empty() {
-        true => None,
-        false => Some(Sidecar::of(pods, &pod).status().await),
-    };
+    let says = if parts.is_empty() { None } else { Some(Sidecar::of(pods, &pod).status().await) };
     let explained = Explained {
         pod: arguments.pod.clone(),
         namespace: session.namespace.clone(),

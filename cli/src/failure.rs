@@ -12,6 +12,8 @@ const WRONG: u8 = 1;
 pub(crate) enum Verdict {
     Right,
     Wrong,
+    /// Nothing wrong was seen, but not everything could be looked at.
+    Unknown,
 }
 
 impl Verdict {
@@ -25,6 +27,7 @@ impl From<Verdict> for ExitCode {
         match verdict {
             Verdict::Right => Self::SUCCESS,
             Verdict::Wrong => Self::from(WRONG),
+            Verdict::Unknown => Self::from(NOT_DONE),
         }
     }
 }

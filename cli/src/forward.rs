@@ -14,7 +14,7 @@ use tokio::io::DuplexStream;
 use crate::failure::{Failure, chain};
 
 /// A sidecar that explains a token asks Keycloak and Confluence meanwhile.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// A port of a pod.
@@ -32,9 +32,9 @@ impl PodPort {
     /// A connection to it.
     pub(crate) async fn connect(&self) -> Result<DuplexStream, Failure> {
         let what = format!("reach port {} of pod {}", self.port, self.pod);
-        let forwarded = self.pods.portforward(&self.pod, &[self.port]).await;
-        let mut forwarder = forwarded.map_err(|error| refused(&what, &error))?;
-        forwarder.take_stream(self.port).ok_or_else(|| no_answer(&what, &"the API server opened no stream"))
+        let opened = self.pods.portforward(&self.pod, &[self.port]).await;
+        let mut streams = opened.map_err(|error| refused(&what, &error))?;
+        streams.take_stream(self.port).ok_or_else(|| no_answer(&what, &"the API server opened no stream"))
     }
 
     /// Sends a request, whose target is a path, and gives the answer whole.

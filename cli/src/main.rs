@@ -1,25 +1,34 @@
 //! `kubectl restward`: looks at Restward in a cluster, at pods and at tokens, and takes an administrator's steps.
 //!
 //! - [`args`]: the command line
-//! - [`cluster`], [`forward`]: the way to the API server, and through it to a pod's port
+//! - [`cluster`], [`forward`]: the way to the API server, and through it to a pod's port; [`reach`]: to other servers
 //! - [`input`]: secrets, which never come by the command line
-//! - [`sidecar`], [`workload`]: what several commands ask for
+//! - [`fix`], [`sidecar`], [`workload`]: what several commands ask for
 //! - [`output`], [`report`], [`failure`]: what people see
 //! - the others: one file for each command. What is found out is separate from what is concluded: facts in, findings out
 
+mod applink;
 mod args;
+mod basic_report;
 mod check;
 mod cluster;
+mod completion;
 mod diff;
 mod explain;
 mod failure;
+mod fix;
 mod forward;
 mod input;
 mod output;
 mod preflight;
+mod reach;
+#[cfg(test)]
+mod reference;
 mod report;
 mod sidecar;
+mod support_bundle;
 mod token;
+mod uninstall;
 mod workload;
 
 use std::process::ExitCode;
@@ -34,7 +43,7 @@ use failure::{Failure, Verdict};
 async fn main() -> ExitCode {
     // The first call in a process cannot fail.
     _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match run(Cli::parse()).await {
+    match Box::pin(run(Cli::parse())).await {
         Ok(verdict) => verdict.into(),
         Err(failure) => {
             eprintln!("{failure}");
@@ -48,8 +57,13 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
     match &cli.command {
         Command::Check(args) => check::run(args, &session().await?).await,
         Command::Explain(args) => explain::run(args, &session().await?).await,
-        Command::Preflight(args) => preflight::run(args, &session().await?).await,
+        Command::Preflight(args) => Box::pin(preflight::run(args, &session().await?)).await,
         Command::Diff(args) => diff::run(args, &session().await?).await,
-        Command::Token(args) => token::run(args, &cli.connection).await,
+        Command::Token(args) => Box::pin(token::run(args, &cli.connection)).await,
+        Command::Applink(args) => applink::run(args, &session().await?).await,
+        Command::BasicReport(args) => basic_report::run(args, &session().await?).await,
+        Command::SupportBundle(args) => support_bundle::run(args, &session().await?).await,
+        Command::Uninstall(args) => uninstall::run(args, &session().await?).await,
+        Command::Completion(args) => completion::run(args),
     }
 }

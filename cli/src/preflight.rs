@@ -33,5 +33,5 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Verd
     let workload = Workload::read(&session.client, &session.namespace, &arguments.workload).await?;
     let report = findings::of(&facts::gather(session, workload).await?);
     output::show(arguments.output.format, &report)?;
-    Ok(Verdict::right_if(report.is_right))
+    Ok(report.verdict())
 }

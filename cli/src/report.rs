@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    failure::Failure,
+    failure::{Failure, Verdict},
     output::{Shown, wrapped},
 };
 
@@ -12,8 +12,10 @@ use crate::{
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
     Right,
-    /// Allowed, or not known; better looked at.
+    /// Allowed, but better known.
     Warning,
+    /// It could not be looked at, so it may be wrong.
+    Unseen,
     Wrong,
 }
 
@@ -37,9 +39,10 @@ impl Finding {
         Self { level: Level::Warning, what: what.into(), why: Some(why.into()), fix: Some(fix.into()) }
     }
 
-    /// Something could not be looked at: it may be right.
+    /// Something could not be looked at.
     pub(crate) fn unseen(failure: &Failure) -> Self {
-        Self::warning("not everything could be looked at", failure.in_a_line(), failure.fix())
+        let warning = Self::warning("not everything could be looked at", failure.in_a_line(), failure.fix());
+        Self { level: Level::Unseen, ..warning }
     }
 
     pub(crate) fn wrong(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
@@ -63,8 +66,19 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn of(sections: Vec<Section>) -> Self {
-        let all = || sections.iter().flat_map(|section| &section.findings);
-        Self { is_right: all().all(|finding| finding.level != Level::Wrong), sections }
+        let levels = || sections.iter().flat_map(|section| &section.findings).map(|finding| finding.level);
+        let is_right = !levels().any(|level| matches!(level, Level::Wrong | Level::Unseen));
+        Self { is_right, sections }
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        let mut levels =
+            self.sections.iter().flat_map(|section| &section.findings).map(|finding| finding.level);
+        match self.is_right {
+            true => Verdict::Right,
+            false if levels.any(|level| level == Level::Wrong) => Verdict::Wrong,
+            false => Verdict::Unknown,
+        }
     }
 }
 
@@ -79,7 +93,11 @@ impl Shown for Report {
                 findings.join("\n")
             )
         });
-        let end = if self.is_right { "All is well √" } else { "Something is wrong ×" };
+        let end = match self.verdict() {
+            Verdict::Right => "All is well √",
+            Verdict::Wrong => "Something is wrong ×",
+            Verdict::Unknown => "Nothing wrong was seen, but not everything could be looked at ?",
+        };
         format!("{}\n\n{end}", sections.collect::<Vec<_>>().join("\n\n"))
     }
 }
@@ -88,6 +106,7 @@ fn text(finding: &Finding) -> String {
     let mark = match finding.level {
         Level::Right => '√',
         Level::Warning => '‼',
+        Level::Unseen => '?',
         Level::Wrong => '×',
     };
     let mut text = format!("{mark} {}", finding.what);

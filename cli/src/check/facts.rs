@@ -174,7 +174,7 @@ fn authorities(webhooks: &[MutatingWebhookConfiguration]) -> BTreeSet<Authority>
 }
 
 async fn policies(session: &Session) -> Seen<Vec<Policy>> {
-    let listed = if session.is_asked_for {
+    let listed = if session.connection.namespace.is_some() {
         session.policies().await?
     } else {
         all::<RestApiAuthPolicy>(&session.client, "", "policies of all namespaces").await?

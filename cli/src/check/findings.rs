@@ -7,12 +7,10 @@ use k8s_openapi::{
 use kube::ResourceExt as _;
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, condition::ConditionType, names};
 
-use super::{
-    facts::{Facts, Operator, Policy, Replica, Seen},
-    fix,
-};
+use super::facts::{Facts, Operator, Policy, Replica, Seen};
 use crate::{
     cluster::is_ready,
+    fix,
     report::{Finding, Report, Section},
 };
 
@@ -36,7 +34,7 @@ pub(super) fn of(facts: &Facts) -> Report {
         // Without the definition that is said already.
         Err(_) if matches!(facts.definition, Ok(None)) => {}
         Err(failure) => {
-            sections.push(Section { title: "policies".into(), findings: vec![Finding::unseen(failure)] })
+            sections.push(Section { title: "policies".into(), findings: vec![Finding::unseen(failure)] });
         }
     }
     Report::of(sections)
@@ -224,8 +222,7 @@ fn condition(policy: &RestApiAuthPolicy, kind: ConditionType) -> Finding {
     };
     match status.as_str() {
         "True" if is_best(kind, reason) => Finding::right(what),
-        "True" => Finding::warning(what, message, fix()),
-        "Unknown" => Finding::warning(what, message, fix()),
+        "True" | "Unknown" => Finding::warning(what, message, fix()),
         _ => Finding::wrong(what, message, fix()),
     }
 }

@@ -92,7 +92,9 @@ fn members(
     mut each: impl FnMut(&str, Option<&Value>, Option<&Value>),
 ) {
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    names.into_iter().for_each(|name| each(name, old.get(name), new.get(name)));
+    for name in names {
+        each(name, old.get(name), new.get(name));
+    }
 }
 
 /// A list by what its entries are known by, if each is known and no two are the same.

@@ -175,7 +175,7 @@ mod tests {
         serde_json::from_value(policy).unwrap()
     }
 
-    fn pod(labels: Value, port: &str) -> Pod {
+    fn pod(labels: &Value, port: &str) -> Pod {
         serde_json::from_value(json!({
             "metadata": {"name": "wiki-0", "labels": labels, "creationTimestamp": "2026-02-01T00:00:00Z"},
             "spec": {"containers": [{"name": "c", "ports": [{"name": port, "containerPort": 8090}]}]},
@@ -188,8 +188,8 @@ mod tests {
 
     #[test]
     fn each_pod_has_its_reason() {
-        let plain = || pod(json!({"app": "wiki"}), "http");
-        let by = |uid: &str| pod(json!({"app": "wiki", names::LABEL_INJECTED: uid}), "http");
+        let plain = || pod(&json!({"app": "wiki"}), "http");
+        let by = |uid: &str| pod(&json!({"app": "wiki", names::LABEL_INJECTED: uid}), "http");
         let old = || policy("old", BEFORE, json!({}));
         let never_accepted = policy("old", BEFORE, json!({"status": {}}));
         let outdated = policy(
@@ -199,16 +199,16 @@ mod tests {
             "type": "Injected", "status": "True", "reason": "Outdated", "message": "wiki-0, wiki-1: restart",
             "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}),
         );
-        let table: [(Pod, Vec<RestApiAuthPolicy>, bool, bool, &str); 11] = [
+        let table: Vec<(Pod, Vec<RestApiAuthPolicy>, bool, bool, &str)> = vec![
             (plain(), vec![], true, false, "has no policy"),
             (
-                pod(json!({"app": "other"}), "http"),
+                pod(&json!({"app": "other"}), "http"),
                 vec![old()],
                 true,
                 false,
                 "no policy of its namespace selects its labels (old: app=wiki)",
             ),
-            (pod(json!({"app": "wiki"}), "other"), vec![old()], true, false, "it is not Confluence"),
+            (pod(&json!({"app": "wiki"}), "other"), vec![old()], true, false, "it is not Confluence"),
             (plain(), vec![never_accepted], false, false, "never accepted"),
             (plain(), vec![policy("new", AFTER, json!({}))], false, false, "made before the policy"),
             (plain(), vec![old()], false, false, "takes breaking the glass. Status says: restart wiki-0"),
@@ -223,7 +223,7 @@ mod tests {
                 "but old selects it now",
             ),
             (
-                pod(json!({"app": "x", names::LABEL_INJECTED: "uid-old"}), "http"),
+                pod(&json!({"app": "x", names::LABEL_INJECTED: "uid-old"}), "http"),
                 vec![old()],
                 false,
                 true,

@@ -8,6 +8,7 @@ use restward_crds::{condition::ConditionType, names};
 use super::facts::{Facts, Next};
 use crate::{
     cluster,
+    failure::Failure,
     report::{Finding, Report, Section},
     workload::Update,
 };
@@ -36,11 +37,8 @@ fn next_pod(facts: &Facts) -> Vec<Finding> {
     let what = "the API server takes it (webhook, backstop, quotas, Pod Security)";
     match &facts.next {
         Next::Refused(403, message) if message.contains("cannot create resource") => {
-            findings.push(Finding::warning(
-                "it was not tried",
-                message,
-                "run the command as somebody who may create pods; a dry run keeps none",
-            ))
+            let fix = "run the command as somebody who may create pods; a dry run keeps none";
+            findings.push(Finding::unseen(&Failure::new("try the next pod", message, fix)));
         }
         Next::Refused(_, message) => findings.push(Finding::wrong(
             what,
@@ -153,7 +151,7 @@ fn restart(facts: &Facts) -> Vec<Finding> {
                 )
             })
         })),
-        Err(failure) => findings.push(Finding::unseen(failure)),
+        Err(failure) => findings.push(unseen(failure)),
     }
     findings
 }
@@ -161,7 +159,7 @@ fn restart(facts: &Facts) -> Vec<Finding> {
 fn nodes(facts: &Facts) -> Vec<Finding> {
     let nodes = match &facts.nodes {
         Ok(nodes) => nodes,
-        Err(failure) => return vec![Finding::unseen(failure)],
+        Err(failure) => return vec![unseen(failure)],
     };
     let told = |node: &Node, what: fn(&k8s_openapi::api::core::v1::NodeSystemInfo) -> String| {
         node.status.as_ref().and_then(|status| status.node_info.as_ref()).map(what)
@@ -196,7 +194,7 @@ fn minor(version: &str) -> Option<(u32, u32)> {
 fn network(facts: &Facts) -> Vec<Finding> {
     let policies = match &facts.network_policies {
         Ok(policies) => policies,
-        Err(failure) => return vec![Finding::unseen(failure)],
+        Err(failure) => return vec![unseen(failure)],
     };
     let limiting = |direction: &str| -> Vec<String> {
         let limits = policies.iter().filter(|policy| {
@@ -270,6 +268,11 @@ fn commands(template: &Pod) -> Vec<Finding> {
             )
         })
         .collect()
+}
+
+/// A risk that could not be looked at is one more.
+fn unseen(failure: &Failure) -> Finding {
+    Finding::warning("every risk could be looked at", failure.in_a_line(), failure.fix())
 }
 
 #[cfg(test)]

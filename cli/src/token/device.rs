@@ -17,6 +17,7 @@ const SLOWER: u64 = 5;
 
 /// The answer to the first question (section 3.2).
 #[derive(Debug, Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the names are those of RFC 8628")]
 struct Code {
     device_code: String,
     user_code: String,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     device,
-    provider::{Answer, ClientId, Issuer, Provider, Reach},
+    provider::{Answer, ClientId, Issuer, Provider},
 };
 use crate::{
     args::{Connection, Output, PolicyName},
@@ -14,6 +14,7 @@ use crate::{
     failure::{Failure, Verdict},
     input,
     output::{self, Shown},
+    reach::Reach,
 };
 
 /// Variable with the client's secret.
@@ -59,13 +60,12 @@ pub(super) async fn run(arguments: &Arguments, connection: &Connection) -> Resul
             format!("give it by --client-secret-file FILE or {SECRET}, or log in as a person by --device"),
         ));
     }
-    let issuer = match &arguments.issuer {
-        Some(url) => Issuer::by_url(url)?,
-        None => {
-            let session = Session::open(connection).await?;
-            let policy = session.policy(&arguments.policy).await?;
-            Issuer::of_policy(&session, &policy).await?
-        }
+    let issuer = if let Some(url) = &arguments.issuer {
+        Issuer::by_url(url)?
+    } else {
+        let session = Session::open(connection).await?;
+        let policy = session.policy(&arguments.policy).await?;
+        Issuer::of_policy(&session, &policy).await?
     };
     let provider = Provider::find(&issuer, &arguments.reach).await?;
     let client = ClientId { id: arguments.client_id.clone(), secret };
@@ -83,6 +83,7 @@ pub(super) async fn run(arguments: &Arguments, connection: &Connection) -> Resul
 
 /// What is shown of a token's answer: no refresh token, which would be another secret on the screen.
 #[derive(Debug, Serialize, Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the names are those of RFC 6749")]
 pub(super) struct Token {
     access_token: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,8 +128,9 @@ pub(super) fn granted(answer: Answer<TokenAnswer>) -> Result<Token, Failure> {
 pub(super) fn refused(error: &OAuthError) -> Failure {
     let fix = match error.error.as_str() {
         "invalid_client" => "see that client id and secret are those of a confidential client of this realm",
+        // Keycloak says this of a wrong secret as well.
         "unauthorized_client" => {
-            "switch the grant on for the client: Service accounts roles, or OAuth 2.0 Device Authorization Grant"
+            "see that the secret is right, and the grant on for the client: Service accounts roles, or OAuth 2.0 Device Authorization Grant"
         }
         "invalid_scope" => "ask for scopes that the client has",
         "access_denied" => "somebody said no in the browser: run the command again",

@@ -1,9 +1,7 @@
 //! The identity provider: whom a policy names, or `--issuer`; discovery; the token endpoint.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
-
 use k8s_openapi::api::core::v1::ConfigMap;
-use reqwest::{Certificate, Client, redirect};
+use reqwest::Client;
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, sidecar::settings::IssuerSource};
 use serde::{Deserialize, de::DeserializeOwned};
 use url::{Url, form_urlencoded::byte_serialize};
@@ -11,49 +9,8 @@ use url::{Url, form_urlencoded::byte_serialize};
 use crate::{
     cluster::Session,
     failure::{Failure, chain},
+    reach::Reach,
 };
-
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// How the provider is reached.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct Reach {
-    /// The file with the certificate authorities (PEM) of the provider. Default: those of the policy, else the public ones
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
-    /// Where a host is, as curl's: HOST:PORT:ADDRESS, or HOST:PORT:ADDRESS:PORT for another port there; may be repeated
-    #[arg(long, value_name = "HOST:PORT:ADDRESS[:PORT]")]
-    resolve: Vec<Resolve>,
-}
-
-/// Where a host is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Resolve {
-    host: String,
-    address: SocketAddr,
-}
-
-impl FromStr for Resolve {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || "write HOST:PORT:ADDRESS or HOST:PORT:ADDRESS:PORT, an IPv6 address in brackets".to_owned();
-        let (host, rest) = text.split_once(':').ok_or_else(wrong)?;
-        let (port, there) = rest.split_once(':').ok_or_else(wrong)?;
-        let port: u16 = port.parse().map_err(|_| wrong())?;
-        let bare = there.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(there);
-        let address = bare
-            .parse()
-            .map(|ip| SocketAddr::new(ip, port))
-            .or_else(|_| there.parse())
-            .map_err(|_| wrong())?;
-        if host.is_empty() {
-            return Err(wrong());
-        }
-        Ok(Self { host: host.into(), address })
-    }
-}
 
 /// Who issues tokens, as a policy or the command line names it.
 #[derive(Debug)]
@@ -122,7 +79,7 @@ pub(super) struct Answer<T> {
 impl Provider {
     /// Asks discovery, at each place where it may be.
     pub(super) async fn find(issuer: &Issuer, reach: &Reach) -> Result<Self, Failure> {
-        let client = client(issuer, reach)?;
+        let client = reach.client(issuer.ca.as_deref())?;
         let mut last = None;
         for (url, name) in issuer.source.candidates() {
             match discover(&client, &url).await {
@@ -217,26 +174,6 @@ fn encoded(text: &str) -> String {
     byte_serialize(text.as_bytes()).collect()
 }
 
-fn client(issuer: &Issuer, reach: &Reach) -> Result<Client, Failure> {
-    let unusable = |error: &dyn std::error::Error| {
-        Failure::new(
-            "use the certificate authorities",
-            chain(error),
-            "give PEM certificates by --ca-file, or correct the policy's",
-        )
-    };
-    let file = reach.ca_file.as_ref().map(std::fs::read).transpose().map_err(|error| unusable(&error))?;
-    let mut builder = Client::builder().redirect(redirect::Policy::none()).timeout(DEADLINE);
-    if let Some(pem) = file.as_ref().or(issuer.ca.as_ref()) {
-        builder =
-            builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(|error| unusable(&error))?);
-    }
-    for Resolve { host, address } in &reach.resolve {
-        builder = builder.resolve(host, *address);
-    }
-    builder.build().map_err(|error| unusable(&error))
-}
-
 async fn discover(client: &Client, url: &Url) -> Result<Document, String> {
     let answer = client.get(url.clone()).send().await.map_err(|error| chain(&error))?;
     if !answer.status().is_success() {
@@ -248,19 +185,6 @@ async fn discover(client: &Client, url: &Url) -> Result<Document, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_are_resolved_as_for_curl() {
-        let address = |text: &str| text.parse::<Resolve>().map(|it| (it.host, it.address.to_string()));
-        let found = |host: &str, address: &str| Ok((host.to_owned(), address.to_owned()));
-        assert_eq!(address("sso.example.test:443:10.0.0.1"), found("sso.example.test", "10.0.0.1:443"));
-        assert_eq!(address("sso.example.test:443:10.0.0.1:8443"), found("sso.example.test", "10.0.0.1:8443"));
-        assert_eq!(address("sso:443:[::1]"), found("sso", "[::1]:443"));
-        assert_eq!(address("sso:443:[::1]:8443"), found("sso", "[::1]:8443"));
-        for text in ["", "sso", "sso:443", "sso:x:10.0.0.1", "sso:443:name", ":443:10.0.0.1"] {
-            assert!(address(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn secrets_go_to_no_plain_address_that_was_not_asked_for() {

@@ -28,7 +28,7 @@ fn policy_with(over: &[(&str, &str, &str)]) -> RestApiAuthPolicy {
         .map(|kind| {
             let laid = over.iter().find(|(type_, ..)| *type_ == kind.as_str());
             let (status, reason) =
-                laid.map_or(("True", best(*kind)), |(_, status, reason)| (*status, *reason));
+                laid.map_or_else(|| ("True", best(*kind)), |(_, status, reason)| (*status, *reason));
             json!({"type": kind.as_str(), "status": status, "reason": reason, "message": "the message",
                    "lastTransitionTime": "2026-01-01T00:00:00Z"})
         })
@@ -123,13 +123,13 @@ fn each_thing_that_is_not_right_is_found() {
         (|f| f.policies = Ok(Vec::new()), Level::Warning, "no policy exists"),
         (
             |f| f.policies = Err(Failure::new("list policies", "forbidden", "ask")),
-            Level::Warning,
+            Level::Unseen,
             "not everything",
         ),
         (
             |f| {
                 f.policies.as_mut().unwrap()[0].policy =
-                    policy_with(&[("UpstreamTrusted", "False", "LinkMissing")])
+                    policy_with(&[("UpstreamTrusted", "False", "LinkMissing")]);
             },
             Level::Wrong,
             "UpstreamTrusted: LinkMissing",
@@ -152,7 +152,7 @@ fn each_thing_that_is_not_right_is_found() {
         (
             |f| {
                 f.policies.as_mut().unwrap()[0].policy.status.as_mut().unwrap().advisories =
-                    vec!["PlainHttp: x".into()]
+                    vec!["PlainHttp: x".into()];
             },
             Level::Warning,
             "PlainHttp",
@@ -160,7 +160,7 @@ fn each_thing_that_is_not_right_is_found() {
         (
             |f| {
                 f.policies.as_mut().unwrap()[0].pods =
-                    Ok(vec![object(json!({"metadata": {"name": "wiki-0"}}))])
+                    Ok(vec![object(json!({"metadata": {"name": "wiki-0"}}))]);
             },
             Level::Warning,
             "pod wiki-0 is ready",

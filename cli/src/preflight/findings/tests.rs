@@ -30,7 +30,7 @@ fn next(uid: &str) -> Next {
 fn facts() -> Facts {
     Facts {
         workload: stateful_set(
-            json!({"containers": [{"name": "confluence", "ports": [{"name": "http", "containerPort": 8090}]}]}),
+            &json!({"containers": [{"name": "confluence", "ports": [{"name": "http", "containerPort": 8090}]}]}),
             2,
         ),
         policies: vec![policy("True")],
@@ -66,7 +66,7 @@ fn each_risk_is_told_with_what_removes_it() {
     let exec = |facts: &mut Facts, command: &str| {
         let probe = json!({"exec": {"command": ["curl", command]}});
         let container = json!({"name": "confluence", "readinessProbe": probe, "ports": [{"name": "http", "containerPort": 8090}]});
-        facts.workload = stateful_set(json!({"containers": [container]}), 2);
+        facts.workload = stateful_set(&json!({"containers": [container]}), 2);
     };
     let mut called = facts();
     exec(&mut called, "http://localhost:18090/status");
@@ -82,7 +82,7 @@ fn each_risk_is_told_with_what_removes_it() {
         (
             |f| {
                 f.next =
-                    Next::Refused(403, "denied the request: the tunnel connector (confluence.tunnel)".into())
+                    Next::Refused(403, "denied the request: the tunnel connector (confluence.tunnel)".into());
             },
             Level::Wrong,
             "the API server takes it",
@@ -90,11 +90,13 @@ fn each_risk_is_told_with_what_removes_it() {
         ),
         (
             |f| {
-                f.next =
-                    Next::Refused(403, "pods is forbidden: User \"x\" cannot create resource \"pods\"".into())
+                f.next = Next::Refused(
+                    403,
+                    "pods is forbidden: User \"x\" cannot create resource \"pods\"".into(),
+                );
             },
-            Level::Warning,
-            "it was not tried",
+            Level::Unseen,
+            "not everything could be looked at",
             "may create pods",
         ),
         (|f| f.workload.replicas = 1, Level::Warning, "Confluence is away", "replicaCount: 2"),
@@ -116,7 +118,7 @@ fn each_risk_is_told_with_what_removes_it() {
             |f| {
                 f.network_policies = Ok(vec![object(
                     json!({"metadata": {"name": "np"}, "spec": {"podSelector": {}, "policyTypes": ["Egress"]}}),
-                )])
+                )]);
             },
             Level::Warning,
             "the pods reach Keycloak",
@@ -126,7 +128,7 @@ fn each_risk_is_told_with_what_removes_it() {
             |f| {
                 f.network_policies = Ok(vec![object(
                     json!({"metadata": {"name": "np"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}),
-                )])
+                )]);
             },
             Level::Warning,
             "the operator reaches the sidecars",
@@ -136,7 +138,7 @@ fn each_risk_is_told_with_what_removes_it() {
             |f| {
                 f.budgets = Ok(vec![object(
                     json!({"metadata": {"name": "b"}, "status": {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}}),
-                )])
+                )]);
             },
             Level::Warning,
             "its PodDisruptionBudget has room",

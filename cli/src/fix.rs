@@ -6,7 +6,7 @@ use restward_crds::condition::{
 };
 
 /// The next step; `None` for a reason that this version does not know.
-pub(super) fn of(kind: ConditionType, reason: &str) -> Option<&'static str> {
+pub(crate) fn of(kind: ConditionType, reason: &str) -> Option<&'static str> {
     match kind {
         ConditionType::Accepted => found(AcceptedReason::ALL, AcceptedReason::as_str, reason).map(accepted),
         ConditionType::Programmed => {
