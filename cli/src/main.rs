@@ -60,7 +60,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Preflight(args) => Box::pin(preflight::run(args, &session().await?)).await,
         Command::Diff(args) => diff::run(args, &session().await?).await,
         Command::Token(args) => Box::pin(token::run(args, &cli.connection)).await,
-        Command::Applink(args) => applink::run(args, &session().await?).await,
+        Command::Applink(args) => Box::pin(applink::run(args, &session().await?)).await,
         Command::BasicReport(args) => basic_report::run(args, &session().await?).await,
         Command::SupportBundle(args) => support_bundle::run(args, &session().await?).await,
         Command::Uninstall(args) => uninstall::run(args, &session().await?).await,
