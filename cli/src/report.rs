@@ -123,11 +123,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn warnings_are_no_errors() {
+    fn warnings_are_no_errors_and_what_was_not_seen_is_not_well() {
         let section =
             |finding| Section { title: "wiki".into(), findings: vec![Finding::right("a"), finding] };
-        assert!(Report::of(vec![section(Finding::warning("b", "why", "fix"))]).is_right);
-        assert!(!Report::of(vec![section(Finding::wrong("b", "why", "fix"))]).is_right);
+        let unseen = || section(Finding::unseen(&Failure::new("look", "forbidden", "ask")));
+        let wrong = || section(Finding::wrong("b", "why", "fix"));
+        let verdict = |sections| Report::of(sections).verdict();
+        assert_eq!(verdict(vec![section(Finding::warning("b", "why", "fix"))]), Verdict::Right);
+        assert_eq!(verdict(vec![unseen()]), Verdict::Unknown);
+        assert_eq!(verdict(vec![wrong(), unseen()]), Verdict::Wrong);
+        assert!(!Report::of(vec![unseen()]).is_right);
     }
 
     #[test]
