@@ -203,7 +203,8 @@ pub(crate) mod tests {
 
     #[test]
     fn the_replacement_is_the_template_with_the_volumes_that_claims_give() {
-        let workload = stateful_set(&json!({"containers": [], "volumes": [{"name": "shared"}]}), 1);
+        let workload =
+            stateful_set(&json!({"containers": [], "volumes": [{"name": "shared"}, {"name": "home"}]}), 1);
         let made = serde_json::to_value(workload.replacement("wiki-1")).unwrap();
         assert_eq!(made["metadata"]["name"], Value::Null, "the name is taken by the pod that runs");
         assert_eq!(made["metadata"]["labels"], json!({"app": "wiki"}));

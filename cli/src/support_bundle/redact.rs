@@ -104,12 +104,7 @@ fn is_of_token(c: char) -> bool {
 fn looks_secret(word: &str) -> bool {
     let is_jwt = word.split('.').count() >= 3 && word.split(['=', '/']).any(|part| part.starts_with("eyJ"));
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-    let is_hex = word.chars().all(|c| c.is_ascii_hexdigit());
-    is_jwt
-        || (word.len() == 44
-            && !is_hex
-            && word.chars().all(is_base64)
-            && word.chars().any(|c| c.is_ascii_digit()))
+    is_jwt || (word.len() == 44 && word.chars().all(is_base64) && word.chars().any(|c| c.is_ascii_digit()))
 }
 
 #[cfg(test)]
