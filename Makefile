@@ -52,6 +52,10 @@ lint: ## fmt, clippy, shellcheck, helm lint, cargo-deny, generated files
 images: ## Build the operator's and the sidecar's image as OCI archives
 	@tests/images
 
+.PHONY: cli
+cli: ## Build kubectl-restward as one static binary
+	@tests/cli
+
 .PHONY: clean
 clean: ## Remove what was built in the tree (the cache outside stays)
 	cargo clean

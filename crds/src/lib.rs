@@ -3,6 +3,7 @@
 //! - [`names`]: every label, annotation, port, file and variable that two parts must spell alike
 //! - [`reason`]: why a request was refused: code, status, explanation
 //! - [`condition`]: the conditions of a policy and their reasons
+//! - [`link`]: the REST calls that make and keep the application link in Confluence
 //! - [`text`]: checked strings: URLs, durations, user names
 //! - [`sidecar`]: the sidecar's configuration: what the operator writes, the sidecar reads, and both parse
 //! - `api`: the Kubernetes kinds (feature `kubernetes`)
@@ -13,6 +14,7 @@ pub mod api;
 pub mod condition;
 #[cfg(feature = "kubernetes")]
 pub mod generate;
+pub mod link;
 pub mod names;
 pub mod reason;
 pub mod sidecar;

@@ -6,6 +6,7 @@
 //! - [`parse`]: the only way from one to the other, used by both sides
 //! - [`pod`]: what one pod's sidecar needs to know about its pod
 //! - [`status`]: the answer of the status endpoint
+//! - [`admin`]: what the admin port answers to people
 //! - [`identity`]: how users are named to Confluence
 //! - [`enforcement`]: what happens about ways around the sidecar
 //! - [`tokens`]: what a token has to be
@@ -14,6 +15,7 @@
 //! - [`deprecation`]: how password logins end
 //! - [`limits`]: how often
 
+pub mod admin;
 pub mod basic;
 pub mod config;
 pub mod deprecation;

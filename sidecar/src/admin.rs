@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use restward_crds::{
     names,
-    sidecar::{pod::TomcatAddress, status::is_nonce},
+    sidecar::{admin, pod::TomcatAddress, status::is_nonce},
 };
 use serde::Serialize;
 
@@ -39,7 +39,7 @@ pub struct Admin {
 impl Admin {
     /// Answers one request.
     pub async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
-        if request.method() == Method::POST && request.uri().path() == "/explain" {
+        if request.method() == Method::POST && request.uri().path() == admin::EXPLAIN_PATH {
             return self.explain(request, peer).await;
         }
         if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -49,7 +49,7 @@ impl Admin {
             "/livez" => self.started("alive"),
             "/readyz" => self.ready(),
             "/metrics" => self.metrics(),
-            "/basic-report" => self.basic_report(peer),
+            admin::BASIC_REPORT_PATH => self.basic_report(peer),
             "/status" => self.status(request.uri().query().unwrap_or_default()),
             path => match path.strip_prefix(names::PROBES_PATH) {
                 Some(name) => self.probe(name).await,

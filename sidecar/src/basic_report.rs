@@ -10,13 +10,14 @@ pub mod keeper;
 
 use std::{
     borrow::Cow,
-    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use http::{HeaderMap, header};
-use restward_crds::reason::Reason;
-use serde::{Deserialize, Serialize};
+use restward_crds::{
+    reason::Reason,
+    sidecar::admin::{Fate, PasswordLogins, PasswordReport, Seen, Who},
+};
 
 use crate::{
     audit::{Outcome, Record},
@@ -55,57 +56,6 @@ fn user_agent(headers: &HeaderMap) -> String {
     agent.unwrap_or_default().chars().take(MAX_USER_AGENT).collect()
 }
 
-/// What became of a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Fate {
-    /// Confluence let it in.
-    Accepted,
-    /// Confluence did not.
-    Rejected,
-    /// The sidecar refused it.
-    Refused,
-    /// It went to Confluence, whose answer does not say: a login in the body of a remote procedure call, or an error.
-    Unknown,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct Who {
-    user: Option<String>,
-    user_agent: String,
-    address: IpAddr,
-    path_class: Cow<'static, str>,
-    outcome: Fate,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Seen {
-    first: i64,
-    last: i64,
-    count: u64,
-}
-
-/// One line of the report.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Entry {
-    #[serde(flatten)]
-    who: Who,
-    #[serde(flatten)]
-    seen: Seen,
-}
-
-/// The report, for people.
-#[derive(Debug, Serialize)]
-pub struct Shown {
-    /// Since when it counts, in seconds since 1970.
-    since: i64,
-    /// Why it knows less than it should, or may after the next restart.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-    /// Latest first.
-    entries: Vec<Entry>,
-}
-
 struct Tables {
     since: i64,
     accepted: Bounded<Who, Seen>,
@@ -133,9 +83,9 @@ impl Tables {
 }
 
 /// Latest first.
-fn entries(table: &Bounded<Who, Seen>) -> Vec<Entry> {
+fn entries(table: &Bounded<Who, Seen>) -> Vec<PasswordLogins> {
     let mut entries: Vec<_> =
-        table.iter().map(|(who, seen)| Entry { who: who.clone(), seen: *seen }).collect();
+        table.iter().map(|(who, seen)| PasswordLogins { who: who.clone(), seen: *seen }).collect();
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.seen.last));
     entries
 }
@@ -168,12 +118,12 @@ impl BasicReport {
     }
 
     /// The report.
-    pub fn shown(&self) -> Shown {
+    pub fn shown(&self) -> PasswordReport {
         let tables = self.lock();
         let mut all = entries(&tables.accepted);
         all.extend(entries(&tables.others));
         all.sort_by_key(|entry| std::cmp::Reverse(entry.seen.last));
-        Shown { since: tables.since, problem: tables.problem.clone(), entries: all }
+        PasswordReport { since: tables.since, problem: tables.problem.clone(), entries: all }
     }
 
     /// What is to be written, if it is not.

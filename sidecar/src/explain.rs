@@ -5,8 +5,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::{Method, Uri};
-use restward_crds::{sidecar::identity::IdentitySettings, text::Username};
-use serde::Serialize;
+use restward_crds::{
+    sidecar::{
+        admin::{Explained, Step, StepOutcome},
+        identity::IdentitySettings,
+    },
+    text::Username,
+};
 
 use crate::{
     auth::{self, Permit, Possession, RawToken, Refusal, Shape},
@@ -24,43 +29,24 @@ use crate::{
 /// Longest body that is read: a token and some space.
 pub const MAX_BODY: usize = 64 * 1024;
 
-/// One check and what it says.
-#[derive(Debug, Serialize)]
-struct Step {
-    check: &'static str,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
+/// Notes what a check says. Gives what it gave, if it passed.
+fn note<T>(explained: &mut Explained, check: &'static str, outcome: Result<T, impl Into<Deny>>) -> Option<T> {
+    let (outcome, deny, passed) = match outcome {
+        Ok(passed) => (StepOutcome::Passed, None, Some(passed)),
+        Err(deny) => (StepOutcome::Failed, Some(deny.into()), None),
+    };
+    let message = deny.as_ref().map(|deny: &Deny| match &deny.detail {
+        Some(detail) => format!("{} {detail}", deny.reason.explain().message),
+        None => deny.reason.explain().message.to_owned(),
+    });
+    let reason = deny.map(|deny| deny.reason.code().into());
+    explained.steps.push(Step { check: check.into(), outcome, reason, message });
+    passed
 }
 
-/// Everything that is found out about a token.
-#[derive(Debug, Default, Serialize)]
-pub struct Explained {
-    /// Whether a request with it would be forwarded.
-    accepted: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<String>,
-    steps: Vec<Step>,
-}
-
-impl Explained {
-    /// Notes what a check says. Gives what it gave, if it passed.
-    fn note<T>(&mut self, check: &'static str, outcome: Result<T, impl Into<Deny>>) -> Option<T> {
-        let (outcome, deny, passed) = match outcome {
-            Ok(passed) => ("passed", None, Some(passed)),
-            Err(deny) => ("failed", Some(deny.into()), None),
-        };
-        let message = deny.as_ref().map(|deny: &Deny| match &deny.detail {
-            Some(detail) => format!("{} {detail}", deny.reason.explain().message),
-            None => deny.reason.explain().message.to_owned(),
-        });
-        self.steps.push(Step { check, outcome, reason: deny.map(|deny| deny.reason.code()), message });
-        passed
-    }
+fn skip(explained: &mut Explained, check: &'static str, why: &str) {
+    let message = Some(why.to_owned());
+    explained.steps.push(Step { check: check.into(), outcome: StepOutcome::Skipped, reason: None, message });
 }
 
 /// The call that the caller has in mind, for the rules: `method`, `path` (as in a request, with the context path) and
@@ -82,29 +68,24 @@ pub async fn explain(active: &Active, verifier: &Verifier, body: &[u8], query: &
     let mut explained = Explained::default();
     let bare = body.trim_ascii();
     let bare = bare.strip_prefix(b"Bearer ").unwrap_or(bare);
-    let Some(token) = explained.note("form", RawToken::parse(bare)) else { return explained };
+    let Some(token) = note(&mut explained, "form", RawToken::parse(bare)) else { return explained };
     if matches!(Shape::of(&token), Shape::PersonalAccessToken | Shape::ConfluenceOAuth2) {
-        explained.steps.push(Step {
-            check: "kind",
-            outcome: "skipped",
-            reason: None,
-            message: Some("This is a token of Confluence's own, which Confluence judges.".to_owned()),
-        });
+        skip(&mut explained, "kind", "This is a token of Confluence's own, which Confluence judges.");
         return explained;
     }
     let now = UnixTime::now();
     let verdict = active.authenticator.authenticate(&token, None, now).await;
     each_check(active, &token, now, &mut explained);
-    let Some(permit) = explained.note("token", verdict) else { return explained };
+    let Some(permit) = note(&mut explained, "token", verdict) else { return explained };
     explained.client = permit.client().map(str::to_owned);
-    let Some(user) = explained.note("user", user::resolve(&active.settings, &permit)) else {
+    let Some(user) = note(&mut explained, "user", user::resolve(&active.settings, &permit)) else {
         return explained;
     };
     explained.user = Some(user.as_str().to_owned());
     let may_call = rules(active, query, &user, &permit, &mut explained);
     let may_name = may_name(active, verifier, &mut explained);
-    let is_known =
-        may_name && explained.note("confluence", active.user_check().confirm_user(&user).await).is_some();
+    let is_known = may_name
+        && note(&mut explained, "confluence", active.user_check().confirm_user(&user).await).is_some();
     explained.accepted = may_call && is_known;
     explained
 }
@@ -119,9 +100,9 @@ fn each_check(active: &Active, token: &RawToken, now: UnixTime, explained: &mut 
                 Refusal::UnknownKey { .. } => restward_crds::reason::Reason::KeyUnknown.into(),
             },
         );
-    if let Some(signed) = explained.note("signature", signed) {
+    if let Some(signed) = note(explained, "signature", signed) {
         for (name, outcome) in signed.outcomes(&active.settings, &keys, now) {
-            explained.note(name, outcome);
+            note(explained, name, outcome);
         }
     }
 }
@@ -131,10 +112,10 @@ fn may_name(active: &Active, verifier: &Verifier, explained: &mut Explained) -> 
     let identity = &active.settings.upstream.identity;
     let origin = active.calibration().origin();
     match identity {
-        IdentitySettings::OAuth1 { .. } => explained.note("application_link", origin).is_some(),
+        IdentitySettings::OAuth1 { .. } => note(explained, "application_link", origin).is_some(),
         IdentitySettings::Header { .. } => {
-            let is_enforced = explained.note("enforcement", verifier.admits(identity)).is_some();
-            explained.note("header", origin).is_some() && is_enforced
+            let is_enforced = note(explained, "enforcement", verifier.admits(identity)).is_some();
+            note(explained, "header", origin).is_some() && is_enforced
         }
     }
 }
@@ -143,9 +124,8 @@ fn rules(active: &Active, query: &str, user: &Username, permit: &Permit, explain
     if let Some(call) = call(active, query) {
         let subject = Subject { user, permit };
         let outcome = authorize::authorize(&active.settings.rules, &call, Some(subject));
-        return explained.note("rules", outcome).is_some();
+        return note(explained, "rules", outcome).is_some();
     }
-    let message = "Say which call: ?method=GET&path=/rest/api/content&address=192.0.2.1".to_owned();
-    explained.steps.push(Step { check: "rules", outcome: "skipped", reason: None, message: Some(message) });
+    skip(explained, "rules", "Say which call: ?method=GET&path=/rest/api/content&address=192.0.2.1");
     true
 }

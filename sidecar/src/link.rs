@@ -3,7 +3,7 @@
 //! personal access token of a system administrator, which is mounted here and nowhere else; see
 //! `docs/adr/0002-managed-link.md`.
 //!
-//! - [`calls`]: the REST calls, and what their answers say
+//! - [`calls`]: the REST calls as requests, and what their answers say
 
 pub mod calls;
 
@@ -13,17 +13,20 @@ use std::{
 };
 
 use http::HeaderValue;
-use restward_crds::sidecar::{
-    Settings,
-    config::ManagedLink,
-    identity::IdentitySettings,
-    status::{LinkReport, Repair},
+use restward_crds::{
+    link::{self, Call},
+    sidecar::{
+        Settings,
+        config::ManagedLink,
+        identity::IdentitySettings,
+        status::{LinkReport, Repair},
+    },
 };
 use tokio::time::Instant;
 
 use crate::{
     calibrate::verdict::Finding,
-    identity::{Key, Keyring, Outgoing},
+    identity::{Key, Keyring},
     loopback::{Answer, Client},
     random,
     time::UnixTime,
@@ -111,10 +114,7 @@ impl Keeper {
         Some(Self {
             client,
             context_path: context_path.to_owned(),
-            consumer: Consumer {
-                key: consumer_key.clone(),
-                address: format!("https://{}.restward.invalid", settings.policy.uid),
-            },
+            consumer: Consumer::of_policy(consumer_key.clone(), &settings.policy.uid),
             wanted: key.clone(),
             token: token.ok_or(Trouble::NoToken).and_then(calls::authorization),
             state: Mutex::default(),
@@ -178,11 +178,8 @@ impl Keeper {
         let Link { id, .. } = self.find_or_make().await?;
         let public =
             keyring.public_pem(key).ok_or_else(|| Trouble::Odd("the key has no public half".into()))?;
-        self.call("take the consumer's key", |path, host| {
-            calls::set_consumer(path, host, &id, &self.consumer, &public)
-        })
-        .await?;
-        self.call("let the consumer name users", |path, host| calls::allow(path, host, &id)).await.map(drop)
+        self.call("take the consumer's key", link::set_consumer(&id, &self.consumer.key, &public)).await?;
+        self.call("let the consumer name users", link::allow(&id)).await.map(drop)
     }
 
     async fn find_or_make(&self) -> Result<Link, Trouble> {
@@ -193,35 +190,26 @@ impl Keeper {
         if let Some(link) = self.find().await? {
             return Ok(link);
         }
-        let made = self
-            .call("make an application link", |path, host| calls::create(path, host, &self.consumer))
-            .await?;
+        let made = self.call("make an application link", link::create(&self.consumer)).await?;
         let link = self.find().await?.ok_or_else(|| {
             Trouble::Odd("Confluence does not list the application link that was just made".into())
         })?;
         // Another sidecar was as quick: all of them take the same one.
         if let Some(superfluous) = calls::created(&made.body).filter(|id| *id != link.id) {
-            self.call("delete one of two application links", |path, host| {
-                calls::delete(path, host, &superfluous)
-            })
-            .await?;
+            self.call("delete one of two application links", link::delete(&superfluous)).await?;
         }
         Ok(link)
     }
 
     async fn find(&self) -> Result<Option<Link>, Trouble> {
-        let answer = self.call("list application links", calls::list).await?;
-        calls::own(calls::listed(&answer.body)?, &self.consumer)
+        let answer = self.call("list application links", link::list()).await?;
+        calls::own(&answer.body, &self.consumer)
     }
 
-    async fn call(
-        &self,
-        what: &str,
-        call: impl FnOnce(&str, HeaderValue) -> Outgoing,
-    ) -> Result<Answer, Trouble> {
+    async fn call(&self, what: &str, call: Call) -> Result<Answer, Trouble> {
         let silent = || Trouble::Odd(format!("Confluence does not answer when it is to {what}"));
         let host = self.client.host().ok_or_else(silent)?;
-        let mut request = call(&self.context_path, host);
+        let mut request = calls::request(call, &self.context_path, host);
         request.headers.insert(http::header::AUTHORIZATION, self.token.clone()?);
         let answer = self.client.send(request, DEADLINE).await.map_err(|_| silent())?;
         calls::done(what, &answer)?;

@@ -1,27 +1,25 @@
 //! What the administrator of Confluence does once: the incoming application link. Pure.
 
-use serde_json::json;
+use restward_crds::link::{self, Call, Consumer};
 
 const FIRST: &str = "First: CONFLUENCE=<base URL of Confluence with its context path>; TOKEN=<personal access token of a system \
                      administrator>";
 
+/// The link's id, which the first call gives.
+const LINK: &str = "$LINK";
+
 /// The three REST calls, and the same by clicks. They need a personal access token of a system administrator.
 pub fn instructions(consumer_key: &str, public_key_pem: &str, policy_uid: &str) -> Vec<String> {
-    // The address only has to be unique: nothing is ever sent to it (RFC 2606 reserves .invalid).
-    let address = format!("https://{policy_uid}.restward.invalid");
-    let link = json!({"id": null, "name": consumer_key, "rpcUrl": address, "displayUrl": address, "typeId": "generic"});
-    let status = json!({
-        "incoming": {"enabled": true, "twoLoEnabled": true, "twoLoImpersonationEnabled": true},
-        "outgoing": {"enabled": false, "twoLoEnabled": false, "twoLoImpersonationEnabled": false},
-    });
+    let consumer = Consumer::of_policy(consumer_key, policy_uid);
+    let address = &consumer.address;
     vec![
         FIRST.into(),
         format!(
             "LINK=$({} | sed -n 's/.*applicationlink\\/\\([0-9a-f-]*\\).*/\\1/p')",
-            put("/rest/applinks/3.0/applicationlink", &link.to_string())
+            curl(&link::create(&consumer))
         ),
-        put_consumer(consumer_key, public_key_pem),
-        put("/rest/applinks/3.0/status/$LINK/oauth", &status.to_string()),
+        curl(&link::set_consumer(LINK, consumer_key, public_key_pem)),
+        curl(&link::allow(LINK)),
         format!(
             "Or by clicks: Administration > Application links > create a link to {address} (type 'Atlassian product', \
              ignore that it does not answer, continue as Generic Application with an incoming link); consumer key \
@@ -41,7 +39,7 @@ pub fn replacement(consumer_key: &str, public_key_pem: &str) -> Vec<String> {
              \"$CONFLUENCE/rest/applinks/latest/listApplicationlinks\" | sed 's/\"application\":/\\n/g' | sed -n \
              '/^[^}}]*\"name\":\"{consumer_key}\"/s/^[^}}]*\"id\":\"\\([0-9a-f-]*\\)\".*/\\1/p')"
         ),
-        put_consumer(consumer_key, public_key_pem),
+        curl(&link::set_consumer(LINK, consumer_key, public_key_pem)),
         format!(
             "Or by clicks: Administration > Application links > the link whose incoming consumer key is {consumer_key} > \
              edit > Incoming > OAuth: enter the public key from status.applicationLink.next in place of the one that is there"
@@ -49,19 +47,13 @@ pub fn replacement(consumer_key: &str, public_key_pem: &str) -> Vec<String> {
     ]
 }
 
-fn put_consumer(consumer_key: &str, public_key_pem: &str) -> String {
-    let consumer = json!({
-        "key": consumer_key, "name": consumer_key, "description": null, "sharedSecret": null,
-        "publicKey": public_key_pem, "outgoing": false, "twoLOAllowed": true, "executingTwoLOUser": null,
-        "twoLOImpersonationAllowed": true,
-    });
-    put("/rest/applinks-oauth/1.0/applicationlink/$LINK/authentication/consumer", &consumer.to_string())
-}
-
-fn put(path: &str, body: &str) -> String {
+/// A call that puts something, as a line for a shell.
+fn curl(call: &Call) -> String {
+    let body = call.body.as_ref().map(ToString::to_string).unwrap_or_default();
     format!(
-        "curl -fsS -X PUT -H \"Authorization: Bearer $TOKEN\" -H 'Accept: application/json' -H 'Content-Type: \
-         application/json' \"$CONFLUENCE{path}\" -d '{body}'"
+        "curl -fsS -X {} -H \"Authorization: Bearer $TOKEN\" -H 'Accept: application/json' -H 'Content-Type: \
+         application/json' \"$CONFLUENCE{}\" -d '{body}'",
+        call.method, call.path
     )
 }
 

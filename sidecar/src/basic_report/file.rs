@@ -1,8 +1,9 @@
 //! The report as a file: a line of JSON about the file, then one for each entry. Pure.
 
+use restward_crds::sidecar::admin::PasswordLogins;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Tables};
+use super::Tables;
 
 /// Largest file, in bytes. Beside its successor it fits into the volume twice.
 pub(super) const MAX_SIZE: usize = 1024 * 1024;
@@ -28,7 +29,7 @@ pub(super) enum FileError {
 }
 
 /// The file with these tables, the more important first, each latest first. What is too much is left out from the end.
-pub(super) fn written(since: i64, tables: &[Vec<Entry>]) -> Vec<u8> {
+pub(super) fn written(since: i64, tables: &[Vec<PasswordLogins>]) -> Vec<u8> {
     // Neither can fail to serialize: no maps, no foreign writers.
     let mut file = serde_json::to_vec(&Head { version: VERSION, since }).unwrap_or_default();
     for entry in tables.iter().flatten() {
@@ -50,10 +51,10 @@ pub(super) fn read(file: &[u8]) -> Result<Tables, FileError> {
     let mut lines = file.split(|byte| *byte == b'\n');
     let head: Option<Head> = lines.next().and_then(|line| serde_json::from_slice(line).ok());
     let head = head.filter(|head| head.version == VERSION).ok_or(FileError::NotOurs)?;
-    let entries: Result<Vec<Entry>, _> = lines.map(serde_json::from_slice).collect();
+    let entries: Result<Vec<PasswordLogins>, _> = lines.map(serde_json::from_slice).collect();
     let mut tables = Tables { is_saved: true, ..Tables::empty(head.since) };
     // The latest last: who has not called for longest is forgotten first.
-    for Entry { who, seen } in entries.map_err(|_| FileError::NotOurs)?.into_iter().rev() {
+    for PasswordLogins { who, seen } in entries.map_err(|_| FileError::NotOurs)?.into_iter().rev() {
         tables.table(who.outcome).insert(who, seen);
     }
     Ok(tables)
@@ -61,10 +62,12 @@ pub(super) fn read(file: &[u8]) -> Result<Tables, FileError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Fate, Seen, Who, entries};
+    use restward_crds::sidecar::admin::{Fate, Seen, Who};
+
+    use super::super::entries;
     use super::*;
 
-    fn entry(user: &str, outcome: Fate, last: i64) -> Entry {
+    fn entry(user: &str, outcome: Fate, last: i64) -> PasswordLogins {
         let who = Who {
             user: Some(user.to_owned()),
             user_agent: "curl/8 \"\n\u{1}".to_owned(),
@@ -72,7 +75,7 @@ mod tests {
             path_class: "protected".into(),
             outcome,
         };
-        Entry { who, seen: Seen { first: 1, last, count: 7 } }
+        PasswordLogins { who, seen: Seen { first: 1, last, count: 7 } }
     }
 
     #[test]

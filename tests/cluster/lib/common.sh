@@ -99,7 +99,8 @@ take_lock() {
 
 admin() { kubectl --kubeconfig "$ADMIN_KUBECONFIG" "$@"; }
 
-# render TEMPLATE TARGET: fill the ${NAMES} of a file of config/ from the variables above.
+# render TEMPLATE TARGET: fill the ${NAMES} of a file of config/ from the variables above. A file that is right already is not
+# written: kube-proxy ends when its own is, whatever it says, and now and then after it was found running.
 render() {
   local text
   text=$(<"$CLUSTER_DIR/config/$1")
@@ -109,5 +110,5 @@ render() {
     text=${text//"\${$name}"/${!name}}
   done < <(grep -oE '\$\{[A-Z_]+\}' <<<"$text" | grep -oE '[A-Z_]+' | sort -u)
   mkdir -p "$(dirname "$2")"
-  printf '%s\n' "$text" >"$2"
+  [ "$(cat "$2" 2>/dev/null)" = "$text" ] || printf '%s\n' "$text" >"$2"
 }
