@@ -73,6 +73,10 @@ const fn injected(reason: InjectedReason) -> &'static str {
             "delete the pod that is named once it is not needed any more (docs/enforcement.md)"
         }
         InjectedReason::RolloutInProgress => "wait; the message names the pod that is not ready yet",
+        InjectedReason::UpgradeInProgress => "wait; the message says for what",
+        InjectedReason::UpgradeStopped => {
+            "do as the message says: set the chart's sidecar.image back, or make the image good (docs/rollout.md)"
+        }
         InjectedReason::RolloutBlocked => "take away what the message names (docs/rollout.md)",
     }
 }

@@ -22,6 +22,7 @@ const KUBECTL: &[&str] = &[
     "logs",
     "patch",
     "port-forward",
+    "proxy",
     "restward",
     "rollout",
     "run",
