@@ -34,7 +34,7 @@ const HELM: &[&str] =
     &["install", "lint", "list", "rollback", "show", "status", "template", "test", "uninstall", "upgrade"];
 
 /// Verbs after the programs' names in sentences that begin with them.
-const PROSE: &[&str] = &["answered", "is"];
+const PROSE: &[&str] = &["answered", "ended", "is", "runs"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
