@@ -30,11 +30,13 @@ pub fn origins(settings: &Settings, pod: &PodSettings) -> Vec<Origin> {
 }
 
 /// What to sign for and with, in the order in which to try: the URL that was right before comes first, and of the keys the
-/// newest.
+/// newest. That one is tried again after the other: the link may have changed to it between the two.
 pub fn attempts(candidates: &[Origin], before: Option<&Origin>, keys: &[Key]) -> Vec<(Origin, Key)> {
     let others = candidates.iter().filter(|candidate| Some(*candidate) != before);
     let origins = before.into_iter().chain(others);
-    origins.flat_map(|origin| keys.iter().map(|key| (origin.clone(), *key))).collect()
+    let once_more = keys.first().filter(|_| keys.len() > 1);
+    let keys = keys.iter().chain(once_more);
+    origins.flat_map(|origin| keys.clone().map(|key| (origin.clone(), *key))).collect()
 }
 
 /// The policy's value, the pod's value, and none.
@@ -94,8 +96,10 @@ mod tests {
             [
                 format!("Next {https}"),
                 format!("Current {https}"),
+                format!("Next {https}"),
                 format!("Next {http}"),
-                format!("Current {http}")
+                format!("Current {http}"),
+                format!("Next {http}")
             ]
         );
     }
