@@ -20,7 +20,7 @@ impl Process {
         Self::find("restward-operator", |cgroup| names.iter().any(|name| cgroup.contains(name)))
     }
 
-    /// A daemon of `tests/cluster`: known by its program and by the cluster's directory in its command line.
+    /// A daemon of `tests/cluster`: known by its name and by the cluster's directory in its command line.
     pub(super) async fn of_daemon(program: &str) -> Result<Self> {
         let pid = run("bash", &["-c", DAEMON, "daemon", program], None).await?;
         Ok(Self(pid.trim().parse().with_context(|| format!("{program} does not run: {pid:?}"))?))
@@ -56,10 +56,10 @@ impl Process {
     }
 }
 
-/// The process whose program has this name, and whose command line names a file of the test cluster.
+/// The process of this name whose command line names a file of the test cluster.
 const DAEMON: &str = r#"
 for process in /proc/[0-9]*; do
-  [[ $(readlink "$process/exe") == */"$1" ]] && tr '\0' ' ' <"$process/cmdline" | grep -q /restward && echo "${process#/proc/}"
+  [[ $(cat "$process/comm") == "$1" ]] && tr '\0' ' ' <"$process/cmdline" | grep -q /restward-cluster/ && echo "${process#/proc/}"
 done | head -n 1
 "#;
 
