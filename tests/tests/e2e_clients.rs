@@ -21,6 +21,7 @@ const UNMAPPED: &str = "Map the client to a Confluence user in the policy's serv
 const NO_BASIC: &str =
     "Basic authentication and password logins are switched off for this API. Use a Bearer token.";
 const ALICE: &str = "alice:alice-password";
+const TOKEN_URL: &str = "https://sso.example.test/auth/realms/atlassian/protocol/openid-connect/token";
 
 /// The client works, and shows this.
 fn works(table: &mut Table, what: &str, shown: &Shown, text: &str) {
@@ -60,6 +61,7 @@ async fn real_clients_work_and_show_why_they_are_refused() {
     curl(&world, &clients, &tokens, &mut table).await.unwrap();
     atlassian_python_api(&world, &clients, &tokens, &mut table).await.unwrap();
     requests_oauthlib(&world, &clients, &tokens, &mut table).await.unwrap();
+    restward_auth(&world, &clients, &mut table).await.unwrap();
     discovery(&world, &clients, &mut table).await.unwrap();
 
     basic_is(&world, "Deny", 401).await.unwrap();
@@ -142,14 +144,26 @@ async fn requests_oauthlib(
     table: &mut Table,
 ) -> Result<()> {
     table.section("requests-oauthlib");
-    let token_url = "https://sso.example.test/auth/realms/atlassian/protocol/openid-connect/token";
     let run = async |client: &str, variables: &[(&str, &str)]| {
-        clients.python("by_requests_oauthlib.py", &[&world.wiki_url, token_url, client], variables).await
+        clients.python("by_requests_oauthlib.py", &[&world.wiki_url, TOKEN_URL, client], variables).await
     };
     works(table, "client credentials", &run("reports", &[]).await?, "I am svc-reports");
     works(table, "a token", &run("wiki-rest", &[("TOKEN", &tokens.alice)]).await?, "I am alice");
     fails(table, "401: no JWT", &run("wiki-rest", &[("TOKEN", "garbage")]).await?, NOT_A_TOKEN);
     fails(table, "403: a client that is not mapped", &run("unmapped", &[]).await?, UNMAPPED);
+    Ok(())
+}
+
+async fn restward_auth(world: &World, clients: &Clients, table: &mut Table) -> Result<()> {
+    table.section("docs/callers/restward_auth.py");
+    let run = async |client: &str| {
+        clients.python("by_restward_auth.py", &[&world.wiki_url, TOKEN_URL, client], &[]).await
+    };
+    let shown = run("reports").await?;
+    works(table, "client credentials read", &shown, "I am svc-reports");
+    works(table, "… and write", &shown, "made By restward_auth");
+    fails(table, "403: a client that is not mapped", &run("unmapped").await?, UNMAPPED);
+    fails(table, "a client that the realm does not know", &run("nobody").await?, "answered 401: invalid_client");
     Ok(())
 }
 
