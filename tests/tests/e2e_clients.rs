@@ -163,7 +163,12 @@ async fn restward_auth(world: &World, clients: &Clients, table: &mut Table) -> R
     works(table, "client credentials read", &shown, "I am svc-reports");
     works(table, "… and write", &shown, "made By restward_auth");
     fails(table, "403: a client that is not mapped", &run("unmapped").await?, UNMAPPED);
-    fails(table, "a client that the realm does not know", &run("nobody").await?, "answered 401: invalid_client");
+    fails(
+        table,
+        "a client that the realm does not know",
+        &run("nobody").await?,
+        "answered 401: invalid_client",
+    );
     Ok(())
 }
 

@@ -30,8 +30,19 @@ const KUBECTL: &[&str] = &[
     "version",
     "wait",
 ];
-const HELM: &[&str] =
-    &["install", "lint", "list", "rollback", "show", "status", "template", "test", "uninstall", "upgrade"];
+const HELM: &[&str] = &[
+    "history",
+    "install",
+    "lint",
+    "list",
+    "rollback",
+    "show",
+    "status",
+    "template",
+    "test",
+    "uninstall",
+    "upgrade",
+];
 
 /// Verbs after the programs' names in sentences that begin with them.
 const PROSE: &[&str] = &["answered", "ended", "is", "runs"];
