@@ -1,6 +1,6 @@
 //! The command line. The chart sets every flag; the defaults are for runs from a shell.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use restward_crds::names;
@@ -23,6 +23,19 @@ pub enum Command {
     /// Refuse to be uninstalled while policies exist, naming them; without any, remove leftover webhook
     /// configurations. Called by the chart before it is uninstalled.
     UninstallCheck,
+    /// Ask the webhook through its Service whether it answers with a certificate of its authority. Called by `helm test`.
+    SelfTest(SelfTestArgs),
+}
+
+/// Settings of [`Command::SelfTest`].
+#[derive(Debug, Clone, Args)]
+pub struct SelfTestArgs {
+    /// Where the webhook is, as the API server calls it, such as `https://restward.restward.svc`.
+    #[arg(long)]
+    pub webhook: String,
+    /// File with the certificate of its authority, PEM.
+    #[arg(long)]
+    pub authority: PathBuf,
 }
 
 /// Settings of [`Command::Run`].

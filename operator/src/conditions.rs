@@ -46,6 +46,11 @@ pub struct Finding {
     pub message: String,
 }
 
+/// Whether the condition of this type was found to hold.
+pub fn holds(findings: &[Finding], kind: ConditionType) -> bool {
+    findings.iter().any(|finding| finding.kind == kind && finding.truth == Truth::True)
+}
+
 /// The API server refuses longer messages.
 const MAX_MESSAGE: usize = 32_768;
 
@@ -119,6 +124,14 @@ mod tests {
         assert!(changed(&old, &merge(&old, &[finding(Truth::False, "Invalid")], 2, at(20))).is_empty());
         assert_eq!(changed(&old, &merge(&old, &[finding(Truth::False, "Conflicted")], 2, at(20))).len(), 1);
         assert_eq!(changed(&[], &old).len(), 1);
+    }
+
+    #[test]
+    fn a_condition_holds_when_it_was_found_to_be_true() {
+        for (truth, holds_then) in [(Truth::True, true), (Truth::False, false), (Truth::Unknown, false)] {
+            assert_eq!(holds(&[finding(truth, "Accepted")], ConditionType::Accepted), holds_then);
+            assert!(!holds(&[finding(truth, "Accepted")], ConditionType::Ready));
+        }
     }
 
     #[test]

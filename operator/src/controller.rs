@@ -40,6 +40,7 @@ use std::{sync::Arc, time::Duration};
 use kube::{Client, Resource, ResourceExt, runtime::controller::Action};
 use restward_crds::{
     api::v1alpha1::{InForceStatus, RestApiAuthPolicy, RolloutStrategy},
+    condition::ConditionType,
     sidecar::{
         config::{Config, LastKnown},
         identity::Identity,
@@ -49,6 +50,7 @@ use restward_crds::{
 use crate::{
     acks::Acks,
     args::Sidecar,
+    conditions,
     events::Events,
     keys::{KeyError, PolicyKeys},
     metrics::Metrics,
@@ -220,6 +222,8 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     };
     let findings = assess::findings(&outcome);
     update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;
+    let is_ready = conditions::holds(&findings, ConditionType::Ready);
+    context.metrics.ready(&policy.namespace().unwrap_or_default(), &policy.name_any(), is_ready);
     let waits = upgrade.reason.is_some() || keys.is_some_and(|keys| keys.next_public_key().is_some());
     let pause = pause::pause(policy, &findings, &acks, config_hash, waits);
     programmed?;

@@ -3,7 +3,8 @@
 //!
 //! What decides is pure; what talks to somebody is marked `[io]`.
 //!
-//! - [`args`]: the command line; [`app`] `[io]`: wiring; [`lease`] `[io]`: who leads; [`uninstall`] `[io]`: the chart's hook
+//! - [`args`]: the command line; [`app`] `[io]`: wiring; [`lease`] `[io]`: who leads; [`uninstall`] and
+//!   [`self_test`] `[io]`: the chart's hooks
 //! - [`controller`]: from a policy to keys, configuration, webhook and status, in five steps
 //! - [`policy_source`]: which policies are in force, as injection sees them; [`store`] `[io]`: the same, watched
 //! - [`inject`]: from a pod and its policy to a JSON Patch; [`webhook`] `[io]`: the admission webhook; [`certs`] `[io]`: its
@@ -29,6 +30,7 @@ pub mod lease;
 pub mod metrics;
 pub mod policy_source;
 pub mod selector;
+pub mod self_test;
 pub mod server_xml;
 pub mod store;
 pub mod telemetry;

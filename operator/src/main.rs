@@ -6,7 +6,7 @@ use clap::Parser;
 use restward_operator::{
     app,
     args::{Cli, Command},
-    telemetry, uninstall,
+    self_test, telemetry, uninstall,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Run(_) => telemetry::start_for_machines(),
-        Command::UninstallCheck => telemetry::start_for_people(),
+        Command::UninstallCheck | Command::SelfTest(_) => telemetry::start_for_people(),
     }
     // On the heap: the future of the whole operator is large.
     match Box::pin(run(cli)).await {
@@ -33,10 +33,13 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<()> {
     // It fails only when one was chosen already, and then that one serves.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let client = kube::Client::try_default().await?;
     match cli.command {
-        Command::Run(args) => Box::pin(app::run(client, *args, stop_on_signal()?)).await,
-        Command::UninstallCheck => uninstall::check(&client).await,
+        Command::Run(args) => {
+            let client = kube::Client::try_default().await?;
+            Box::pin(app::run(client, *args, stop_on_signal()?)).await
+        }
+        Command::UninstallCheck => uninstall::check(&kube::Client::try_default().await?).await,
+        Command::SelfTest(args) => self_test::run(&args).await,
     }
 }
 

@@ -58,6 +58,7 @@ pub struct Metrics {
     upgrades: Family<ResultLabels, Counter>,
     sidecars_behind: Family<PolicyLabels, Gauge>,
     retained: Family<PolicyLabels, Gauge>,
+    ready: Family<PolicyLabels, Gauge>,
     /// Those of the webhook.
     pub webhook: webhook::Metrics,
 }
@@ -101,6 +102,12 @@ impl Default for Metrics {
             "Policies that were deleted and stay in force until they are released",
             retained.clone(),
         );
+        let ready = Family::default();
+        registry.register(
+            "restward_operator_policy_ready",
+            "1: condition Ready of the policy is True",
+            ready.clone(),
+        );
         let rollouts = Family::default();
         registry.register(
             "restward_operator_rollouts",
@@ -131,6 +138,7 @@ impl Default for Metrics {
             upgrades,
             sidecars_behind,
             retained,
+            ready,
             webhook,
         }
     }
@@ -192,10 +200,16 @@ impl Metrics {
         }
     }
 
+    /// Whether condition `Ready` of this policy is True.
+    pub fn ready(&self, namespace: &str, policy: &str, is_ready: bool) {
+        self.ready.get_or_create(&PolicyLabels::of(namespace, policy)).set(i64::from(is_ready));
+    }
+
     /// The policy is gone, and with it what is the case now. What was counted stays.
     pub fn forget_policy(&self, namespace: &str, policy: &str) {
-        self.without_sidecar.remove(&PolicyLabels::of(namespace, policy));
-        self.sidecars_behind.remove(&PolicyLabels::of(namespace, policy));
+        for family in [&self.without_sidecar, &self.sidecars_behind, &self.ready] {
+            family.remove(&PolicyLabels::of(namespace, policy));
+        }
     }
 
     /// All of them as text.
@@ -206,5 +220,24 @@ impl Metrics {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_case_of_a_policy_goes_with_it() {
+        let metrics = Metrics::default();
+        let shows = |line: &str| metrics.encode().unwrap().lines().any(|shown| shown == line);
+        metrics.ready("atlassian", "wiki", true);
+        assert!(shows(r#"restward_operator_policy_ready{namespace="atlassian",policy="wiki"} 1"#));
+        metrics.ready("atlassian", "wiki", false);
+        metrics.ready("atlassian", "other", true);
+        assert!(shows(r#"restward_operator_policy_ready{namespace="atlassian",policy="wiki"} 0"#));
+        metrics.forget_policy("atlassian", "wiki");
+        let text = metrics.encode().unwrap();
+        assert!(!text.contains("wiki") && text.contains("other"), "{text}");
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn sidecar() -> Sidecar {
     ];
     match Cli::try_parse_from(arguments).unwrap().command {
         Command::Run(run) => run.sidecar,
-        Command::UninstallCheck => unreachable!(),
+        Command::UninstallCheck | Command::SelfTest(_) => unreachable!(),
     }
 }
 

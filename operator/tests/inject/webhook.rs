@@ -8,8 +8,9 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::BoxFuture;
 use restward_operator::{
+    args::SelfTestArgs,
     policy_source::{Candidate, PolicySource},
-    webhook,
+    self_test, webhook,
 };
 use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
@@ -60,6 +61,8 @@ impl PolicySource for Source {
 /// A running webhook.
 struct Webhook {
     url: String,
+    /// PEM.
+    authority: String,
     client: reqwest::Client,
     stop: oneshot::Sender<()>,
     task: JoinHandle<anyhow::Result<()>>,
@@ -101,7 +104,7 @@ impl Webhook {
                 let _ = stopped.await;
             },
         ));
-        Self { url, client, stop, task, registry }
+        Self { url, authority: certified.cert.pem(), client, stop, task, registry }
     }
 
     async fn post(&self, path: &str, body: Vec<u8>) -> (u16, Value) {
@@ -425,4 +428,26 @@ async fn a_replica_that_is_told_to_stop_serves_on_and_has_its_connections_closed
     }
     assert_eq!(last, ["close", "close"]);
     webhook.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_self_test_passes_by_the_authority_of_the_webhook_alone_and_is_counted_nowhere() {
+    let webhook = Webhook::start(Source::default()).await;
+    let scratch = std::env::temp_dir().join(format!("restward-self-test-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch).unwrap();
+    let ask = async |address: &str, authority: &str| {
+        let file = scratch.join("ca.crt");
+        std::fs::write(&file, authority).unwrap();
+        self_test::run(&SelfTestArgs { webhook: address.to_owned(), authority: file }).await
+    };
+    ask(&webhook.url, &webhook.authority).await.unwrap();
+    assert!(!webhook.metrics().contains("_total"), "{}", webhook.metrics());
+
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
+    let refused = ask(&webhook.url, &other).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("certificate"), "{refused:?}");
+    let by_another_name = webhook.url.replace("localhost", "127.0.0.1");
+    assert!(ask(&by_another_name, &webhook.authority).await.is_err(), "the name was not looked at");
+    assert!(ask(&webhook.url, "").await.is_err(), "nothing was given to trust");
+    std::fs::remove_dir_all(&scratch).unwrap();
 }
