@@ -92,12 +92,8 @@ async fn lead(
     let fence = Fence::default();
     let leases = Api::namespaced(client, &args.namespace);
     let keep_fence = lease::keep(fence.clone(), leases, &args.lease, &args.pod_name);
-    let config = kube::Config::infer().await?;
-    let client = lease::fenced(config.clone(), &fence)?;
-    // A disruption budget refuses with 429, which this client would otherwise repeat for minutes.
-    let mut once = config;
-    once.default_retry = false;
-    let watchdog = Watchdog::new(args.watchdog, lease::fenced(once, &fence)?, Instant::now());
+    let client = lease::fenced(kube::Config::infer().await?, &fence)?;
+    let watchdog = Watchdog::new(args.watchdog, client.clone(), Instant::now());
     let context = Context {
         client: client.clone(),
         events: Events::new(client.clone(), &args.pod_name),

@@ -67,11 +67,14 @@ impl Leadership {
     }
 }
 
-/// Clients of the leader, which write only while it leads.
+/// Clients of the leader, which write only while it leads. What fails for the moment (429, an API server that is away) is not
+/// sent again by them: that would happen behind the fence, up to minutes after it was asked whether this replica leads, and
+/// hold its policy up for as long. The controller tries again instead.
 ///
 /// # Errors
 /// The configuration is not one that a client can be made of.
-pub fn fenced(config: kube::Config, fence: &Fence) -> kube::Result<Client> {
+pub fn fenced(mut config: kube::Config, fence: &Fence) -> kube::Result<Client> {
+    config.default_retry = false;
     Ok(ClientBuilder::try_from(config)?.with_layer(fence).build())
 }
 
@@ -92,4 +95,44 @@ pub async fn keep(fence: Fence, leases: Api<Lease>, name: &str, identity: &str) 
         }
     }
     bail!("the watch of the Lease ended")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::ready,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        time::Duration,
+    };
+
+    use axum::{Json, Router, http::StatusCode};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_refused_for_the_moment_is_not_sent_again_behind_the_fence() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let sent = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&sent);
+        let answer = move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 429});
+            ready((StatusCode::TOO_MANY_REQUESTS, Json(status)))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
+        let client = fenced(kube::Config::new(url.parse().unwrap()), &Fence::default()).unwrap();
+        // Reads pass the fence also while it is closed.
+        let maps: Api<ConfigMap> = Api::namespaced(client, "atlassian");
+        let answer = tokio::time::timeout(Duration::from_secs(2), maps.get("wiki")).await;
+        assert_eq!(sent.load(Ordering::Relaxed), 1);
+        assert!(answer.expect("it is told at once").is_err());
+    }
 }

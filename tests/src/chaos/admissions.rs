@@ -162,6 +162,8 @@ async fn proxy() -> Result<(Child, String)> {
         .args(["proxy", "--port=0"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        // It tells of every call while the API server is away.
+        .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()?;
     let output = child.stdout.take().context("kubectl proxy has no output")?;
