@@ -34,6 +34,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::http::{Reply, exchange, request};
 use directory::Directory;
+pub(crate) use idp::CLIENT_ID;
 use idp::Idp;
 use wiki::Wiki;
 
@@ -42,7 +43,6 @@ pub(crate) const CHALLENGE: &str = "Bearer realm=\"wiki\", \
     resource_metadata=\"http://wiki.example.com/.well-known/oauth-protected-resource\"";
 pub(crate) const CONSUMER: &str = "restward-test";
 pub(crate) const STATUS_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-pub(crate) const CLIENT_ID: &str = "wiki-gate";
 pub(crate) const CLIENT_SECRET: &str = "wiki-gate-secret";
 /// Longest that anything awaited may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -16,10 +16,11 @@ use tokio::{
 };
 
 use super::{
-    CLIENT_ID,
     http::find,
     keys::{self, Key},
 };
+
+pub(crate) const CLIENT_ID: &str = "wiki-gate";
 
 pub(crate) struct Idp {
     port: u16,
