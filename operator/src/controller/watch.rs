@@ -14,6 +14,7 @@ use kube::{
         Controller,
         controller::Config,
         reflector::{ObjectRef, Store},
+        utils::Backoff,
         watcher,
     },
 };
@@ -27,6 +28,9 @@ use crate::{
 
 /// One change often brings several events.
 const DEBOUNCE: Duration = Duration::from_millis(300);
+
+/// Between two failures of watches.
+const BETWEEN_FAILURES: Duration = Duration::from_secs(1);
 
 /// Runs the controller until `shutdown`. `nudge` makes it look at every policy again.
 pub async fn run(
@@ -43,6 +47,7 @@ pub async fn run(
     let keys = any().fields(&format!("metadata.name={}", names::KEYS_SECRET));
     controller
         .with_config(Config::default().debounce(DEBOUNCE).concurrency(16))
+        .trigger_backoff(EachTheSame)
         .watches(Api::<Pod>::all(client.clone()), any(), by_pod(policies.clone()))
         .watches(Api::<StatefulSet>::all(client.clone()), any(), by_namespace(policies.clone()))
         .watches(Api::<Deployment>::all(client.clone()), any(), by_namespace(policies.clone()))
@@ -68,6 +73,22 @@ pub async fn run(
             }
         })
         .await;
+}
+
+/// A pause between two failures of watches. All of them share it: a pause that grows with each failure would hold up all of
+/// them for minutes after the API server was away for seconds, as each has failed.
+struct EachTheSame;
+
+impl Iterator for EachTheSame {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(BETWEEN_FAILURES)
+    }
+}
+
+impl Backoff for EachTheSame {
+    fn reset(&mut self) {}
 }
 
 type Policies = Store<RestApiAuthPolicy>;
