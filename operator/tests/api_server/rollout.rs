@@ -11,15 +11,12 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, condition::InjectedReason, names};
-use restward_operator::controller::{
-    break_glass, census, dereference,
-    rollout::{self, Report},
-};
+use restward_operator::controller::rollout::{self, Report};
 use serde_json::{Value, json};
 
 use super::{
     support::{Cluster, PATIENCE, condition, operator},
-    wiki::{ready, serve_webhook, stateful_set, until, withdraw_webhook},
+    wiki::{ready, serve_webhook, stateful_set, taken_stock, until, withdraw_webhook},
 };
 
 fn automatic() -> Value {
@@ -30,11 +27,7 @@ fn automatic() -> Value {
 /// webhook of this test away.
 async fn look(cluster: &Cluster) -> Report {
     let client = operator(&[]).await;
-    let policy = cluster.api::<RestApiAuthPolicy>().get("wiki").await.unwrap();
-    let observed = dereference::dereference(&client, &policy).await.unwrap();
-    let candidate = observed.programmed.clone().expect("the policy is programmed").candidate;
-    let since = break_glass::in_force_since(&policy);
-    let census = census::census(&candidate, &observed, cluster.sidecar(), since);
+    let (policy, observed, candidate, census) = taken_stock(cluster, &client).await;
     let report =
         rollout::attach(cluster.context(), &policy, Some(&candidate), &census, &observed.templates).await;
     let workloads = census.listed(&cluster.namespace, &report.memory);

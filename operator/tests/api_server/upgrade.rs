@@ -22,16 +22,13 @@ use restward_crds::{
 };
 use restward_operator::{
     acks::Ack,
-    controller::{
-        break_glass, census, dereference,
-        upgrade::{self, Report},
-    },
+    controller::upgrade::{self, Report},
 };
 use serde_json::{Value, json};
 
 use super::{
     support::{Cluster, PATIENCE, operator},
-    wiki::{serve_webhook, stateful_set},
+    wiki::{serve_webhook, stateful_set, taken_stock},
 };
 
 const OLD: &str = "localhost/none:1";
@@ -84,11 +81,7 @@ fn ack(pod: &str, policy: &RestApiAuthPolicy) -> Ack {
 /// One look at the policy's sidecars, of which these say what they run: without a whole reconciliation, which would ask them.
 async fn look(cluster: &Cluster, answering: &[&str]) -> Report {
     let client = operator(&[]).await;
-    let policy = cluster.api::<RestApiAuthPolicy>().get("wiki").await.unwrap();
-    let observed = dereference::dereference(&client, &policy).await.unwrap();
-    let candidate = observed.programmed.clone().expect("the policy is programmed").candidate;
-    let since = break_glass::in_force_since(&policy);
-    let census = census::census(&candidate, &observed, cluster.sidecar(), since);
+    let (policy, observed, candidate, census) = taken_stock(cluster, &client).await;
     let acks: Vec<Ack> = answering.iter().map(|pod| ack(pod, &policy)).collect();
     let pods = (&census, observed.templates.as_slice());
     let generation = policy.metadata.generation;

@@ -13,10 +13,21 @@ use k8s_openapi::{
     },
 };
 use kube::{
-    Api, ResourceExt,
+    Api, Client, ResourceExt,
     api::{Patch, PatchParams, PostParams},
 };
-use restward_operator::{metrics::Metrics, store::ProgrammedPolicies, webhook};
+use restward_crds::api::v1alpha1::RestApiAuthPolicy;
+use restward_operator::{
+    controller::{
+        break_glass,
+        census::{self, Census},
+        dereference,
+    },
+    metrics::Metrics,
+    policy_source::Candidate,
+    store::ProgrammedPolicies,
+    webhook,
+};
 use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     sign::{CertifiedKey, SingleCertAndKey},
@@ -150,4 +161,17 @@ async fn lead_to(cluster: &Cluster, config: impl Fn(&str) -> WebhookClientConfig
         let name = configuration.name_any();
         configurations.replace(&name, &PostParams::default(), &configuration).await.unwrap();
     }
+}
+
+/// The policy, what there is of it, what is programmed, and which pods it has.
+pub(crate) async fn taken_stock(
+    cluster: &Cluster,
+    client: &Client,
+) -> (RestApiAuthPolicy, dereference::Observed, Candidate, Census) {
+    let policy = cluster.api::<RestApiAuthPolicy>().get("wiki").await.unwrap();
+    let observed = dereference::dereference(client, &policy).await.unwrap();
+    let candidate = observed.programmed.clone().expect("the policy is programmed").candidate;
+    let since = break_glass::in_force_since(&policy);
+    let census = census::census(&candidate, &observed, cluster.sidecar(), since);
+    (policy, observed, candidate, census)
 }
