@@ -33,8 +33,10 @@ test: ## Everything, on a real cluster on this machine (root)
 	@tests/all
 
 .PHONY: fuzz
-fuzz: ## Fuzz the sidecar's parsers, SECONDS_EACH=60 for each
+fuzz: ## Fuzz the sidecar's parsers, SECONDS_EACH=60 for each, and 100,000 spellings of paths against Tomcat
 	@sidecar/fuzz/run --seconds $${SECONDS_EACH:-60}
+	@PROPTEST_CASES=$${PROPTEST_CASES:-100000} PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-$$(date +%s)} \
+		cargo test --package restward-sidecar --test standin -- --nocapture no_spelling_at_all
 
 .PHONY: bench
 bench: ## CPU time, latency and memory of the sidecar beside other proxies (root, two cores)

@@ -92,13 +92,14 @@ fn collapse(path: &str) -> Option<String> {
 
 /// All readings of `raw`, whose first is `first`. `None` when there are too many.
 ///
-/// Confluence's rewrite rule looks at the path before Tomcat's clean-up, and what it forwards to is decoded and
-/// cleaned again. So whatever follows a `/_/` behind a segment `s` is a reading too, also after another round; and so
-/// is the path up to a decoded `;`.
+/// Confluence's rewrite rule looks at the path before Tomcat's clean-up, as sent or decoded whole, parameters and all
+/// (UrlRewriteFilter does), and what it forwards to is decoded and cleaned again. So whatever follows a `/_/` behind a
+/// segment `s` is a reading too, also after another round; and so is the path up to a decoded `;`.
 fn all_readings(raw: &str, first: Reading) -> Option<Vec<String>> {
     let mut found = vec![first.path.clone()];
     let mut seen = BTreeSet::from([first.path.clone()]);
-    let mut open: Vec<String> = vec![raw.to_owned(), first.loose, first.path];
+    let decoded = percent_decode_str(raw).decode_utf8_lossy().into_owned();
+    let mut open: Vec<String> = vec![raw.to_owned(), decoded, first.loose, first.path];
     while let Some(path) = open.pop() {
         for candidate in rewrite_targets(&path).chain(without_decoded_parameters(&path)) {
             let once = collapse(without_query(&candidate));

@@ -89,6 +89,11 @@ fn the_static_rewrite_counts_as_what_it_leads_to() {
         "/s/a//_/_/_/rest/api",
         "/s/a/_/rest/api%3fx",
         "/s/a/_/rest/api%23x",
+        "/s/a/_/;%2frest/api",
+        "/s/a/_/;x=%2frest%2fapi",
+        "/s/a/_/;x%2f_%2frest/api",
+        "/s/a;%2f_%2frest/api",
+        "/;%2f../s/a/_/;%2frest/api",
     ] {
         assert!(
             parse(raw).unwrap().readings().iter().any(|path| path == "/rest/api"),

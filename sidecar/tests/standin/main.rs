@@ -24,10 +24,12 @@ mod user_header;
 mod verify;
 mod wiki;
 
+use std::env;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use proptest::{
     prelude::*,
-    test_runner::{Config as Proptest, TestRunner},
+    test_runner::{Config as Proptest, RngSeed, TestRunner},
 };
 use restward_crds::{condition::UpstreamReason, reason::Reason};
 use restward_sidecar::{
@@ -39,6 +41,19 @@ use serde_json::{Value, json};
 use wiki::{Sidecar, Wiki};
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
+/// The same `cases` in each run, so that a change is judged by what it changes; `make fuzz` sets proptest's own variables
+/// (`PROPTEST_CASES`, `PROPTEST_RNG_SEED`) and looks further.
+fn explorer(cases: u32) -> TestRunner {
+    let asked = Proptest::default();
+    TestRunner::new(Proptest {
+        cases: if env::var_os("PROPTEST_CASES").is_some() { asked.cases } else { cases },
+        rng_seed: if env::var_os("PROPTEST_RNG_SEED").is_some() { asked.rng_seed } else { RngSeed::Fixed(1) },
+        failure_persistence: None,
+        max_shrink_time: 20_000,
+        ..asked
+    })
+}
 
 /// What the test path of the stand-in says about a request.
 async fn echo(wiki: &Wiki, request: Outgoing) -> Value {
@@ -268,8 +283,7 @@ fn tomcat_reads_parameters_as_we_do() {
             },
         )
     };
-    let mut runner =
-        TestRunner::new(Proptest { cases: 300, failure_persistence: None, ..Proptest::default() });
+    let mut runner = explorer(300);
     let outcome = runner.run(&(text(), prop::option::of(text())), |(query, body)| {
         let path = "/rest/standin/1.0/echo";
         let request = match &body {
@@ -296,8 +310,7 @@ fn tomcat_reads_parameters_as_we_do() {
 fn tomcat_reads_raw_queries_as_we_do() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let wiki = Wiki::start(&[("STANDIN_ANONYMOUS", "true")]);
-    let mut runner =
-        TestRunner::new(Proptest { cases: 300, failure_persistence: None, ..Proptest::default() });
+    let mut runner = explorer(300);
     let outcome = runner.run(&"([a-z]{1,3}|[%+;=&]|%[2-7][0-9a-f]|%C3%BC|=v|%zz|%){0,10}", |text| {
         let body = form(&wiki, "/rest/standin/1.0/echo", None, text.as_bytes());
         let seen = runtime.block_on(echo(&wiki, body));

@@ -1,13 +1,8 @@
 //! Spellings of paths, to the sidecar and to Tomcat: what Tomcat serves from the remote APIs is protected to the
 //! sidecar, or refused by it; and what it lets through without a credential is served as what it took it for.
 
-use std::time::Duration;
-
 use http::{Method, Uri};
-use proptest::{
-    prelude::*,
-    test_runner::{Config as Proptest, TestRunner},
-};
+use proptest::prelude::*;
 use restward_crds::sidecar::config::AnonymousPaths;
 use restward_sidecar::{
     route::{PathClass, Route},
@@ -16,6 +11,7 @@ use restward_sidecar::{
 use tokio::runtime::Runtime;
 
 use crate::{
+    explorer,
     support::http::{Reply, exchange, request},
     wiki::{CONTEXT, Wiki},
 };
@@ -145,6 +141,9 @@ fn spelling() -> impl Strategy<Value = String> {
         "\\",
         "%3b",
         "%3bx",
+        ";%2f",
+        ";x%2f_",
+        ";%2f..%2f",
         "%3f",
         "%23",
         "%20",
@@ -215,12 +214,7 @@ impl Edit {
 fn no_spelling_at_all_reaches_an_api_unseen() {
     let runtime = Runtime::new().unwrap();
     for wiki in wikis() {
-        let mut runner = TestRunner::new(Proptest {
-            cases: CASES,
-            failure_persistence: None,
-            max_shrink_time: u32::try_from(Duration::from_secs(20).as_millis()).unwrap(),
-            ..Proptest::default()
-        });
+        let mut runner = explorer(CASES);
         let outcome = runner.run(&spelling(), |target| {
             let reply = runtime.block_on(ask(&wiki, &target));
             prop_assert_eq!(disagreement(&target, &reply), None);
