@@ -2,12 +2,10 @@
 //! Whatever happens, no pod comes without the sidecar, no valid call fails, nothing is lost, and it settles.
 //!
 //! - [`admissions`]: pods that are made all the time, as dry runs
-//! - [`callers`]: a caller with a token, all the time
 //! - [`process`]: the operator's and the API server's processes on this node
 //! - [`operator`]: the operator's Deployment, its leader and its certificate authority
 
 mod admissions;
-mod callers;
 mod operator;
 mod process;
 
@@ -15,6 +13,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use crate::{
+    caller::Caller,
     command::{kubectl, run},
     policy::{self, until},
     table::Table,
@@ -23,7 +22,6 @@ use crate::{
     world::{WIKI_NAMESPACE, World},
 };
 use admissions::{Admissions, Tally};
-use callers::Caller;
 use process::{Process, cluster_script};
 
 /// Everything that is tried; the wiki's policy is Ready before and after.
@@ -34,7 +32,7 @@ pub async fn run_all(world: &World) -> Result<Table> {
     let mut table = Table::default();
     operator::of_two_replicas().await?;
     settled().await?;
-    let caller = Caller::start(world, "alice").await?;
+    let caller = Caller::start(world, "wiki-rest", 100);
     upgrade(&mut table).await?;
     authority(&mut table).await?;
     leader_killed(&mut table).await?;
@@ -46,8 +44,8 @@ pub async fn run_all(world: &World) -> Result<Table> {
         table.section("Processes paused and killed: not tried, as the cluster is not the tests' own");
     }
     flipped(world, &mut table).await?;
-    let calls = caller.stop().await?;
-    table.add("a caller with a token, all the while", "200 each time", calls.shown(), calls.is_clean());
+    let seen = caller.stop().await?;
+    table.add("a caller with a token, all the while", "200 each time", seen.to_string(), seen.is_clean());
     settled().await?;
     Ok(table)
 }

@@ -92,6 +92,8 @@ pub async fn follow(message: &str) -> Result<String> {
         .find("kubectl ")
         .and_then(|at| message.get(at..))
         .with_context(|| format!("no kubectl command in: {message}"))?;
-    let words: Vec<&str> = command.split(';').next().unwrap_or_default().split_whitespace().skip(1).collect();
+    let words = command.split(';').next().unwrap_or_default().split_whitespace().skip(1);
+    // Quoted words of such commands have no spaces.
+    let words: Vec<&str> = words.map(|word| word.trim_matches('\'')).collect();
     kubectl(&words).await.with_context(|| format!("following: {message}"))
 }

@@ -1,6 +1,7 @@
 //! What the demo and the end-to-end suites have in common. They see the product as its users do: through `kubectl`,
 //! through HTTP, and through what status says. Nothing of the operator or the sidecar is linked in.
 //!
+//! - [`caller`]: somebody with a token who never stops calling
 //! - [`clients`]: clients that people really use
 //! - [`collector`]: where sidecars send their traces
 //! - [`command`]: running `kubectl` and other programs
@@ -11,6 +12,7 @@
 //! - [`policy`]: applying, patching and reading the policy
 //! - [`table`]: what was expected and what was seen
 //! - [`way`]: opening a way around the sidecar
+//! - [`realm`]: changing the realm as its administrator does
 //! - [`removal`]: taking the policy away
 //! - [`guide`]: the flow of the original guide, section by section
 //! - [`unbypassable`]: every known way round the sidecar, tried
@@ -18,6 +20,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
+pub mod caller;
 pub mod chaos;
 pub mod clients;
 pub mod collector;
@@ -26,6 +29,7 @@ pub mod guide;
 pub mod holder;
 pub mod keycloak;
 pub mod policy;
+pub mod realm;
 pub mod removal;
 pub mod table;
 pub mod unbypassable;

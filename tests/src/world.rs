@@ -22,6 +22,7 @@ pub const OPERATOR: &str = "restward";
 pub const ISSUER_HOST: &str = "sso.example.test";
 
 /// Addresses and HTTP clients.
+#[derive(Debug, Clone)]
 pub struct World {
     /// Confluence's Service with its context path.
     pub wiki_url: String,

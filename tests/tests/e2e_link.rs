@@ -3,14 +3,10 @@
 #![cfg(feature = "cluster-tests")]
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
-};
-
 use anyhow::{Result, anyhow, ensure};
 use reqwest::Method;
 use restward_tests::{
+    caller::Caller,
     command::kubectl,
     keycloak::user_token,
     policy::{self, until},
@@ -19,15 +15,16 @@ use restward_tests::{
     world::{WIKI, WIKI_NAMESPACE, World},
 };
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
 
+const CLIENT: &str = "wiki-rest";
+const ROUNDS_PER_TOKEN: u32 = 250;
 const LINKS: &str = "/rest/applinks/3.0/applicationlink";
 const ROTATE: &str = "restward.io/rotate-consumer-key";
 
 /// One test, as all of it changes the same policy and link.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_replaced_without_a_failed_call_by_hand_and_by_the_sidecars() {
-    let world = Arc::new(World::find().await.unwrap());
+    let world = World::find().await.unwrap();
     until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.unwrap();
     rotate_by_hand(&world).await.unwrap();
     // The stand-in's own administrator, whose token is in a Secret of the namespace already.
@@ -66,47 +63,8 @@ async fn ask_for_a_new_key(value: &str) -> Result<()> {
     kubectl(&["annotate", &policy, "-n", WIKI_NAMESPACE, "--overwrite", &annotation]).await.map(drop)
 }
 
-/// Somebody who never stops calling.
-struct Caller {
-    is_over: Arc<AtomicBool>,
-    made: Arc<AtomicUsize>,
-    task: JoinHandle<Result<()>>,
-}
-
-impl Caller {
-    async fn start(world: &Arc<World>) -> Result<Self> {
-        let (is_over, made) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let (world, over, count) = (Arc::clone(world), Arc::clone(&is_over), Arc::clone(&made));
-        let mut bearer = Auth::Bearer(user_token(&world, "alice").await?);
-        let task = tokio::spawn(async move {
-            while !over.load(Ordering::Relaxed) {
-                if count.fetch_add(1, Ordering::Relaxed) % 500 == 499 {
-                    bearer = Auth::Bearer(user_token(&world, "alice").await?);
-                }
-                let read = get(&world, ECHO, &bearer).await?;
-                let post = world.http.post(format!("{}{ECHO}", world.wiki_url)).json(&json!({"a": 1}));
-                for answer in [read, finish(post, &bearer).await?] {
-                    ensure!(
-                        answer.status == 200 && answer.echoed_user().as_deref() == Some("alice"),
-                        "{answer:?}"
-                    );
-                }
-            }
-            Ok(())
-        });
-        Ok(Self { is_over, made, task })
-    }
-
-    async fn end(self) -> Result<()> {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.task.await??;
-        ensure!(self.made.load(Ordering::Relaxed) > 20, "hardly anybody called");
-        Ok(())
-    }
-}
-
-async fn rotate_by_hand(world: &Arc<World>) -> Result<()> {
-    let caller = Caller::start(world).await?;
+async fn rotate_by_hand(world: &World) -> Result<()> {
+    let caller = Caller::start(world, CLIENT, ROUNDS_PER_TOKEN);
     let before = shown().await?;
     ask_for_a_new_key("by-hand").await?;
     let next = eventually("every sidecar has the next key", QUICK, || async {
@@ -128,11 +86,11 @@ async fn rotate_by_hand(world: &Arc<World>) -> Result<()> {
     let put = finish(request, &Auth::Bearer(world.admin_token.clone())).await?;
     ensure!(put.status == 201, "{put:?}");
     until_it_is_the_key(&next["fingerprint"]).await?;
-    caller.end().await
+    caller.stop_clean().await.map(drop)
 }
 
-async fn rotate_by_the_sidecars(world: &Arc<World>) -> Result<()> {
-    let caller = Caller::start(world).await?;
+async fn rotate_by_the_sidecars(world: &World) -> Result<()> {
+    let caller = Caller::start(world, CLIENT, ROUNDS_PER_TOKEN);
     let before = shown().await?;
     ask_for_a_new_key("managed").await?;
     eventually("the sidecars have replaced the key", QUICK, || async {
@@ -141,7 +99,7 @@ async fn rotate_by_the_sidecars(world: &Arc<World>) -> Result<()> {
         Ok(())
     })
     .await?;
-    caller.end().await?;
+    caller.stop_clean().await?;
     until(WIKI_NAMESPACE, policy::NAME, "UpstreamTrusted", "True", "Trusted", QUICK).await.map(drop)
 }
 
@@ -154,7 +112,7 @@ async fn until_it_is_the_key(fingerprint: &Value) -> Result<()> {
     .await
 }
 
-async fn a_link_that_is_taken_away_comes_back(world: &Arc<World>) -> Result<()> {
+async fn a_link_that_is_taken_away_comes_back(world: &World) -> Result<()> {
     let admin = Auth::Bearer(world.admin_token.clone());
     let gone = call(world, Method::DELETE, &format!("{LINKS}/{}", link(world).await?), &admin).await?;
     ensure!(gone.status == 200, "{gone:?}");

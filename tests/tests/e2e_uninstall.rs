@@ -1,14 +1,17 @@
 //! Taking Restward away: refused while a policy exists, complete afterwards. Runs last, as nothing of it is left.
 #![cfg(feature = "cluster-tests")]
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use restward_tests::{
-    command::{kubectl, run, run_refused},
-    policy, removal,
-    wait::{QUICK, eventually},
-    wiki::{Auth, CONTENT, get},
-    world::{OPERATOR, WIKI_NAMESPACE, World},
+    command::{follow, kubectl, run, run_refused},
+    policy::{self, until},
+    removal,
+    wait::{QUICK, SLOW, eventually},
+    wiki::{Auth, CONTENT, get, token_names_its_user},
+    world::{OPERATOR, WIKI_NAMESPACE, WIKI_POD, World},
 };
+use serde_json::Value;
 
 const UNINSTALL: &[&str] = &["uninstall", "restward", "-n", OPERATOR, "--wait", "--timeout", "2m"];
 
@@ -22,6 +25,7 @@ async fn uninstalling_waits_for_the_policies_and_leaves_nothing() {
     kubectl(&["rollout", "status", "deployment/restward", "-n", OPERATOR, "--timeout=10s"]).await.unwrap();
     assert_eq!(get(&world, CONTENT, &Auth::None).await.unwrap().status, 401, "the refusal changed something");
 
+    a_retained_policy_stays_in_force_until_it_is_released(&world).await.unwrap();
     removal::delete_policy().await.unwrap();
     let answer = get(&world, CONTENT, &Auth::Basic("alice", "alice-password")).await.unwrap();
     assert_eq!(answer.status, 200, "the restarted wiki takes passwords as before");
@@ -56,6 +60,27 @@ async fn uninstalling_waits_for_the_policies_and_leaves_nothing() {
         })
         .collect();
     assert!(ours.is_empty(), "the operator left {ours:?}");
+}
+
+async fn a_retained_policy_stays_in_force_until_it_is_released(world: &World) -> Result<()> {
+    policy::patch(r#"{"spec":{"deletionPolicy":"Retain"}}"#).await?;
+    kubectl(&["delete", "restapiauthpolicy", policy::NAME, "-n", WIKI_NAMESPACE, "--wait=false"]).await?;
+    let advisory = eventually("status says that the policy is retained", QUICK, || async {
+        let policy = policy::read().await?;
+        let told = policy["status"]["advisories"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        told.filter(|told| told.starts_with("Retained: "))
+            .map(ToOwned::to_owned)
+            .next()
+            .with_context(|| format!("{}", policy["status"]["advisories"]))
+    })
+    .await?;
+    kubectl(&["delete", "pod", WIKI_POD, "-n", WIKI_NAMESPACE]).await?;
+    token_names_its_user(world, SLOW).await?;
+    ensure!(get(world, CONTENT, &Auth::None).await?.status == 401, "a new pod serves whoever comes");
+    until(WIKI_NAMESPACE, policy::NAME, "Enforced", "True", "Verified", QUICK).await?;
+    let refusal = run_refused("helm", UNINSTALL, None).await?;
+    ensure!(refusal.contains(&format!("{WIKI_NAMESPACE}/{}", policy::NAME)), "{refusal}");
+    follow(&advisory).await.map(drop)
 }
 
 /// What `kubectl get` lists.

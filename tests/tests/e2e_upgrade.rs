@@ -2,26 +2,18 @@
 #![cfg(feature = "cluster-tests")]
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use restward_tests::{
+    caller::Caller,
     command::{kubectl_json, run},
-    keycloak::user_token,
     policy::{self, until},
     wait::{SLOW, eventually},
-    wiki::{Auth, ECHO, get, token_names_its_user},
+    wiki::token_names_its_user,
     world::{OPERATOR, WIKI, WIKI_NAMESPACE, WIKI_POD, World},
 };
 use serde_json::Value;
-use tokio::task::JoinHandle;
 
 /// The tag that the demo has, the same image under another, and one that is nowhere.
 const TAGS: [&str; 3] = ["dev", "dev-again", "dev-nowhere"];
@@ -91,65 +83,6 @@ async fn upgraded(tag: &str) -> Result<()> {
     until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.map(drop)
 }
 
-/// What a caller saw who never stops.
-#[derive(Debug, Default)]
-struct Seen {
-    /// Answers as the token's user.
-    well: u32,
-    /// Other answers, by status and reason.
-    other: BTreeMap<String, u32>,
-    /// Calls without an answer.
-    lost: u32,
-    /// Longest time from one good answer to the next.
-    longest_gap: Duration,
-}
-
-struct Caller {
-    stop: Arc<AtomicBool>,
-    calls: JoinHandle<Result<Seen>>,
-}
-
-impl Caller {
-    async fn start() -> Result<Self> {
-        let (world, stop) = (World::find().await?, Arc::new(AtomicBool::new(false)));
-        let calls = tokio::spawn(Self::call(world, Arc::clone(&stop)));
-        Ok(Self { stop, calls })
-    }
-
-    async fn call(world: World, stop: Arc<AtomicBool>) -> Result<Seen> {
-        // Tokens live for minutes.
-        const FRESH: Duration = Duration::from_secs(30);
-        let mut seen = Seen::default();
-        let mut last = Instant::now();
-        while !stop.load(Ordering::Relaxed) {
-            let (token, since) = (Auth::Bearer(user_token(&world, "alice").await?), Instant::now());
-            while since.elapsed() < FRESH && !stop.load(Ordering::Relaxed) {
-                match get(&world, ECHO, &token).await {
-                    Ok(answer) if answer.status == 200 => {
-                        ensure!(answer.echoed_user().as_deref() == Some("alice"), "{}", answer.body);
-                        seen.well += 1;
-                        seen.longest_gap = seen.longest_gap.max(last.elapsed());
-                        last = Instant::now();
-                    }
-                    Ok(answer) => {
-                        let what = format!("{} {}", answer.status, answer.reason().unwrap_or_default());
-                        *seen.other.entry(what).or_default() += 1;
-                    }
-                    Err(_) => seen.lost += 1,
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-        seen.longest_gap = seen.longest_gap.max(last.elapsed());
-        Ok(seen)
-    }
-
-    async fn stop(self) -> Result<Seen> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.calls.await?
-    }
-}
-
 /// One test, as all of it changes the same release.
 #[tokio::test]
 async fn another_sidecar_comes_in_place_and_goes_back() {
@@ -162,12 +95,12 @@ async fn another_sidecar_comes_in_place_and_goes_back() {
 
     let (before, inside) = (revision().await.unwrap(), confluence().await.unwrap());
     let container = sidecar(&pod().await.unwrap()).unwrap().1.clone();
-    let caller = Caller::start().await.unwrap();
+    let caller = Caller::start(&world, "wiki-rest", 250);
     chart_says(again).await.unwrap();
     upgraded(again).await.unwrap();
     token_names_its_user(&world, SLOW).await.unwrap();
     let seen = caller.stop().await.unwrap();
-    println!("in the moment of the upgrade a caller saw {seen:?}");
+    println!("in the moment of the upgrade a caller saw {seen}");
     assert_eq!(confluence().await.unwrap(), inside, "Confluence was touched");
     assert_eq!(revision().await.unwrap(), before);
     assert_ne!(*sidecar(&pod().await.unwrap()).unwrap().1, container, "it is the same container");
