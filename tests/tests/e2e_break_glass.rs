@@ -37,7 +37,7 @@ async fn chart_says(groups: &str) -> Result<()> {
 
 /// The arguments of a change of the policy's ConfigMap as a member of `group`.
 fn change<'a>(object: &'a str, note: &'a str, group: &'a str) -> [&'a str; 9] {
-    ["annotate", object, note, "-n", WIKI_NAMESPACE, "--overwrite", "--as", USER, group]
+    ["label", object, note, "-n", WIKI_NAMESPACE, "--overwrite", "--as", USER, group]
 }
 
 async fn broken() -> Result<()> {

@@ -140,9 +140,13 @@ impl Keys {
                     && (!issuer.own_ca || previous.shared.ca_pem == self.shared.ca_pem)
             };
             let mut others = previous.shared.issuers.iter().enumerate();
-            if let Some((there, other)) = others.find(|(_, other)| is_same_provider(issuer, other)) {
+            let same = others.find_map(|(there, other)| {
+                is_same_provider(issuer, other).then_some(())?;
+                Some((there, other, names_that_stay(issuer, known.names(there))?))
+            });
+            if let Some((there, other, names)) = same {
                 let until = (!is_same_way(other)).then(|| Instant::now() + FOUND_OTHERWISE);
-                snapshot = snapshot.with_that_of(here, &known, there, until);
+                snapshot = snapshot.with_that_of(here, &known, there, names, until);
             }
         }
         self.shared.snapshot.store(Arc::new(snapshot));
@@ -295,17 +299,28 @@ impl Keys {
     }
 }
 
-/// Whether both are one provider, whose tokens carry the same names: wherever it is asked, and whoever vouches for its
-/// certificate.
+/// Whether both are one provider: wherever it is asked, and whoever vouches for its certificate. At another host it is the same
+/// only by a list of names, which says so.
 fn is_same_provider(a: &IssuerSettings, b: &IssuerSettings) -> bool {
-    let is_same = match (&a.source, &b.source) {
+    match (&a.source, &b.source) {
         (IssuerSource::Keycloak { realm, .. }, IssuerSource::Keycloak { realm: other, .. }) => {
-            realm == other && (a.source == b.source || !a.accepted_issuers.is_empty())
+            let is_listed = !a.accepted_issuers.is_empty() && a.accepted_issuers == b.accepted_issuers;
+            realm == other && (a.source == b.source || is_listed)
         }
         (IssuerSource::OpenId { issuer, .. }, IssuerSource::OpenId { issuer: other, .. }) => issuer == other,
         _ => false,
-    };
-    is_same && a.accepted_issuers == b.accepted_issuers
+    }
+}
+
+/// The names under which tokens of a provider are accepted that had the names `before`, until it is asked. `None`: they have
+/// nothing in common, so that it counts as another. Without a list of its own no name is accepted that was not before.
+fn names_that_stay(issuer: &IssuerSettings, before: &[String]) -> Option<Vec<String>> {
+    let expected = discovery::expected_names(issuer);
+    let common: Vec<_> = expected.iter().filter(|name| before.contains(name)).cloned().collect();
+    if common.is_empty() {
+        return None;
+    }
+    Some(if issuer.accepted_issuers.is_empty() { common } else { expected })
 }
 
 /// What is known of an issuer before it was asked.

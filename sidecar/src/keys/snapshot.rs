@@ -103,14 +103,15 @@ impl Snapshot {
         Self { issuers, not_before: self.not_before.clone() }
     }
 
-    /// This snapshot with everything that `other` knows of its issuer `there`, if it has keys of it; not for longer than
-    /// `until`.
+    /// This snapshot with everything that `other` knows of its issuer `there`, if it has keys of it, under these names; not
+    /// for longer than `until`.
     #[must_use]
     pub fn with_that_of(
         mut self,
         here: usize,
         other: &Self,
         there: usize,
+        names: Vec<String>,
         until: Option<tokio::time::Instant>,
     ) -> Self {
         if let (Some(slot), Some(known)) = (self.not_before.get_mut(here), other.not_before.get(there)) {
@@ -118,7 +119,7 @@ impl Snapshot {
         }
         match other.issuers.get(there) {
             Some(known) if other.has_keys(there) => {
-                self.with(here, IssuerKeys { until: known.until.or(until), ..known.clone() })
+                self.with(here, IssuerKeys { names, until: known.until.or(until), ..known.clone() })
             }
             _ => self,
         }

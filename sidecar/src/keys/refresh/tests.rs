@@ -206,6 +206,37 @@ async fn what_is_known_of_an_issuer_survives_a_change_of_policy() {
     }
 }
 
+#[tokio::test]
+async fn what_is_known_of_an_issuer_survives_a_change_of_its_list_of_names() {
+    let provider = Provider::start().await;
+    let at_the_host = format!("http://127.0.0.1:{}/realms/wiki", provider.server.port());
+    let [own, next, strange] = [&*at_the_host, "https://next/realms/wiki", "https://strange"];
+    let after = |before: &Keys, list: &[&str]| {
+        let list = list.iter().copied().map(Into::into).collect();
+        let settings = with(&provider.settings(), |issuer| issuer.accepted_issuers = list);
+        let keys = Keys::new(&settings, None, Fetches::default()).unwrap();
+        keys.inherit(before);
+        keys
+    };
+    let plain = provider.keys();
+    plain.ask(0, Duration::ZERO).await;
+    let mut keys = plain.clone();
+    for (list, names) in [
+        (vec![own, next], vec![own, next]),
+        (vec![next], vec![next]),
+        (vec![next, own], vec![next, own]),
+        (vec![], vec![own]),
+    ] {
+        keys = after(&keys, &list);
+        assert!(knows(&keys, "k1") && keys.snapshot().endpoints(0).is_some(), "{list:?}");
+        assert_eq!(keys.snapshot().names(0), names);
+    }
+    assert!(!knows(&after(&keys, &[strange]), "k1"));
+    // Nothing says that the tokens of the list's only name are those of this host.
+    let elsewhere = after(&after(&plain, &[own, next]), &[next]);
+    assert!(knows(&elsewhere, "k1") && !knows(&after(&elsewhere, &[]), "k1"));
+}
+
 /// A settings' issuer after a change.
 fn with(settings: &Settings, change: impl FnOnce(&mut IssuerSettings)) -> Settings {
     let mut settings = settings.clone();
