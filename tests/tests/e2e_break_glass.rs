@@ -47,7 +47,7 @@ async fn broken() -> Result<()> {
     let listed =
         kubectl(&["get", "configmap", "-n", WIKI_NAMESPACE, "-l", "restward.io/managed=true", "-o", "name"]);
     let object = listed.await?.lines().next().context("no ConfigMap of Restward")?.to_owned();
-    let refused = run_refused("kubectl", &change(&object, "example.test/a=b", &members), None).await?;
+    let refused = run_refused("kubectl", &change(&object, "example.test/a=refused", &members), None).await?;
     ensure!(refused.contains("restward"), "refused by somebody else: {refused}");
 
     chart_says(&format!("[\"{MEMBERS}\"]")).await?;
@@ -59,7 +59,7 @@ async fn broken() -> Result<()> {
         told(&object).await
     })
     .await?;
-    run_refused("kubectl", &change(&object, "example.test/a=c", &others), None).await?;
+    run_refused("kubectl", &change(&object, "example.test/a=refused", &others), None).await?;
 
     let before = policy::read().await?["status"]["breakGlass"]["time"].clone();
     kubectl(&change(&object, "example.test/a-", &members)).await?;
