@@ -27,8 +27,14 @@ async fn uninstalling_waits_for_the_policies_and_leaves_nothing() {
 
     a_retained_policy_stays_in_force_until_it_is_released(&world).await.unwrap();
     removal::delete_policy().await.unwrap();
-    let answer = get(&world, CONTENT, &Auth::Basic("alice", "alice-password")).await.unwrap();
-    assert_eq!(answer.status, 200, "the restarted wiki takes passwords as before");
+    // Its Service leads there a moment after the pod is ready.
+    eventually("the restarted wiki takes passwords as before", QUICK, || async {
+        let answer = get(&world, CONTENT, &Auth::Basic("alice", "alice-password")).await?;
+        ensure!(answer.status == 200, "{answer:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
     let of_the_policy = format!("configmap,secret -n {WIKI_NAMESPACE} -l restward.io/managed=true -o name");
     assert_eq!(left(&of_the_policy).await.unwrap(), "", "the policy left something");
 
