@@ -42,6 +42,10 @@ fuzz: ## Fuzz the sidecar's parsers, SECONDS_EACH=60 for each, and 100,000 spell
 bench: ## CPU time, latency and memory of the sidecar beside other proxies (root, two cores)
 	@bench/run
 
+.PHONY: bench-operator
+bench-operator: ## The operator with 1,000 policies and 10,000 pods, on an API server of its own (root)
+	@bench/operator/run
+
 .PHONY: gen
 gen: ## Write the generated files: CRDs, schemas, reference pages, golden charts
 	@tests/gen

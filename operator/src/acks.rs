@@ -74,8 +74,13 @@ impl Acks {
     /// # Errors
     /// No HTTP client could be made.
     pub fn new(port: u16) -> Result<Self, reqwest::Error> {
-        let client =
-            Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(PATIENCE).build()?;
+        // A sidecar is asked once in minutes: thousands of idle connections would cost more than new ones.
+        let client = Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .timeout(PATIENCE)
+            .pool_max_idle_per_host(0)
+            .build()?;
         Ok(Self { client, port, heard: Arc::default() })
     }
 

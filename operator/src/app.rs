@@ -17,7 +17,8 @@ use crate::{
     args::RunArgs,
     certs,
     controller::{
-        self, Context, WebhookEndpoint, break_glass::Told, provider::Providers, sweep, watchdog::Watchdog,
+        self, Applied, Context, WebhookEndpoint, break_glass::Told, budget::Budget, provider::Providers,
+        sweep, watchdog::Watchdog,
     },
     discovery::Guard,
     events::Events,
@@ -109,6 +110,8 @@ async fn lead(
         metrics,
         told: Told::default(),
         watchdog,
+        applied: Applied::default(),
+        budget: Budget::default(),
         rollouts: Told::default(),
         upgrades: Told::default(),
     };

@@ -11,10 +11,12 @@
 //! pods that are not as they would be now; [`detach`] and [`sweep`]
 //! take away what is no longer wanted.
 
+mod applied;
 pub mod apply;
 pub mod assess;
 pub mod backstop;
 pub mod break_glass;
+pub mod budget;
 pub mod build;
 pub mod census;
 pub mod dereference;
@@ -35,9 +37,9 @@ pub mod validate;
 pub mod watch;
 pub mod watchdog;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use kube::{Client, Resource, ResourceExt, runtime::controller::Action};
+use kube::{Api, Client, Resource, ResourceExt, runtime::controller::Action};
 use restward_crds::{
     api::v1alpha1::{InForceStatus, RestApiAuthPolicy, RolloutStrategy},
     condition::ConditionType,
@@ -56,15 +58,14 @@ use crate::{
     metrics::Metrics,
     policy_source::Candidate,
 };
+pub use applied::Applied;
 use apply::Enforcement;
 use assess::{Outcome, Programming};
+use budget::Budget;
 use build::{KeyPlan, WebhookTarget};
 use census::{Census, census};
 use dereference::Observed;
 use validate::{Refused, Validated};
-
-/// When to try again after the API server refused.
-const AFTER_ERROR: Duration = Duration::from_secs(5);
 
 /// What reconciliation works with.
 pub struct Context {
@@ -88,6 +89,10 @@ pub struct Context {
     pub told: break_glass::Told<pod::PodId>,
     /// Evicts pods from before a policy, or does not.
     pub watchdog: watchdog::Watchdog,
+    /// What was written last.
+    pub applied: Applied,
+    /// When policies are looked at again.
+    pub budget: Budget,
     /// What keeps workloads from being rolled out, as far as it was told: by UID, with the obstacle.
     pub rollouts: break_glass::Told<(String, &'static str)>,
     /// Pods that do not come up with another image of the sidecar, as far as they were told of.
@@ -123,24 +128,38 @@ pub enum Error {
 /// # Errors
 /// Something has to be tried again.
 pub async fn reconcile(policy: Arc<RestApiAuthPolicy>, context: Arc<Context>) -> Result<Action, Error> {
-    let result = Box::pin(reconcile_policy(&policy, &context)).await;
+    let result = Box::pin(reconcile_now(&policy, &context)).await;
     context.metrics.reconciled(result.is_ok());
     result
 }
 
+/// With the policy as it is now: what the watch has brought may be from before the status that was written last, which would
+/// then be written, and told as Events, once more.
+async fn reconcile_now(known: &RestApiAuthPolicy, context: &Context) -> Result<Action, Error> {
+    let policies = Api::<RestApiAuthPolicy>::namespaced(
+        context.client.clone(),
+        &known.namespace().unwrap_or_default(),
+    );
+    match policies.get_opt(&known.name_any()).await? {
+        Some(policy) => reconcile_policy(&policy, context).await,
+        None => Ok(Action::await_change()),
+    }
+}
+
 /// What to do after a failed reconciliation.
 #[allow(clippy::needless_pass_by_value, reason = "the signature is the controller's")]
-pub fn after_error(policy: Arc<RestApiAuthPolicy>, error: &Error, _: Arc<Context>) -> Action {
+pub fn after_error(policy: Arc<RestApiAuthPolicy>, error: &Error, context: Arc<Context>) -> Action {
     let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     tracing::warn!(
         policy.name = %policy.name_any(), policy.namespace = %policy.namespace().unwrap_or_default(),
         %error, error.source = %source, "a policy could not be reconciled"
     );
-    Action::requeue(AFTER_ERROR)
+    Action::requeue(context.budget.after_error(&policy.uid().unwrap_or_default()))
 }
 
 async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Result<Action, Error> {
-    let Context { client, events, .. } = context;
+    let Context { client, events, budget, .. } = context;
+    let uid = policy.uid().unwrap_or_default();
     let is_deleted = policy.meta().deletion_timestamp.is_some();
     if is_deleted && !retain::is_kept(client, policy).await? {
         return Ok(match detach::detach(context, policy).await? {
@@ -148,10 +167,12 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
                 context.watchdog.forget(context, policy).await;
                 rollout::forget(context, policy);
                 upgrade::forget(context, policy);
+                context.applied.forget(&uid);
+                budget.forget(&uid);
                 Action::await_change()
             }
-            detach::Detached::PodsLeft => Action::requeue(pause::LATER),
-            detach::Detached::RollingOut => Action::requeue(pause::SOON),
+            detach::Detached::PodsLeft => Action::requeue(budget.next(&uid, pause::LATER, 0)),
+            detach::Detached::RollingOut => Action::requeue(budget.next(&uid, pause::SOON, 0)),
         });
     }
     if !is_deleted {
@@ -161,9 +182,8 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let observed = dereference::dereference(client, policy).await?;
     retain::tell(context, policy, &observed.templates).await;
     let verdict = validate::validate(policy, &observed);
-    let uid = policy.uid().unwrap_or_default();
     let provider = match &verdict {
-        Ok(validated) => Some(context.providers.ask(&uid, validated).await),
+        Ok(validated) => Some(context.providers.ask(validated).await),
         Err(_) => None,
     };
     let fresh = provider.as_ref().and_then(|answer| answer.as_ref().ok()).cloned();
@@ -227,7 +247,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let waits = upgrade.reason.is_some() || keys.is_some_and(|keys| keys.next_public_key().is_some());
     let pause = pause::pause(policy, &findings, &acks, config_hash, waits);
     programmed?;
-    Ok(Action::requeue(pause))
+    Ok(Action::requeue(budget.next(&uid, pause, census.sidecars.len())))
 }
 
 fn describe(error: &Error) -> String {
@@ -270,7 +290,7 @@ async fn program(
             // The authorities may have changed even though the policy's edit is not accepted.
             let target = context.webhook_target()?;
             let enforcement = context.enforcement(&last_good.candidate, observed, &target);
-            apply::enforcement(client, policy, &enforcement).await?;
+            apply::enforcement(context, policy, &enforcement).await?;
             let programmed = match plan {
                 KeyPlan::Keep(keys) | KeyPlan::Rotate(keys, _) => {
                     Programmed::only(Programming::LastGood, Some(keys))
@@ -289,9 +309,9 @@ async fn program(
     let managed_link = rotation::managed_link(policy, &validated.candidate, observed, &keys);
     let config = Config { managed_link, ..build::config(validated, fresh, observed) };
     let (map, hash) = build::config_map(validated, &config, observed);
-    apply::config_map(client, &map).await?;
+    apply::config_map(context, uid, &map).await?;
     let enforcement = context.enforcement(&validated.candidate, observed, &target);
-    apply::enforcement(client, policy, &enforcement).await?;
+    apply::enforcement(context, policy, &enforcement).await?;
     let injected: Vec<_> = observed.pods.iter().filter(|pod| pod.is_injected_by(uid)).collect();
     let mark = rotation::mark(&hash, &keys);
     apply::touch_pods(client, &validated.candidate.namespace, &injected, &mark).await?;

@@ -34,7 +34,7 @@ impl ProgrammedPolicies {
         let (maps, writer) = reflector::store();
         let watched =
             watcher(Api::<ConfigMap>::all(client.clone()), watcher::Config::default().labels(MANAGED));
-        let filled = watched.default_backoff().reflect(writer).map(|event| {
+        let filled = watched.default_backoff().modify(forget_the_rest).reflect(writer).map(|event| {
             if let Err(error) = event {
                 tracing::warn!(%error, "the watch of programmed policies failed; it starts again");
             }
@@ -83,6 +83,15 @@ impl PolicySource for ProgrammedPolicies {
     }
 }
 
+/// Injection needs the candidate only; configurations with their key sets and derived files would be most of what a replica
+/// holds.
+fn forget_the_rest(map: &mut ConfigMap) {
+    map.metadata.managed_fields = None;
+    if let Some(data) = &mut map.data {
+        data.retain(|file, _| file == FILE_CANDIDATE);
+    }
+}
+
 /// The policy that a ConfigMap was made for; `None` when it holds none, or claims to be of another namespace.
 pub fn candidate(map: &ConfigMap) -> Option<Candidate> {
     let json = map.data.as_ref()?.get(FILE_CANDIDATE)?;
@@ -116,5 +125,18 @@ mod tests {
         assert_eq!(candidate(&map("atlassian", "restward-wiki")).unwrap().uid, "u-1");
         assert!(candidate(&map("elsewhere", "restward-wiki")).is_none());
         assert!(candidate(&map("atlassian", "restward-other")).is_none());
+    }
+
+    #[test]
+    fn what_injection_needs_is_kept_and_no_more() {
+        let mut map: ConfigMap = serde_json::from_value(json!({
+            "metadata": {"name": "restward-wiki", "namespace": "atlassian", "managedFields": [{"manager": "m"}]},
+            "data": {FILE_CANDIDATE: "{}", "config.json": "{}"},
+        }))
+        .unwrap();
+        forget_the_rest(&mut map);
+        let kept = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {FILE_CANDIDATE: "{}"},
+            "metadata": {"name": "restward-wiki", "namespace": "atlassian"}});
+        assert_eq!(serde_json::to_value(map).unwrap(), kept);
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    ByteString, ClusterResourceScope, NamespaceResourceScope,
+    ByteString,
     api::{
         admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingAdmissionPolicyBinding},
         core::v1::{ConfigMap, Pod, Secret},
@@ -19,10 +19,10 @@ use restward_crds::{
     api::v1alpha1::{InForceStatus, RestApiAuthPolicy},
     names,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{dereference::ObservedPod, update_status::apply_status};
+use super::{Context, dereference::ObservedPod, update_status::apply_status};
 use crate::{
     keys::PolicyKeys,
     policy_source::{
@@ -96,12 +96,13 @@ async fn apply_items(
     api.patch(names::KEYS_SECRET, &PatchParams::apply(&manager).force(), &Patch::Apply(&secret)).await
 }
 
-/// Writes the ConfigMap.
+/// Writes the ConfigMap of the policy with this UID.
 ///
 /// # Errors
 /// The API server refused.
-pub async fn config_map(client: &Client, map: &ConfigMap) -> Result<(), kube::Error> {
-    apply_in(client, &map.namespace().unwrap_or_default(), map).await
+pub async fn config_map(context: &Context, policy_uid: &str, map: &ConfigMap) -> Result<(), kube::Error> {
+    let api = Api::namespaced(context.client.clone(), &map.namespace().unwrap_or_default());
+    context.applied.apply(&api, policy_uid, map).await
 }
 
 /// What holds selected pods to the policy.
@@ -120,14 +121,16 @@ pub struct Enforcement {
 /// # Errors
 /// The API server refused.
 pub async fn enforcement(
-    client: &Client,
+    context: &Context,
     policy: &RestApiAuthPolicy,
     enforcement: &Enforcement,
 ) -> Result<(), kube::Error> {
     let Enforcement { in_force, webhook, binding } = enforcement;
+    let Context { client, applied, .. } = context;
+    let uid = policy.uid().unwrap_or_default();
     write_in_force(client, policy, in_force).await?;
-    apply_cluster_wide(client, webhook).await?;
-    apply_cluster_wide(client, binding).await
+    applied.apply(&Api::all(client.clone()), &uid, webhook).await?;
+    applied.apply(&Api::all(client.clone()), &uid, binding).await
 }
 
 /// Removes it, in the other order.
@@ -169,35 +172,6 @@ where
         delete(api, &object.name_any()).await?;
     }
     Ok(())
-}
-
-async fn apply_cluster_wide<K>(client: &Client, object: &K) -> Result<(), kube::Error>
-where
-    K: Resource<Scope = ClusterResourceScope, DynamicType = ()>
-        + Serialize
-        + DeserializeOwned
-        + Clone
-        + std::fmt::Debug,
-{
-    let api: Api<K> = Api::all(client.clone());
-    api.patch(&object.name_any(), &manager(), &Patch::Apply(object)).await.map(drop)
-}
-
-/// Server-side apply. The API server itself writes nothing when nothing changed.
-async fn apply_in<K>(client: &Client, namespace: &str, object: &K) -> Result<(), kube::Error>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Serialize
-        + DeserializeOwned
-        + Clone
-        + std::fmt::Debug,
-{
-    let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    api.patch(&object.name_any(), &manager(), &Patch::Apply(object)).await.map(drop)
-}
-
-fn manager() -> PatchParams {
-    PatchParams::apply(names::FIELD_MANAGER).force()
 }
 
 /// Notes what the pods are to run, the configuration's hash among it, on those that have another note: a change of the pod makes the kubelet sync its volumes

@@ -1,6 +1,8 @@
 //! What makes the controller look at a policy again.
 
-use std::{sync::Arc, time::Duration};
+mod seen;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::{
@@ -20,8 +22,11 @@ use kube::{
 };
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, names};
 
+use seen::{Parts, Seen, hash};
+
 use super::{Context, after_error, reconcile};
 use crate::{
+    policy_source::FILE_CANDIDATE,
     selector::{self, Labels},
     server_xml, store,
 };
@@ -52,7 +57,7 @@ pub async fn run(
         .watches(Api::<StatefulSet>::all(client.clone()), any(), by_namespace(policies.clone()))
         .watches(Api::<Deployment>::all(client.clone()), any(), by_namespace(policies.clone()))
         .watches(Api::<ConfigMap>::all(client.clone()), any(), by_config_map(policies.clone()))
-        .watches(Api::<Secret>::all(client.clone()), keys, by_namespace(policies.clone()))
+        .watches(Api::<Secret>::all(client.clone()), keys, by_keys(policies.clone()))
         .watches(
             Api::<MutatingWebhookConfiguration>::all(client.clone()),
             managed(),
@@ -121,17 +126,47 @@ fn by_namespace<K: ResourceExt>(policies: Policies) -> impl Fn(K) -> Found + Sen
     }
 }
 
-/// One that the operator made concerns all policies of the namespace, as the older wins, and one with a `server.xml` may be
-/// what their pods mount; others concern those that name it.
+/// Policies of the namespace share the Secret, each with items of its own. When no item changed, it may be that all are gone.
+fn by_keys(policies: Policies) -> impl Fn(Secret) -> Found + Send + Sync + 'static {
+    let seen = Seen::default();
+    move |secret| {
+        let namespace = secret.namespace();
+        let mut items: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        for (item, value) in secret.data.iter().flatten() {
+            let uid = item.split_once('.').map_or(item.as_str(), |(uid, _)| uid);
+            items.entry(uid).or_default().push((item, &value.0));
+        }
+        let parts: Parts = items.iter().map(|(uid, items)| ((*uid).to_owned(), hash(items))).collect();
+        let changed = seen.changed(namespace.as_deref().unwrap_or_default(), &secret.name_any(), parts);
+        find(&policies, |policy| {
+            let has_changed = || policy.metadata.uid.as_ref().is_some_and(|uid| changed.contains(uid));
+            policy.namespace() == namespace && (changed.is_empty() || has_changed())
+        })
+    }
+}
+
+/// One that the operator made concerns its own policy; when what injection has to know changed, or it may be gone, all
+/// policies of the namespace, as the older wins. One with a `server.xml` may be what their pods mount; others concern those
+/// that name it.
 fn by_config_map(policies: Policies) -> impl Fn(ConfigMap) -> Found + Send + Sync + 'static {
+    let seen = Seen::default();
     move |map| {
         let (namespace, name) = (map.namespace(), map.name_any());
-        let is_managed = map.labels().contains_key(names::LABEL_MANAGED);
         let has_server_xml = map.data.as_ref().is_some_and(|data| data.contains_key(server_xml::FILE));
+        let is_managed = map.labels().contains_key(names::LABEL_MANAGED);
+        let concerns_all = has_server_xml || is_managed && {
+            let candidate = hash(map.data.as_ref().and_then(|data| data.get(FILE_CANDIDATE)));
+            let whole = hash((&map.data, map.labels()));
+            let parts = Parts::from([("candidate".to_owned(), candidate), ("whole".to_owned(), whole)]);
+            let changed = seen.changed(namespace.as_deref().unwrap_or_default(), &name, parts);
+            changed.is_empty() || changed.contains("candidate")
+        };
+        let of = map.labels().get(names::LABEL_POLICY).filter(|_| is_managed);
         find(&policies, |policy| {
+            let is_its_own = of.is_some() && policy.metadata.uid.as_ref() == of;
             let references = &policy.spec.keycloak.ca_certificate_refs;
             policy.namespace() == namespace
-                && (is_managed || has_server_xml || references.iter().any(|reference| reference.name == name))
+                && (concerns_all || is_its_own || references.iter().any(|reference| reference.name == name))
         })
     }
 }
@@ -155,3 +190,6 @@ fn by_neighbour(policies: Policies) -> impl Fn(RestApiAuthPolicy) -> Found + Sen
         find(&policies, |policy| policy.namespace() == namespace && policy.uid() != uid)
     }
 }
+
+#[cfg(test)]
+mod tests;

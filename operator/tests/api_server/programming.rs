@@ -63,6 +63,43 @@ async fn reconciling_again_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_policy_with_pods_that_has_not_changed_costs_a_few_reads_and_no_write() {
+    let cluster = Cluster::new("still").await;
+    let uid = cluster.create("wiki", json!({})).await.unwrap().uid().unwrap();
+    cluster.reconcile("wiki").await.unwrap();
+    // The webhook has no backend here: what it would do is done by hand, under labels that it does not match.
+    cluster.edit("wiki", json!({"selector": {"matchLabels": {"app": "later"}}})).await;
+    cluster.reconcile("wiki").await.unwrap();
+    for pod in ["wiki-0", "wiki-1", "wiki-2"] {
+        cluster.injected_pod(pod, &uid).await;
+    }
+    cluster.reconcile("wiki").await.unwrap();
+    let began = cluster.asked();
+    assert!(began.iter().any(|request| request.starts_with("PATCH")), "they are counted: {began:#?}");
+    let about = ListParams::default().fields("involvedObject.kind=RestApiAuthPolicy");
+    let events = async || cluster.api::<Event>().list(&about).await.unwrap().items.len();
+    let told = events().await;
+
+    let before = cluster.reconcile("wiki").await.unwrap();
+    cluster.asked();
+    let after = cluster.reconcile("wiki").await.unwrap();
+    let asked = cluster.asked();
+    assert!(asked.iter().all(|request| request.starts_with("GET")), "{asked:#?}");
+    // The policy, ConfigMaps, workloads of two kinds, pods of two kinds, the keys; and what was applied, whether it is still there.
+    assert_eq!(asked.len(), 10, "{asked:#?}");
+    assert_eq!(revision(&before), revision(&after));
+    assert_eq!(events().await, told);
+
+    // What somebody else changes is put right all the same.
+    let mut map = cluster.config_map("wiki").await.unwrap();
+    let meant = map.data.replace([(names::FILE_CONFIG.to_owned(), "{}".to_owned())].into());
+    cluster.api().replace("restward-wiki", &PostParams::default(), &map).await.unwrap();
+    cluster.reconcile("wiki").await.unwrap();
+    assert_eq!(cluster.config_map("wiki").await.unwrap().data, meant);
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
 async fn a_policy_that_was_never_accepted_makes_nothing() {
     let cluster = Cluster::new("never").await;
     cluster.create("wiki", json!({"usernameAttribute": "/a~2"})).await.unwrap();

@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -19,6 +19,7 @@ use k8s_openapi::{
 use kube::{
     Api, Client, Config, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    client::{Body, ClientBuilder},
     config::{KubeConfigOptions, Kubeconfig},
     runtime::wait::{await_condition, conditions},
 };
@@ -27,13 +28,15 @@ use restward_operator::{
     acks::Acks,
     args::{Cli, Command, Sidecar, WatchdogAction},
     controller::{
-        self, Context, WebhookEndpoint, break_glass::Told, provider::Providers, watchdog::Watchdog,
+        self, Applied, Context, WebhookEndpoint, break_glass::Told, budget::Budget, provider::Providers,
+        watchdog::Watchdog,
     },
     discovery::Guard,
     events::Events,
     metrics::Metrics,
 };
 use serde_json::{Value, json};
+use tower::util::MapRequestLayer;
 
 use super::chart;
 
@@ -48,7 +51,11 @@ pub(crate) struct Cluster {
     pub(crate) somebody: Client,
     pub(crate) namespace: String,
     context: Arc<Context>,
+    asked: Asked,
 }
+
+/// Requests of the controller, such as `GET /api/v1/...`.
+type Asked = Arc<Mutex<Vec<String>>>;
 
 /// The cluster of `RESTWARD_TEST_KUBECONFIG`, with the chart `restward-crds` installed. Fails when it is not usable: a test that is skipped proves nothing.
 async fn connect() -> Config {
@@ -67,19 +74,37 @@ async fn connect() -> Config {
 
 /// A client of another user.
 fn impersonate(config: &Config, user: &str, groups: &[&str]) -> Client {
+    Client::try_from(as_user(config, user, groups)).unwrap()
+}
+
+fn as_user(config: &Config, user: &str, groups: &[&str]) -> Config {
     let mut config = config.clone();
     config.auth_info.impersonate = Some(user.to_owned());
     config.auth_info.impersonate_groups = Some(groups.iter().map(|group| (*group).to_owned()).collect());
-    Client::try_from(config).unwrap()
+    config
 }
 
 /// The operator with the rights of its ServiceAccount, and `more` groups.
 pub(crate) async fn operator(more: &[&str]) -> Client {
+    Client::try_from(operator_config(more).await).unwrap()
+}
+
+async fn operator_config(more: &[&str]) -> Config {
     let own = ["system:authenticated", "system:serviceaccounts", "system:serviceaccounts:t-operator-ns"];
     // What the API server refuses for the moment is to be seen, not tried again.
     let mut config = connect().await;
     config.default_retry = false;
-    impersonate(&config, chart::OPERATOR, &[&own, more].concat())
+    as_user(&config, chart::OPERATOR, &[&own, more].concat())
+}
+
+/// The same, with each of its requests noted.
+async fn noted_operator(asked: &Asked) -> Client {
+    let asked = Arc::clone(asked);
+    let note = MapRequestLayer::new(move |request: http::Request<Body>| {
+        asked.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
+        request
+    });
+    ClientBuilder::try_from(operator_config(&[]).await).unwrap().with_layer(&note).build()
 }
 
 impl Cluster {
@@ -95,10 +120,11 @@ impl Cluster {
         let metadata = json!({"name": namespace, "labels": {chart::NAMESPACE_LABEL: "true"}});
         let object: Namespace = serde_json::from_value(json!({ "metadata": metadata })).unwrap();
         Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
-        let context = Arc::new(context(operator(&[]).await));
+        let asked = Asked::default();
+        let context = Arc::new(context(noted_operator(&asked).await));
         let holds = chart::holds(&somebody, &namespace);
         tokio::time::timeout(PATIENCE, holds).await.expect("the chart's policies hold");
-        Self { client, somebody, namespace, context }
+        Self { client, somebody, namespace, context, asked }
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>
@@ -125,6 +151,11 @@ impl Cluster {
         let policy = policies.get(name).await.unwrap();
         controller::reconcile(Arc::new(policy), Arc::clone(&self.context)).await.unwrap();
         policies.get_opt(name).await.unwrap()
+    }
+
+    /// What the controller asked of the API server since the last call.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
     }
 
     /// What the controller works with.
@@ -271,6 +302,8 @@ fn context(client: Client) -> Context {
         metrics: Metrics::default(),
         told: Told::default(),
         watchdog,
+        applied: Applied::default(),
+        budget: Budget::default(),
         rollouts: Told::default(),
         upgrades: Told::default(),
     }

@@ -1,6 +1,7 @@
 //! The webhook over TLS, called as the API server calls it.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -64,6 +65,8 @@ struct Webhook {
     /// PEM.
     authority: String,
     client: reqwest::Client,
+    certificate: Vec<u8>,
+    address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<anyhow::Result<()>>,
     registry: prometheus_client::registry::Registry,
@@ -84,12 +87,8 @@ impl Webhook {
         let served = CertifiedKey::from_der(vec![certificate.clone()], key, &provider).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .tls_certs_only([reqwest::Certificate::from_der(&certificate).unwrap()])
-            .resolve("localhost", listener.local_addr().unwrap())
-            .build()
-            .unwrap();
+        let (certificate, address) = (certificate.to_vec(), listener.local_addr().unwrap());
+        let client = client(&certificate, address);
         let mut registry = prometheus_client::registry::Registry::default();
         let metrics = webhook::Metrics::register(&mut registry);
         let (stop, stopped) = oneshot::channel();
@@ -104,7 +103,7 @@ impl Webhook {
                 let _ = stopped.await;
             },
         ));
-        Self { url, authority: certified.cert.pem(), client, stop, task, registry }
+        Self { url, authority: certified.cert.pem(), client, certificate, address, stop, task, registry }
     }
 
     async fn post(&self, path: &str, body: Vec<u8>) -> (u16, Value) {
@@ -131,6 +130,16 @@ impl Webhook {
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
         text
     }
+}
+
+/// With connections of its own.
+fn client(certificate: &[u8], address: SocketAddr) -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([reqwest::Certificate::from_der(certificate).unwrap()])
+        .resolve("localhost", address)
+        .build()
+        .unwrap()
 }
 
 fn review(pod: &Value) -> Value {
@@ -397,6 +406,20 @@ async fn garbage_is_answered_and_the_webhook_lives_on() {
         "it has no container, so it is not Confluence"
     );
     assert!(webhook.ask(&review(&pod("default.yaml"))).await["patch"].is_string());
+}
+
+#[tokio::test]
+async fn callers_that_leave_their_connections_open_keep_nobody_out() {
+    let webhook = Webhook::start(knowing()).await;
+    let url = format!("{}{}", webhook.url, webhook::path("atlassian", &policy().uid));
+    let body = review(&pod("default.yaml")).to_string();
+    let mut open = Vec::new();
+    for call in 0..300 {
+        let client = client(&webhook.certificate, webhook.address);
+        let answer = client.post(&url).body(body.clone()).timeout(Duration::from_secs(5)).send().await;
+        assert_eq!(answer.unwrap_or_else(|error| panic!("call {call}: {error}")).status(), 200);
+        open.push(client);
+    }
 }
 
 #[tokio::test]
