@@ -136,10 +136,8 @@ pub async fn reconcile(policy: Arc<RestApiAuthPolicy>, context: Arc<Context>) ->
 /// With the policy as it is now: what the watch has brought may be from before the status that was written last, which would
 /// then be written, and told as Events, once more.
 async fn reconcile_now(known: &RestApiAuthPolicy, context: &Context) -> Result<Action, Error> {
-    let policies = Api::<RestApiAuthPolicy>::namespaced(
-        context.client.clone(),
-        &known.namespace().unwrap_or_default(),
-    );
+    let namespace = known.namespace().unwrap_or_default();
+    let policies: Api<RestApiAuthPolicy> = Api::namespaced(context.client.clone(), &namespace);
     match policies.get_opt(&known.name_any()).await? {
         Some(policy) => reconcile_policy(&policy, context).await,
         None => Ok(Action::await_change()),

@@ -154,13 +154,14 @@ fn by_config_map(policies: Policies) -> impl Fn(ConfigMap) -> Found + Send + Syn
         let (namespace, name) = (map.namespace(), map.name_any());
         let has_server_xml = map.data.as_ref().is_some_and(|data| data.contains_key(server_xml::FILE));
         let is_managed = map.labels().contains_key(names::LABEL_MANAGED);
-        let concerns_all = has_server_xml || is_managed && {
-            let candidate = hash(map.data.as_ref().and_then(|data| data.get(FILE_CANDIDATE)));
-            let whole = hash((&map.data, map.labels()));
-            let parts = Parts::from([("candidate".to_owned(), candidate), ("whole".to_owned(), whole)]);
-            let changed = seen.changed(namespace.as_deref().unwrap_or_default(), &name, parts);
-            changed.is_empty() || changed.contains("candidate")
-        };
+        let concerns_all = has_server_xml
+            || is_managed && {
+                let candidate = hash(map.data.as_ref().and_then(|data| data.get(FILE_CANDIDATE)));
+                let whole = hash((&map.data, map.labels()));
+                let parts = Parts::from([("candidate".to_owned(), candidate), ("whole".to_owned(), whole)]);
+                let changed = seen.changed(namespace.as_deref().unwrap_or_default(), &name, parts);
+                changed.is_empty() || changed.contains("candidate")
+            };
         let of = map.labels().get(names::LABEL_POLICY).filter(|_| is_managed);
         find(&policies, |policy| {
             let is_its_own = of.is_some() && policy.metadata.uid.as_ref() == of;

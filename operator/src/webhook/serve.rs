@@ -90,7 +90,10 @@ pub async fn serve(
         sidecar: sidecar.clone(),
         metrics: metrics.clone(),
     });
-    let room = Arc::new(Room { places: Arc::new(Semaphore::new(MAX_CONNECTIONS)), is_leaving: AtomicBool::new(false) });
+    let room = Arc::new(Room {
+        places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        is_leaving: AtomicBool::new(false),
+    });
     let router = router(Mutator { source, sidecar, metrics }, stand)
         .layer(middleware::from_fn_with_state(Arc::clone(&room), ask_to_close));
     let connections = GracefulShutdown::new();
