@@ -19,9 +19,10 @@ impl Seen {
     /// is deleted is seen, too.
     pub(super) fn changed(&self, namespace: &str, name: &str, parts: Parts) -> BTreeSet<String> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = seen.insert((namespace.to_owned(), name.to_owned()), parts.clone()).unwrap_or_default();
-        let names = before.keys().chain(parts.keys());
-        names.filter(|part| before.get(*part) != parts.get(*part)).cloned().collect()
+        let now = seen.entry((namespace.to_owned(), name.to_owned())).or_default();
+        let before = std::mem::replace(now, parts);
+        let names = before.keys().chain(now.keys());
+        names.filter(|part| before.get(*part) != now.get(*part)).cloned().collect()
     }
 }
 

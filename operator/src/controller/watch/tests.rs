@@ -101,8 +101,7 @@ async fn asked(answer: Answer) -> Asked {
     let run = run(Arc::new(context), stream::pending(), std::future::pending());
     let ended = tokio::time::timeout(LOOKED_AT, run).await;
     assert!(ended.is_err(), "it ended");
-    let asked = asked.lock().unwrap().clone();
-    asked
+    asked.lock().unwrap().clone()
 }
 
 fn all(asked: &Asked) -> usize {
