@@ -30,7 +30,7 @@ const OPERATOR: &str = "system:serviceaccount:restward-system:restward";
 pub(crate) struct ApiServer {
     directory: PathBuf,
     _etcd: Child,
-    api_server: Child,
+    process: Child,
 }
 
 impl ApiServer {
@@ -79,7 +79,7 @@ impl ApiServer {
                 "--audit-log-mode=batch",
             ],
         )?;
-        let mut server = Self { directory: directory.to_owned(), _etcd: etcd, api_server };
+        let mut server = Self { directory: directory.to_owned(), _etcd: etcd, process: api_server };
         tokio::time::timeout(Duration::from_mins(1), server.answers())
             .await
             .context("the API server does not answer")??;
@@ -113,7 +113,7 @@ impl ApiServer {
 
     async fn answers(&mut self) -> anyhow::Result<()> {
         while self.kubectl(&["get", "--raw=/readyz"], None).await.is_err() {
-            if let Some(status) = self.api_server.try_wait()? {
+            if let Some(status) = self.process.try_wait()? {
                 let log = fs::read_to_string(self.directory.join("kube-apiserver.log"))?;
                 let last = log.lines().find(|line| line.contains("command failed"));
                 anyhow::bail!("the API server has ended ({status}): {}", last.unwrap_or(&log));

@@ -3,6 +3,7 @@
 //! and at each address a sidecar says that all is well.
 
 #![allow(clippy::print_stdout, reason = "a report is written")]
+#![allow(clippy::indexing_slicing, reason = "of JSON values, which have a null where there is nothing")]
 
 mod api_server;
 mod edits;
@@ -90,7 +91,7 @@ async fn main() -> anyhow::Result<()> {
     settle(&operator).await?;
     phase(&operator, &mut requests).await?;
     let before = operator.used()?;
-    tokio::time::sleep(Duration::from_secs(60) * args.idle).await;
+    tokio::time::sleep(Duration::from_mins(1) * args.idle).await;
     let used = operator.used()?.saturating_sub(before);
     println!(
         "nothing happens for {} minutes: CPU {:.0} ms a minute",

@@ -49,7 +49,7 @@ struct Called(SocketAddr);
 
 impl Connected<IncomingStream<'_, TcpListener>> for Called {
     fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self(stream.io().local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))))
+        Self(stream.io().local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))))
     }
 }
 
