@@ -42,6 +42,9 @@ const fn accepted(reason: AcceptedReason) -> &'static str {
         AcceptedReason::ReferenceNotFound => {
             "make the ConfigMap with that key in the policy's namespace, or correct its name"
         }
+        AcceptedReason::NamespaceNotSelected => {
+            "ask whoever runs Restward to label the namespace as the chart's admission.namespaceSelector wants it"
+        }
     }
 }
 

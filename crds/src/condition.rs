@@ -82,6 +82,8 @@ condition_reasons! {
         SelectorTooWide,
         /// A referenced ConfigMap does not exist or lacks the key.
         ReferenceNotFound,
+        /// The chart's `admission.namespaceSelector` does not match the policy's namespace.
+        NamespaceNotSelected,
     }
 }
 

@@ -18,6 +18,9 @@ use crate::keys::{self, PolicyKeys};
 use heard::Heard;
 
 const PATIENCE: Duration = Duration::from_secs(2);
+/// For all of one policy, so that many that are silent do not hold up what else is to be done for it. Whoever is not asked by
+/// then counts as one that has not answered.
+const ROUND: Duration = Duration::from_secs(30);
 /// Sidecars that are asked at the same time.
 const AT_ONCE: usize = 16;
 /// Largest answer that is read.
@@ -86,9 +89,11 @@ impl Acks {
 
     /// Asks each of `pods` (name and address).
     pub async fn poll(&self, pods: &[(String, String)], policy_uid: &str, keys: &PolicyKeys) -> Vec<Ack> {
+        let begin = Instant::now();
         stream::iter(pods.to_vec())
             .map(|(pod, ip)| async move {
-                let status = self.ask(&ip, policy_uid, keys).await;
+                let is_late = begin.elapsed() >= ROUND;
+                let status = if is_late { None } else { self.ask(&ip, policy_uid, keys).await };
                 if status.is_none() {
                     tracing::debug!(pod.name = %pod, "the sidecar gave no valid status");
                 }

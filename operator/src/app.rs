@@ -105,6 +105,7 @@ async fn lead(
             ca_bundle: certificates.ca_bundle(),
         },
         backstop_policy: args.backstop,
+        scope: args.policy_namespaces,
         acks: Acks::new(names::ADMIN_PORT)?,
         providers: Providers::new(Guard::Strict),
         metrics,

@@ -3,8 +3,11 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use restward_crds::names;
 use serde_json::Value;
+
+use crate::selector;
 
 /// The operator of Restward.
 #[derive(Debug, Clone, Parser)]
@@ -68,6 +71,9 @@ pub struct RunArgs {
     /// Address of the admin server: liveness, readiness, metrics.
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub admin_listen: SocketAddr,
+    /// Namespaces in which policies are accepted, as a label selector in JSON; without it, all.
+    #[arg(long, value_parser = parse_selector)]
+    pub policy_namespaces: Option<LabelSelector>,
     /// What happens to selected pods from before a policy, which run without the sidecar.
     #[arg(long, value_enum, default_value_t = WatchdogAction::Report)]
     pub watchdog: WatchdogAction,
@@ -148,6 +154,12 @@ fn parse_open_telemetry(text: &str) -> Result<OpenTelemetry, String> {
     }
 }
 
+fn parse_selector(text: &str) -> Result<LabelSelector, String> {
+    let selector = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    selector::check(&selector)?;
+    Ok(selector)
+}
+
 fn parse_resources(text: &str) -> Result<Value, String> {
     let resources: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     for list in ["requests", "limits"] {
@@ -182,6 +194,19 @@ mod tests {
         assert_eq!(run.sidecar.pull_policy, PullPolicy::IfNotPresent);
         assert_eq!(run.webhook_listen.port(), names::WEBHOOK_PORT);
         assert_eq!(run.watchdog, WatchdogAction::Report, "nothing restarts unasked");
+        assert_eq!(run.policy_namespaces, None);
+    }
+
+    #[test]
+    fn a_scope_that_could_match_nothing_or_everything_by_mistake_is_refused() {
+        let parse = |json: &str| {
+            Cli::try_parse_from(REQUIRED.into_iter().chain(["--policy-namespaces", json])).is_ok()
+        };
+        assert!(parse(r#"{"matchLabels": {"team": "wiki"}}"#));
+        let unknown = r#"{"matchExpressions": [{"key": "team", "operator": "Is", "values": ["wiki"]}]}"#;
+        for wrong in ["{}", "team=wiki", unknown] {
+            assert!(!parse(wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod provider;
 pub mod retain;
 pub mod rollout;
 pub mod rotation;
+pub mod scope;
 pub mod sidecar;
 pub mod sweep;
 pub mod update_status;
@@ -37,8 +38,9 @@ pub mod validate;
 pub mod watch;
 pub mod watchdog;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{Api, Client, Resource, ResourceExt, runtime::controller::Action};
 use restward_crds::{
     api::v1alpha1::{InForceStatus, RestApiAuthPolicy, RolloutStrategy},
@@ -55,6 +57,7 @@ use crate::{
     conditions,
     events::Events,
     keys::{KeyError, PolicyKeys},
+    lease,
     metrics::Metrics,
     policy_source::Candidate,
 };
@@ -79,6 +82,8 @@ pub struct Context {
     pub webhook: WebhookEndpoint,
     /// Name of the chart's ValidatingAdmissionPolicy that refuses selected pods without the sidecar.
     pub backstop_policy: String,
+    /// Namespaces in which policies are accepted; all without one.
+    pub scope: Option<LabelSelector>,
     /// Asks sidecars.
     pub acks: Acks,
     /// Asks identity providers.
@@ -121,14 +126,34 @@ pub enum Error {
     /// The webhook's certificate authority does not exist yet.
     #[error("the webhook has no certificate authority yet")]
     NoCertificateAuthority,
+    /// It took too long.
+    #[error("it was not done within {} s, most likely as the API server gives no answer", PATIENCE.as_secs())]
+    TooLong,
 }
 
-/// One reconciliation.
+impl Error {
+    /// How long the API server wants to be left alone.
+    fn asked_to_wait(&self) -> Option<Duration> {
+        let Self::Api(error) = self else { return None };
+        let seconds = match error {
+            kube::Error::Api(status) => status.details.as_ref()?.retry_after_seconds,
+            other => return lease::busy::asked_to_wait(other),
+        };
+        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+    }
+}
+
+/// For one reconciliation. The API server itself answers within a minute (`--request-timeout`), be it that it could not; a
+/// connection on which nothing comes, because what is between drops it, would hold up the policy for five.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// One reconciliation. Whatever ends it early, what it wrote stays, and the next one goes on from there.
 ///
 /// # Errors
 /// Something has to be tried again.
 pub async fn reconcile(policy: Arc<RestApiAuthPolicy>, context: Arc<Context>) -> Result<Action, Error> {
-    let result = Box::pin(reconcile_now(&policy, &context)).await;
+    let done = tokio::time::timeout(PATIENCE, Box::pin(reconcile_now(&policy, &context))).await;
+    let result = done.unwrap_or(Err(Error::TooLong));
     context.metrics.reconciled(result.is_ok());
     result
 }
@@ -140,7 +165,12 @@ async fn reconcile_now(known: &RestApiAuthPolicy, context: &Context) -> Result<A
     let policies: Api<RestApiAuthPolicy> = Api::namespaced(context.client.clone(), &namespace);
     match policies.get_opt(&known.name_any()).await? {
         Some(policy) => reconcile_policy(&policy, context).await,
-        None => Ok(Action::await_change()),
+        None => {
+            let uid = known.uid().unwrap_or_default();
+            context.applied.forget(&uid);
+            context.budget.forget(&uid);
+            Ok(Action::await_change())
+        }
     }
 }
 
@@ -152,7 +182,7 @@ pub fn after_error(policy: Arc<RestApiAuthPolicy>, error: &Error, context: Arc<C
         policy.name = %policy.name_any(), policy.namespace = %policy.namespace().unwrap_or_default(),
         %error, error.source = %source, "a policy could not be reconciled"
     );
-    Action::requeue(context.budget.after_error(&policy.uid().unwrap_or_default()))
+    Action::requeue(context.budget.after_error(&policy.uid().unwrap_or_default(), error.asked_to_wait()))
 }
 
 async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Result<Action, Error> {
@@ -179,7 +209,11 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
 
     let observed = dereference::dereference(client, policy).await?;
     retain::tell(context, policy, &observed.templates).await;
-    let verdict = validate::validate(policy, &observed);
+    let namespace = policy.namespace().unwrap_or_default();
+    let verdict = match scope::refusal(client, context.scope.as_ref(), &namespace).await? {
+        Some(refused) => Err(refused),
+        None => validate::validate(policy, &observed),
+    };
     let provider = match &verdict {
         Ok(validated) => Some(context.providers.ask(validated).await),
         Err(_) => None,
@@ -241,7 +275,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let findings = assess::findings(&outcome);
     update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;
     let is_ready = conditions::holds(&findings, ConditionType::Ready);
-    context.metrics.ready(&policy.namespace().unwrap_or_default(), &policy.name_any(), is_ready);
+    context.metrics.ready(&namespace, &policy.name_any(), is_ready);
     let waits = upgrade.reason.is_some() || keys.is_some_and(|keys| keys.next_public_key().is_some());
     let pause = pause::pause(policy, &findings, &acks, config_hash, waits);
     programmed?;

@@ -1,5 +1,6 @@
 //! Leader election by Lease: one replica writes, all serve admission. What the leader writes goes through a [`Fence`].
 
+pub mod busy;
 pub mod fence;
 
 use std::time::{Instant, SystemTime};
@@ -14,6 +15,7 @@ use kube::{
 };
 use kube_lease_manager::{LeaseCreateMode, LeaseManagerBuilder};
 use tokio::sync::watch;
+use tower::util::MapResultLayer;
 
 use crate::args::RunArgs;
 use fence::Fence;
@@ -75,7 +77,8 @@ impl Leadership {
 /// The configuration is not one that a client can be made of.
 pub fn fenced(mut config: kube::Config, fence: &Fence) -> kube::Result<Client> {
     config.default_retry = false;
-    Ok(ClientBuilder::try_from(config)?.with_layer(fence).build())
+    let client = ClientBuilder::try_from(config)?;
+    Ok(client.with_layer(&MapResultLayer::new(busy::told)).with_layer(fence).build())
 }
 
 /// Keeps the fence as the Lease stands. Ends only with an error.
@@ -108,22 +111,20 @@ mod tests {
         time::Duration,
     };
 
-    use axum::{Json, Router, http::StatusCode};
+    use axum::{Router, http::StatusCode};
     use k8s_openapi::api::core::v1::ConfigMap;
-    use serde_json::json;
     use tokio::net::TcpListener;
 
     use super::*;
 
     #[tokio::test]
-    async fn what_was_refused_for_the_moment_is_not_sent_again_behind_the_fence() {
+    async fn what_was_refused_for_the_moment_is_not_sent_again_behind_the_fence_and_told_with_its_time() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let sent = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&sent);
         let answer = move || {
             count.fetch_add(1, Ordering::Relaxed);
-            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 429});
-            ready((StatusCode::TOO_MANY_REQUESTS, Json(status)))
+            ready((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "7")], "Too many requests, please try again later."))
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -133,6 +134,7 @@ mod tests {
         let maps: Api<ConfigMap> = Api::namespaced(client, "atlassian");
         let answer = tokio::time::timeout(Duration::from_secs(2), maps.get("wiki")).await;
         assert_eq!(sent.load(Ordering::Relaxed), 1);
-        assert!(answer.expect("it is told at once").is_err());
+        let told = answer.expect("it is told at once").unwrap_err();
+        assert_eq!(busy::asked_to_wait(&told), Some(Duration::from_secs(7)), "{told:?}");
     }
 }

@@ -101,8 +101,8 @@ pub fn candidate(map: &ConfigMap) -> Option<Candidate> {
 }
 
 /// The policy that a ConfigMap was made for, whether pods are injected for it or not any more.
-pub fn policy_uid(map: &ConfigMap) -> Option<&str> {
-    map.metadata.labels.as_ref()?.get(names::LABEL_POLICY).map(String::as_str)
+pub fn policy_uid(map: &impl ResourceExt) -> Option<&str> {
+    map.labels().get(names::LABEL_POLICY).map(String::as_str)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Minimal objects for tests. The names differ from the product's, so that a swapped value is caught.
 
+pub(crate) mod api_server;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -145,6 +147,7 @@ pub(crate) fn context(client: Client, action: WatchdogAction) -> Context {
             ca_bundle: tokio::sync::watch::channel(None).1,
         },
         backstop_policy: "t".into(),
+        scope: None,
         acks: Acks::new(1).unwrap(),
         providers: Providers::new(Guard::Strict),
         metrics: Metrics::default(),

@@ -15,8 +15,8 @@ const POLICIES: usize = 5;
 const SIDECARS: usize = 50;
 /// When a policy that could not be reconciled is tried again at first; each time later than before.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
-/// The latest.
-const AFTER_ERRORS: Duration = Duration::from_mins(2);
+/// The latest, as long as those that fail are few.
+const AFTER_ERRORS: Duration = Duration::from_mins(1);
 
 /// The looks that are to come, by the policy's UID.
 #[derive(Debug, Default)]
@@ -44,12 +44,14 @@ impl Budget {
         spread(policy_uid, stretched(wanted, policies, sidecars))
     }
 
-    /// When to try again after an error.
-    pub fn after_error(&self, policy_uid: &str) -> Duration {
+    /// When to try again after an error, where the API server may have asked to wait so long.
+    pub fn after_error(&self, policy_uid: &str, asked_to_wait: Option<Duration>) -> Duration {
         let mut looks = self.looks();
         let look = looks.entry(policy_uid.to_owned()).or_default();
         look.errors = look.errors.saturating_add(1);
-        spread(policy_uid, backed_off(look.errors))
+        let pause = backed_off(look.errors).max(asked_to_wait.unwrap_or_default());
+        let failing = looks.values().filter(|look| look.errors > 0).count();
+        spread(policy_uid, stretched(pause, failing, 0))
     }
 
     /// The policy is gone.
@@ -129,13 +131,32 @@ mod tests {
     #[test]
     fn errors_are_answered_with_longer_and_longer_pauses() {
         let budget = Budget::default();
-        let mut pauses = (0..100).map(|_| budget.after_error("a")).collect::<Vec<_>>();
+        let mut pauses = (0..100).map(|_| budget.after_error("a", None)).collect::<Vec<_>>();
         assert!(pauses.is_sorted(), "{pauses:?}");
-        assert!(pauses.iter().take(6).sum::<Duration>() > Duration::from_mins(4), "{pauses:?}");
-        assert!(pauses.pop().unwrap() < Duration::from_secs(132), "not for ever");
-        assert!(budget.after_error("b") < AFTER_ERROR * 2, "each for itself");
+        assert!(pauses.iter().take(6).sum::<Duration>() > MINUTE * 3, "{pauses:?}");
+        assert!(pauses.pop().unwrap() < Duration::from_secs(66), "not for ever");
+        assert!(budget.after_error("b", None) < AFTER_ERROR * 2, "each for itself");
         budget.next("a", MINUTE, 0);
-        assert!(budget.after_error("a") < AFTER_ERROR * 2, "a success ends it");
+        assert!(budget.after_error("a", None) < AFTER_ERROR * 2, "a success ends it");
+    }
+
+    #[test]
+    fn an_api_server_that_names_a_time_is_left_alone_until_then() {
+        let budget = Budget::default();
+        let asked = Duration::from_secs(32);
+        assert!((asked..asked * 2).contains(&budget.after_error("a", Some(asked))));
+        let soon = Duration::from_secs(1);
+        assert!(budget.after_error("b", Some(soon)) >= AFTER_ERROR, "it is a least");
+    }
+
+    #[test]
+    fn a_thousand_that_fail_ask_no_more_often_than_a_thousand_that_do_not() {
+        let budget = Budget::default();
+        let round =
+            || (0..1000).map(|policy| budget.after_error(&policy.to_string(), None)).collect::<Vec<_>>();
+        round();
+        let a_second: f64 = round().iter().map(|pause| pause.as_secs_f64().recip()).sum();
+        assert!(a_second <= 5.0, "{a_second}");
     }
 
     #[test]

@@ -20,10 +20,11 @@ use crate::store;
 pub async fn sweep(client: &Client) -> Result<(), kube::Error> {
     // Leftovers are listed before policies, so that what a new policy makes meanwhile is not taken for one.
     let all = ListParams::default().labels(store::MANAGED);
-    let webhooks = Api::<MutatingWebhookConfiguration>::all(client.clone()).list(&all).await?;
-    let bindings = Api::<ValidatingAdmissionPolicyBinding>::all(client.clone()).list(&all).await?;
-    let listed_maps = Api::<ConfigMap>::all(client.clone()).list(&all).await?;
-    let policies = Api::<RestApiAuthPolicy>::all(client.clone()).list(&ListParams::default()).await?;
+    // Their labels are enough: with a thousand policies the objects themselves would be tens of megabytes, every time.
+    let webhooks = Api::<MutatingWebhookConfiguration>::all(client.clone()).list_metadata(&all).await?;
+    let bindings = Api::<ValidatingAdmissionPolicyBinding>::all(client.clone()).list_metadata(&all).await?;
+    let listed_maps = Api::<ConfigMap>::all(client.clone()).list_metadata(&all).await?;
+    let policies = Api::<RestApiAuthPolicy>::all(client.clone()).list_metadata(&ListParams::default()).await?;
     let living: BTreeSet<String> = policies.items.iter().filter_map(ResourceExt::uid).collect();
 
     let labels = webhooks.items.iter().map(ResourceExt::labels);

@@ -16,7 +16,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use tokio::sync::watch;
 use tower::{Layer, Service};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A write leaves so long before the end of the lease, and so has arrived by then.
 const MARGIN: Duration = Duration::from_secs(2);

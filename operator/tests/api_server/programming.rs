@@ -1,13 +1,13 @@
 //! What a policy makes in the cluster, in which order, and what it never does.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod, Secret};
 use kube::{
-    Resource, ResourceExt,
-    api::{DeleteParams, ListParams, PostParams},
+    Api, Resource, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use restward_crds::{names, sidecar::parse};
 use restward_operator::keys::{PolicyKeys, sha256_hex};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::{Cluster, condition};
 
@@ -96,6 +96,36 @@ async fn a_policy_with_pods_that_has_not_changed_costs_a_few_reads_and_no_write(
     cluster.api().replace("restward-wiki", &PostParams::default(), &map).await.unwrap();
     cluster.reconcile("wiki").await.unwrap();
     assert_eq!(cluster.config_map("wiki").await.unwrap().data, meant);
+    cluster.clean_up().await;
+}
+
+#[tokio::test]
+async fn where_policies_are_not_taken_nothing_is_made_and_what_was_in_force_stays() {
+    let mut cluster = Cluster::new("scope").await;
+    cluster.takes_policies_in(json!({"team": "wiki"}));
+    cluster.create("wiki", json!({})).await.unwrap();
+    let policy = cluster.reconcile("wiki").await.unwrap();
+    assert_eq!(condition(&policy, "Accepted"), "False/NamespaceNotSelected");
+    assert_eq!(condition(&policy, "Programmed"), "False/NotAccepted");
+    assert!(cluster.keys().await.is_none() && cluster.config_map("wiki").await.is_none());
+    assert!(cluster.webhooks().await.is_empty() && cluster.bindings().await.is_empty());
+
+    let label = async |cluster: &Cluster, team: Value| {
+        let patch = Patch::Merge(json!({"metadata": {"labels": {"team": team}}}));
+        let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+        namespaces.patch(&cluster.namespace, &PatchParams::default(), &patch).await.unwrap();
+    };
+    label(&cluster, json!("wiki")).await;
+    assert_eq!(condition(&cluster.reconcile("wiki").await.unwrap(), "Accepted"), "True/Accepted");
+    let (map, webhook) = (cluster.config_map("wiki").await.unwrap(), cluster.webhooks().await.remove(0));
+
+    label(&cluster, Value::Null).await;
+    let policy = cluster.reconcile("wiki").await.unwrap();
+    assert_eq!(condition(&policy, "Accepted"), "False/NamespaceNotSelected");
+    assert_eq!(condition(&policy, "Programmed"), "True/Programmed");
+    assert_eq!(revision(&cluster.config_map("wiki").await.unwrap()), revision(&map));
+    assert_eq!(revision(&cluster.webhooks().await[0]), revision(&webhook));
+    assert_eq!(cluster.bindings().await.len(), 1);
     cluster.clean_up().await;
 }
 

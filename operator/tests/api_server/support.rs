@@ -168,6 +168,12 @@ impl Cluster {
         &self.context.sidecar
     }
 
+    /// From now on the operator accepts policies in such namespaces only.
+    pub(crate) fn takes_policies_in(&mut self, labels: Value) {
+        let context = Arc::get_mut(&mut self.context).expect("nothing reconciles");
+        context.scope = serde_json::from_value(json!({ "matchLabels": labels })).unwrap();
+    }
+
     /// From now on the operator injects another image.
     pub(crate) fn changes_sidecar(&mut self, image: &str) {
         let context = Arc::get_mut(&mut self.context).expect("nothing reconciles");
@@ -297,6 +303,7 @@ fn context(client: Client) -> Context {
         sidecar: run.sidecar,
         webhook: WebhookEndpoint { namespace: "t".into(), service: "restward".into(), ca_bundle },
         backstop_policy: chart::BACKSTOP.into(),
+        scope: None,
         acks: Acks::new(names::ADMIN_PORT).unwrap(),
         providers: Providers::new(Guard::AllowLoopback),
         metrics: Metrics::default(),

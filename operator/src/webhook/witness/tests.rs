@@ -2,10 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use axum::{
-    Json, Router,
-    http::{Method, Uri},
-};
+use axum::http::Method;
 use futures::future::BoxFuture;
 use kube::Client;
 use prometheus_client::registry::Registry;
@@ -16,7 +13,11 @@ use super::*;
 use crate::{
     controller::validate::validate,
     events::Events,
-    testing::{self, observed},
+    testing::{
+        self,
+        api_server::{self, answer, refusal},
+        observed,
+    },
 };
 
 /// Method, last part of the path, and what was sent.
@@ -25,16 +26,16 @@ type Sent = Arc<Mutex<Vec<(Method, String, Value)>>>;
 /// Takes everything, or refuses it.
 fn api_server(sent: &Sent, refuses: bool) -> Client {
     let sent = Arc::clone(sent);
-    let answer = move |method: Method, uri: Uri, body: String| {
-        let object: Value = serde_json::from_str(&body).unwrap();
-        let last = uri.path().rsplit('/').next().unwrap_or_default().to_owned();
-        sent.lock().unwrap_or_else(PoisonError::into_inner).push((method, last, object.clone()));
-        let policy = json!(testing::policy(json!({})));
-        let status = axum::http::StatusCode::from_u16(if refuses { 403 } else { 200 }).unwrap();
-        let answer = if uri.path().ends_with("/status") { policy } else { object };
-        std::future::ready((status, Json(answer)))
-    };
-    Client::new(Router::new().fallback(answer), "atlassian")
+    api_server::client_at_once(move |request| {
+        let last = request.last().to_owned();
+        let is_status = last == "status";
+        sent.lock().unwrap_or_else(PoisonError::into_inner).push((request.method, last, request.body.clone()));
+        match (refuses, is_status) {
+            (true, _) => refusal(403, "Forbidden", "as the test wants it"),
+            (false, true) => answer(json!(testing::policy(json!({})))),
+            (false, false) => answer(request.body),
+        }
+    })
 }
 
 /// Policy `wiki`, which this replica has heard of, or has to ask for.

@@ -1,12 +1,6 @@
 //! Whole rounds, with an API server that notes what it is asked for.
 
-use std::sync::{Arc, Mutex};
-
-use axum::{
-    Json, Router,
-    body::Bytes,
-    http::{Method, Uri},
-};
+use axum::http::Method;
 use kube::Client;
 use restward_crds::{
     api::v1alpha1::{RestApiAuthPolicy, RestApiAuthPolicyStatus, WorkloadStatus},
@@ -25,10 +19,8 @@ use crate::{
     },
     inject::{self, Decision},
     policy_source::Candidate,
+    testing::api_server::{self, Asked, answer},
 };
-
-/// What was asked for: `dry run`, `policy`, the reason of an Event, or the query and body of a patch.
-type Asked = Arc<Mutex<Vec<String>>>;
 
 /// What comes of pods.
 #[derive(Clone)]
@@ -39,21 +31,21 @@ enum Webhook {
     Away,
 }
 
+/// Notes `dry run`, `policy`, the reason of an Event, or the query and body of a patch.
 fn api_server(asked: &Asked, policy: &RestApiAuthPolicy, webhook: Webhook) -> Client {
-    let (asked, policy) = (Arc::clone(asked), json!(policy));
-    let answer = move |method: Method, uri: Uri, body: Bytes| {
-        let mut object: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let last = uri.path().rsplit('/').next().unwrap_or_default();
-        let (what, answer) = match (method, last) {
-            (Method::GET, _) => ("policy".to_owned(), policy.clone()),
-            (Method::PATCH, _) => (
-                format!("{last}?{} {object}", uri.query().unwrap_or_default()),
+    let (asked, policy) = (asked.clone(), json!(policy));
+    api_server::client_at_once(move |request| {
+        let (what, object) = match (&request.method, request.last()) {
+            (&Method::GET, _) => ("policy".to_owned(), policy.clone()),
+            (&Method::PATCH, _) => (
+                request.patch(),
                 json!({
                     "metadata": {}, "spec": {"serviceName": "", "selector": {}, "template": {}},
                 }),
             ),
             (_, "pods") => {
-                assert!(uri.query().unwrap_or_default().contains("dryRun=All"), "a pod was created");
+                assert!(request.query.contains("dryRun=All"), "a pod was created");
+                let mut object = request.body;
                 object["metadata"]["name"] = json!("x");
                 if let Webhook::Injects(candidate) = &webhook
                     && let Decision::Inject(operations) =
@@ -63,12 +55,11 @@ fn api_server(asked: &Asked, policy: &RestApiAuthPolicy, webhook: Webhook) -> Cl
                 }
                 ("dry run".to_owned(), object)
             }
-            _ => (object["reason"].as_str().unwrap_or_default().to_owned(), object),
+            _ => (request.reason().to_owned(), request.body),
         };
-        asked.lock().unwrap().push(what);
-        std::future::ready(Json(answer))
-    };
-    Client::new(Router::new().fallback(answer), "atlassian")
+        asked.note(what);
+        answer(object)
+    })
 }
 
 struct World {
@@ -114,7 +105,7 @@ impl World {
     }
 
     fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.asked.lock().unwrap())
+        self.asked.take()
     }
 
     /// Whether this came of one rollout.

@@ -2,12 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::{
-    Json, Router,
-    body::Bytes,
-    http::{Method, StatusCode, Uri},
-};
-use kube::Client;
+use axum::response::Response;
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, condition::InjectedReason, names};
 use serde_json::Value;
 
@@ -23,7 +18,10 @@ use crate::{
         validate::validate,
     },
     policy_source::Candidate,
-    testing::{observed, policy},
+    testing::{
+        api_server::{self, Request, list, refusal},
+        observed, policy,
+    },
 };
 
 const UID: &str = "11112222-3333-4444-5555-666677778888";
@@ -41,34 +39,28 @@ struct Server {
 
 type Shared = Arc<Mutex<Server>>;
 
-fn answer(server: &Shared, method: &Method, uri: &Uri, body: &Bytes) -> (StatusCode, Json<Value>) {
+fn answer(server: &Shared, request: &Request) -> Response {
     let mut server = server.lock().unwrap();
-    let object: Value = serde_json::from_slice(body).unwrap_or_default();
-    let last = uri.path().rsplit('/').next().unwrap_or_default().to_owned();
-    let all = |items: Value| (StatusCode::OK, Json(json!({"metadata": {}, "items": items})));
-    let status = |code: StatusCode, reason: &str, said: &str| {
-        let status = json!({"status": "Failure", "code": code.as_u16(), "message": said, "reason": reason});
-        (code, Json(status))
-    };
-    match (method.as_str(), last.as_str()) {
-        ("GET", "pods") => all(json!(server.pods)),
-        ("GET", "statefulsets") => all(json!([stateful_set(server.unsettled)])),
-        ("GET", "deployments" | "configmaps") => all(json!([])),
-        ("GET", _) => status(StatusCode::NOT_FOUND, "NotFound", "there is none"),
+    let last = request.last();
+    match (request.method.as_str(), last) {
+        ("GET", "pods") => list(&server.pods),
+        ("GET", "statefulsets") => list(&[stateful_set(server.unsettled)]),
+        ("GET", "deployments" | "configmaps") => list(&[]),
+        ("GET", _) => refusal(404, "NotFound", "there is none"),
         ("PATCH", _) => {
-            server.asked.push(format!("{last}?{} {object}", uri.query().unwrap_or_default()));
+            server.asked.push(request.patch());
             if let Some(said) = server.refuses {
-                return status(StatusCode::CONFLICT, "Conflict", said);
+                return refusal(409, "Conflict", said);
             }
             let mut pod = server.pods.iter().find(|pod| pod["metadata"]["name"] == *last).unwrap().clone();
             if !server.keeps_image {
                 pod["spec"]["initContainers"][0]["image"] = json!(NEW);
             }
-            (StatusCode::OK, Json(pod))
+            api_server::answer(pod)
         }
         _ => {
-            server.asked.push(object["reason"].as_str().unwrap_or_default().to_owned());
-            (StatusCode::CREATED, Json(object))
+            server.asked.push(request.reason().to_owned());
+            api_server::answer(request.body.clone())
         }
     }
 }
@@ -98,10 +90,8 @@ impl World {
     fn new() -> Self {
         let server = Shared::default();
         let shared = Arc::clone(&server);
-        let service = Router::new().fallback(move |method: Method, uri: Uri, body: Bytes| {
-            std::future::ready(answer(&shared, &method, &uri, &body))
-        });
-        let mut context = testing::context(Client::new(service, "atlassian"), WatchdogAction::Report);
+        let client = api_server::client_at_once(move |request| answer(&shared, &request));
+        let mut context = testing::context(client, WatchdogAction::Report);
         context.sidecar.image = NEW.into();
         let policy = policy(json!({}));
         let candidate = validate(&policy, &observed()).unwrap().candidate;

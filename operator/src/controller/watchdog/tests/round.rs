@@ -1,41 +1,38 @@
 //! Whole rounds, with an API server that notes what it is asked for.
 
-use std::sync::{Arc, Mutex};
-
-use axum::{Json, Router, http::Uri};
 use kube::Client;
 use restward_crds::names;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{SINCE, at, census, one_is_left};
 use crate::{
     args::WatchdogAction,
     controller::{Context, census::Census, dereference::Template},
-    testing,
+    testing::{
+        self,
+        api_server::{self, Asked, answer},
+    },
 };
 
-/// What was asked for: `dry run`, `eviction`, or the reason of an Event.
-type Asked = Arc<Mutex<Vec<String>>>;
-
-/// Gives new pods back with the sidecar, and evicts.
+/// Gives new pods back with the sidecar, and evicts. Notes `dry run`, `eviction`, or the reason of an Event.
 fn api_server(asked: &Asked) -> Client {
-    let asked = Arc::clone(asked);
-    let answer = move |uri: Uri, Json(mut object): Json<Value>| {
-        let (what, answer) = match uri.path().rsplit('/').next() {
-            Some("pods") => {
+    let asked = asked.clone();
+    api_server::client_at_once(move |request| {
+        let (what, object) = match request.last() {
+            "pods" => {
+                let mut object = request.body;
                 object["metadata"]["labels"][names::LABEL_INJECTED] =
                     json!(testing::policy(json!({})).metadata.uid);
                 object["metadata"]["annotations"] = json!({names::ANNOTATION_INJECTED_HASH: "h"});
                 object["spec"]["initContainers"] = json!([{"name": names::SIDECAR_CONTAINER}]);
                 ("dry run".to_owned(), object)
             }
-            Some("eviction") => ("eviction".to_owned(), json!({"status": "Success"})),
-            _ => (object["reason"].as_str().unwrap_or_default().to_owned(), object),
+            "eviction" => ("eviction".to_owned(), json!({"status": "Success"})),
+            _ => (request.reason().to_owned(), request.body),
         };
-        asked.lock().unwrap().push(what);
-        std::future::ready(Json(answer))
-    };
-    Client::new(Router::new().fallback(answer), "atlassian")
+        asked.note(what);
+        answer(object)
+    })
 }
 
 struct World {
@@ -60,7 +57,7 @@ impl World {
     }
 
     fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.asked.lock().unwrap())
+        self.asked.take()
     }
 
     fn shows(&self, series: &str) -> bool {
