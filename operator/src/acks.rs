@@ -13,6 +13,7 @@ use restward_crds::{
     names,
     sidecar::status::{SidecarStatus, Verification},
 };
+use tokio::time;
 
 use crate::keys::{self, PolicyKeys};
 use heard::Heard;
@@ -89,7 +90,7 @@ impl Acks {
 
     /// Asks each of `pods` (name and address).
     pub async fn poll(&self, pods: &[(String, String)], policy_uid: &str, keys: &PolicyKeys) -> Vec<Ack> {
-        let begin = Instant::now();
+        let begin = time::Instant::now();
         stream::iter(pods.to_vec())
             .map(|(pod, ip)| async move {
                 let is_late = begin.elapsed() >= ROUND;

@@ -22,6 +22,7 @@ pub mod census;
 pub mod dereference;
 pub mod detach;
 mod dry_run;
+mod error;
 pub mod link;
 mod pause;
 pub mod pod;
@@ -56,8 +57,7 @@ use crate::{
     args::Sidecar,
     conditions,
     events::Events,
-    keys::{KeyError, PolicyKeys},
-    lease,
+    keys::PolicyKeys,
     metrics::Metrics,
     policy_source::Candidate,
 };
@@ -68,6 +68,7 @@ use budget::Budget;
 use build::{KeyPlan, WebhookTarget};
 use census::{Census, census};
 use dereference::Observed;
+pub use error::Error;
 use validate::{Refused, Validated};
 
 /// What reconciliation works with.
@@ -114,35 +115,6 @@ pub struct WebhookEndpoint {
     pub ca_bundle: tokio::sync::watch::Receiver<Option<String>>,
 }
 
-/// Why a reconciliation failed; it is tried again.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The API server refused.
-    #[error("the API server refused")]
-    Api(#[from] kube::Error),
-    /// Keys could not be made.
-    #[error("no keys for the policy")]
-    Keys(#[from] KeyError),
-    /// The webhook's certificate authority does not exist yet.
-    #[error("the webhook has no certificate authority yet")]
-    NoCertificateAuthority,
-    /// It took too long.
-    #[error("it was not done within {} s, most likely as the API server gives no answer", PATIENCE.as_secs())]
-    TooLong,
-}
-
-impl Error {
-    /// How long the API server wants to be left alone.
-    fn asked_to_wait(&self) -> Option<Duration> {
-        let Self::Api(error) = self else { return None };
-        let seconds = match error {
-            kube::Error::Api(status) => status.details.as_ref()?.retry_after_seconds,
-            other => return lease::busy::asked_to_wait(other),
-        };
-        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
-    }
-}
-
 /// For one reconciliation. The API server itself answers within a minute (`--request-timeout`), be it that it could not; a
 /// connection on which nothing comes, because what is between drops it, would hold up the policy for five.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -163,15 +135,13 @@ pub async fn reconcile(policy: Arc<RestApiAuthPolicy>, context: Arc<Context>) ->
 async fn reconcile_now(known: &RestApiAuthPolicy, context: &Context) -> Result<Action, Error> {
     let namespace = known.namespace().unwrap_or_default();
     let policies: Api<RestApiAuthPolicy> = Api::namespaced(context.client.clone(), &namespace);
-    match policies.get_opt(&known.name_any()).await? {
-        Some(policy) => reconcile_policy(&policy, context).await,
-        None => {
-            let uid = known.uid().unwrap_or_default();
-            context.applied.forget(&uid);
-            context.budget.forget(&uid);
-            Ok(Action::await_change())
-        }
+    if let Some(policy) = policies.get_opt(&known.name_any()).await? {
+        return reconcile_policy(&policy, context).await;
     }
+    let uid = known.uid().unwrap_or_default();
+    context.applied.forget(&uid);
+    context.budget.forget(&uid);
+    Ok(Action::await_change())
 }
 
 /// What to do after a failed reconciliation.
@@ -222,7 +192,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let programmed = program(context, policy, &verdict, &observed, fresh).await;
     let (programming, keys, config_hash) = match &programmed {
         Ok(done) => (done.programming.clone(), done.keys.as_ref(), done.config_hash.as_deref()),
-        Err(error) => (Programming::Failed(describe(error)), None, None),
+        Err(error) => (Programming::Failed(error.described()), None, None),
     };
 
     let candidate = match (&verdict, &observed.programmed) {
@@ -280,11 +250,6 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let pause = pause::pause(policy, &findings, &acks, config_hash, waits);
     programmed?;
     Ok(Action::requeue(budget.next(&uid, pause, census.sidecars.len())))
-}
-
-fn describe(error: &Error) -> String {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-    format!("{error}{}", source.unwrap_or_default())
 }
 
 /// What came of programming a policy.

@@ -124,7 +124,11 @@ mod tests {
         let count = Arc::clone(&sent);
         let answer = move || {
             count.fetch_add(1, Ordering::Relaxed);
-            ready((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "7")], "Too many requests, please try again later."))
+            ready((
+                StatusCode::TOO_MANY_REQUESTS,
+                [("retry-after", "7")],
+                "Too many requests, please try again later.",
+            ))
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

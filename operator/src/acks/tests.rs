@@ -131,3 +131,17 @@ async fn one_lost_answer_takes_nothing_back_of_what_was_verified() {
     let pods = [("wiki-0".to_owned(), "127.0.0.1".to_owned())];
     assert!(acks.poll(&pods, "u-2", &keys).await.remove(0).last.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_that_are_silent_do_not_hold_up_what_else_is_to_be_done() {
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let keys = PolicyKeys::generate(None).unwrap();
+    // Nobody accepts.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let acks = Acks::new(listener.local_addr().unwrap().port()).unwrap();
+    let pods: Vec<_> = (0..800).map(|pod| (format!("wiki-{pod}"), "127.0.0.1".to_owned())).collect();
+    let begin = time::Instant::now();
+    let said = acks.poll(&pods, UID, &keys).await;
+    assert!(begin.elapsed() < ROUND + PATIENCE * 3, "{:?}", begin.elapsed());
+    assert!(said.len() == 800 && said.iter().all(|ack| ack.status.is_none()));
+}

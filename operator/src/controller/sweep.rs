@@ -24,7 +24,8 @@ pub async fn sweep(client: &Client) -> Result<(), kube::Error> {
     let webhooks = Api::<MutatingWebhookConfiguration>::all(client.clone()).list_metadata(&all).await?;
     let bindings = Api::<ValidatingAdmissionPolicyBinding>::all(client.clone()).list_metadata(&all).await?;
     let listed_maps = Api::<ConfigMap>::all(client.clone()).list_metadata(&all).await?;
-    let policies = Api::<RestApiAuthPolicy>::all(client.clone()).list_metadata(&ListParams::default()).await?;
+    let policies =
+        Api::<RestApiAuthPolicy>::all(client.clone()).list_metadata(&ListParams::default()).await?;
     let living: BTreeSet<String> = policies.items.iter().filter_map(ResourceExt::uid).collect();
 
     let labels = webhooks.items.iter().map(ResourceExt::labels);

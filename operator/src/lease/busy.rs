@@ -53,7 +53,11 @@ mod tests {
         assert_eq!(waits(429, "text/plain; charset=utf-8", "32"), Some(32));
         assert_eq!(waits(503, "text/plain", "1"), Some(1));
         assert_eq!(waits(429, "application/json", "10"), None, "an eviction that has to wait says why");
-        assert_eq!(waits(429, "text/plain", "Fri, 27 Nov 2026 00:00:00 GMT"), None, "no API server says it so");
+        assert_eq!(
+            waits(429, "text/plain", "Fri, 27 Nov 2026 00:00:00 GMT"),
+            None,
+            "no API server says it so"
+        );
         assert_eq!(waits(200, "text/plain", "1"), None);
         assert_eq!(asked_to_wait(&kube::Error::Service("other".into())), None);
     }

@@ -102,7 +102,7 @@ async fn a_policy_with_pods_that_has_not_changed_costs_a_few_reads_and_no_write(
 #[tokio::test]
 async fn where_policies_are_not_taken_nothing_is_made_and_what_was_in_force_stays() {
     let mut cluster = Cluster::new("scope").await;
-    cluster.takes_policies_in(json!({"team": "wiki"}));
+    cluster.takes_policies_in(&json!({"team": "wiki"}));
     cluster.create("wiki", json!({})).await.unwrap();
     let policy = cluster.reconcile("wiki").await.unwrap();
     assert_eq!(condition(&policy, "Accepted"), "False/NamespaceNotSelected");

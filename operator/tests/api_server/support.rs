@@ -169,7 +169,7 @@ impl Cluster {
     }
 
     /// From now on the operator accepts policies in such namespaces only.
-    pub(crate) fn takes_policies_in(&mut self, labels: Value) {
+    pub(crate) fn takes_policies_in(&mut self, labels: &Value) {
         let context = Arc::get_mut(&mut self.context).expect("nothing reconciles");
         context.scope = serde_json::from_value(json!({ "matchLabels": labels })).unwrap();
     }

@@ -92,10 +92,13 @@ impl Server {
                 | "mutatingwebhookconfigurations"
                 | "validatingadmissionpolicybindings",
             ) => list(&[]),
-            (&Method::GET, name) if request.path.contains("/restapiauthpolicies/") => answer(self.policy(name)),
-            (&Method::GET, _) => {
-                self.written.get(&request.path).map_or_else(|| refusal(404, "NotFound", "none"), |it| answer(it.clone()))
+            (&Method::GET, name) if request.path.contains("/restapiauthpolicies/") => {
+                answer(self.policy(name))
             }
+            (&Method::GET, _) => self
+                .written
+                .get(&request.path)
+                .map_or_else(|| refusal(404, "NotFound", "none"), |it| answer(it.clone())),
             _ => answer(request.body.clone()),
         }
     }
@@ -103,7 +106,8 @@ impl Server {
     fn policy(&self, name: &str) -> Value {
         let mut policy = json!(policy(name));
         let status = POLICY.replace("/wiki", &format!("/{name}/status"));
-        policy["status"] = self.written.get(&status).map(|written| written["status"].clone()).unwrap_or_default();
+        policy["status"] =
+            self.written.get(&status).map(|written| written["status"].clone()).unwrap_or_default();
         policy
     }
 

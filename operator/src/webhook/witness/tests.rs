@@ -29,7 +29,11 @@ fn api_server(sent: &Sent, refuses: bool) -> Client {
     api_server::client_at_once(move |request| {
         let last = request.last().to_owned();
         let is_status = last == "status";
-        sent.lock().unwrap_or_else(PoisonError::into_inner).push((request.method, last, request.body.clone()));
+        sent.lock().unwrap_or_else(PoisonError::into_inner).push((
+            request.method,
+            last,
+            request.body.clone(),
+        ));
         match (refuses, is_status) {
             (true, _) => refusal(403, "Forbidden", "as the test wants it"),
             (false, true) => answer(json!(testing::policy(json!({})))),
