@@ -77,6 +77,8 @@ impl ApiServer {
                 &format!("--audit-policy-file={}", at("audit.yaml")),
                 &format!("--audit-log-path={}", at("audit.log")),
                 "--audit-log-mode=batch",
+                // Megabytes: one file, which is read on.
+                "--audit-log-maxsize=100000",
             ],
         )?;
         let mut server = Self { directory: directory.to_owned(), _etcd: etcd, process: api_server };

@@ -142,6 +142,7 @@ async fn many_that_are_silent_do_not_hold_up_what_else_is_to_be_done() {
     let pods: Vec<_> = (0..800).map(|pod| (format!("wiki-{pod}"), "127.0.0.1".to_owned())).collect();
     let begin = time::Instant::now();
     let said = acks.poll(&pods, UID, &keys).await;
-    assert!(begin.elapsed() < ROUND + PATIENCE * 3, "{:?}", begin.elapsed());
+    // All of them would take a hundred seconds.
+    assert!(begin.elapsed() < Duration::from_secs(45), "{:?}", begin.elapsed());
     assert!(said.len() == 800 && said.iter().all(|ack| ack.status.is_none()));
 }
