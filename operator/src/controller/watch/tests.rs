@@ -195,12 +195,12 @@ async fn an_api_server_that_has_too_many_requests_gets_no_more_of_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_meets_conflicts_is_tried_less_and_less_often() {
-    let seen = with(|request, _| match request.method {
-        Method::PATCH => Reply::So(refusal(409, "Conflict", "changed")),
+    let seen = with(|request, _| match request.path.as_str() {
+        CONFIG_MAP if request.method == Method::PATCH => Reply::So(refusal(409, "Conflict", "changed")),
         _ => Reply::Usual,
     })
     .await;
-    let tried = seen.count("PATCH /api/v1/namespaces/atlassian/secrets/");
+    let tried = seen.count(&format!("PATCH {CONFIG_MAP}"));
     assert!((5..20).contains(&tried), "{:#?}", seen.asked);
     assert!(seen.all() < 300, "{:#?}", seen.asked);
 }
