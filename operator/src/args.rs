@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use restward_crds::names;
 use serde_json::Value;
 
-use crate::selector;
+use crate::{page, selector};
 
 /// The operator of Restward.
 #[derive(Debug, Clone, Parser)]
@@ -74,6 +74,9 @@ pub struct RunArgs {
     /// Namespaces in which policies are accepted, as a label selector in JSON; without it, all.
     #[arg(long, value_parser = parse_selector)]
     pub policy_namespaces: Option<LabelSelector>,
+    /// Loopback address of the page in the browser, such as `127.0.0.1:8081`; none without.
+    #[arg(long, value_parser = page::loopback_only)]
+    pub page_listen: Option<SocketAddr>,
     /// What happens to selected pods from before a policy, which run without the sidecar.
     #[arg(long, value_enum, default_value_t = WatchdogAction::Report)]
     pub watchdog: WatchdogAction,
