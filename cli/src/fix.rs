@@ -25,11 +25,31 @@ pub(crate) fn of(kind: ConditionType, reason: &str) -> Option<&'static str> {
     }
 }
 
+/// Reason, meaning and next step of each reason of a condition. Only the reference page needs all of them.
+#[cfg(test)]
+pub(crate) fn all(kind: ConditionType) -> Vec<(&'static str, &'static str, &'static str)> {
+    macro_rules! of {
+        ($reasons:ident, $fix:ident) => {
+            $reasons::ALL.iter().map(|reason| (reason.as_str(), reason.meaning(), $fix(*reason))).collect()
+        };
+    }
+    match kind {
+        ConditionType::Accepted => of!(AcceptedReason, accepted),
+        ConditionType::Programmed => of!(ProgrammedReason, programmed),
+        ConditionType::Injected => of!(InjectedReason, injected),
+        ConditionType::ConfigCurrent => of!(ConfigReason, config),
+        ConditionType::Enforced => of!(EnforcedReason, enforced),
+        ConditionType::IdentityProviderReachable => of!(ProviderReason, provider),
+        ConditionType::UpstreamTrusted => of!(UpstreamReason, upstream),
+        ConditionType::Ready => of!(ReadyReason, ready),
+    }
+}
+
 fn found<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, reason: &str) -> Option<T> {
     all.iter().copied().find(|known| name(*known) == reason)
 }
 
-const WAIT: &str = "wait a moment; if it stays, read the operator's log";
+pub(crate) const WAIT: &str = "wait a moment; if it stays, read the operator's log";
 
 const fn accepted(reason: AcceptedReason) -> &'static str {
     match reason {

@@ -16,6 +16,7 @@
 //! - [`removal`]: taking the policy away
 //! - [`guide`]: the flow of the original guide, section by section
 //! - [`unbypassable`]: every known way round the sidecar, tried
+//! - [`pages`]: the project's pages, for tests that hold them against what is true
 //! - [`chaos`]: what goes wrong with the operator and the API server
 
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
@@ -28,6 +29,7 @@ pub mod command;
 pub mod guide;
 pub mod holder;
 pub mod keycloak;
+pub mod pages;
 pub mod policy;
 pub mod realm;
 pub mod removal;
