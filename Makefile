@@ -54,6 +54,14 @@ gen: ## Write the generated files: CRDs, schemas, reference pages, golden charts
 lint: ## fmt, clippy, shellcheck, helm lint, cargo-deny, generated files
 	@tests/lint
 
+.PHONY: docs
+docs: ## Build the pages of docs/ as a site (target/site) and look at its links
+	@docs/book/build
+
+.PHONY: package
+package: ## What a release is made of: charts, images, checksums, SBOMs, notices (target/package)
+	@release/build
+
 .PHONY: images
 images: ## Build the operator's and the sidecar's image as OCI archives
 	@tests/images

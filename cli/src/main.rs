@@ -14,6 +14,8 @@ mod check;
 mod cluster;
 mod completion;
 mod diff;
+#[cfg(test)]
+mod documented;
 mod explain;
 mod failure;
 mod forward;

@@ -36,6 +36,24 @@ impl ConditionType {
         Self::Ready,
     ];
 
+    /// What is so when it is True.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Accepted => "The policy is understood and free of contradictions.",
+            Self::Programmed => {
+                "Everything that the policy needs in the cluster is in place: keys, configuration, webhook, backstop."
+            }
+            Self::Injected => "Every selected pod has the sidecar.",
+            Self::ConfigCurrent => "Every sidecar runs the configuration of this generation.",
+            Self::Enforced => {
+                "Nobody reaches Confluence around the sidecar, as each sidecar has verified for its pod."
+            }
+            Self::IdentityProviderReachable => "The identity provider answers and its keys are known.",
+            Self::UpstreamTrusted => "Confluence accepts the users that the sidecar names.",
+            Self::Ready => "All of the above, with at least one pod.",
+        }
+    }
+
     /// As it stands in `status.conditions[].type`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,10 +70,10 @@ impl ConditionType {
 }
 
 macro_rules! condition_reasons {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[doc = $meaning:literal])* $variant:ident,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
+        pub enum $name { $($(#[doc = $meaning])* $variant,)* }
 
         impl $name {
             /// Every reason of this condition.
@@ -64,6 +82,11 @@ macro_rules! condition_reasons {
             /// As it stands in `status.conditions[].reason`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)* }
+            }
+
+            /// What it means, as documented here.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($meaning),*),)* }
             }
         }
     };

@@ -34,11 +34,31 @@ pub fn is_best(kind: ConditionType, reason: &str) -> bool {
     }
 }
 
+/// Reason, meaning and next step of each reason of a condition.
+pub fn all(kind: ConditionType) -> Vec<(&'static str, &'static str, &'static str)> {
+    macro_rules! of {
+        ($reasons:ident, $fix:ident) => {
+            $reasons::ALL.iter().map(|reason| (reason.as_str(), reason.meaning(), $fix(*reason))).collect()
+        };
+    }
+    match kind {
+        ConditionType::Accepted => of!(AcceptedReason, accepted),
+        ConditionType::Programmed => of!(ProgrammedReason, programmed),
+        ConditionType::Injected => of!(InjectedReason, injected),
+        ConditionType::ConfigCurrent => of!(ConfigReason, config),
+        ConditionType::Enforced => of!(EnforcedReason, enforced),
+        ConditionType::IdentityProviderReachable => of!(ProviderReason, provider),
+        ConditionType::UpstreamTrusted => of!(UpstreamReason, upstream),
+        ConditionType::Ready => of!(ReadyReason, ready),
+    }
+}
+
 fn found<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, reason: &str) -> Option<T> {
     all.iter().copied().find(|known| name(*known) == reason)
 }
 
-const WAIT: &str = "wait a moment; if it stays, read the operator's log";
+/// The next step where there is none.
+pub const WAIT: &str = "wait a moment; if it stays, read the operator's log";
 
 const fn accepted(reason: AcceptedReason) -> &'static str {
     match reason {

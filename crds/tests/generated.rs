@@ -16,11 +16,17 @@ fn generated_files_are_up_to_date() {
 
 /// Prometheus knows the sidecar's own 5xx by their reasons.
 #[test]
-fn the_alert_of_server_errors_names_each_reason_with_such_a_status() {
+fn alert_and_dashboard_of_server_errors_name_each_reason_with_such_a_status() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let alerts = fs::read_to_string(root.join("charts/restward/files/alerts.yaml")).unwrap();
     let codes: Vec<&str> =
         Reason::ALL.iter().filter(|reason| reason.status() >= 500).map(|reason| reason.code()).collect();
-    let wanted = format!("reason=~\"{}\"", codes.join("|"));
-    assert!(alerts.contains(&wanted), "RestwardServerErrors needs {wanted}");
+    let codes = codes.join("|");
+    for (file, wanted) in [
+        ("alerts.yaml", format!("reason=~\"{codes}\"")),
+        ("dashboard.json", format!("reason=~\\\"{codes}\\\"")),
+    ] {
+        let text = fs::read_to_string(root.join("charts/restward/files").join(file)).unwrap();
+        let selectors = text.matches("|keys_unavailable|").count();
+        assert_eq!(text.matches(&wanted).count(), selectors.max(1), "{file} needs {wanted}");
+    }
 }

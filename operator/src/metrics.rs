@@ -1,5 +1,8 @@
 //! Metrics in the text format of OpenMetrics, at `/metrics` of the admin server.
 
+#[cfg(test)]
+mod exposition;
+
 use std::{sync::Arc, time::SystemTime};
 
 use prometheus_client::{

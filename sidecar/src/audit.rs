@@ -4,6 +4,8 @@
 //! sidecar: it is counted in the metrics and stands in Confluence's own access log. `audit.lines: All` writes it too.
 
 pub mod file;
+#[cfg(test)]
+mod schema;
 
 use std::{
     fmt,
@@ -35,6 +37,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::AsUser, Self::Passed, Self::Stripped, Self::WouldRefuse, Self::Refused];
+
     /// The word in audit lines and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -196,7 +202,13 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Shared {
+        pub(super) fn bytes(&self) -> Vec<u8> {
+            self.0.lock().unwrap().clone()
+        }
+    }
 
     impl Write for Shared {
         fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
@@ -228,7 +240,7 @@ mod tests {
         };
         let done = Done { status: 200, latency: Duration::from_millis(3), at: UnixTime::from_secs(1) };
         Audit::to(buffer.clone()).write(&record, lines, done);
-        String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(buffer.bytes()).unwrap()
     }
 
     #[test]

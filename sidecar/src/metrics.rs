@@ -1,5 +1,8 @@
 //! Numbers for Prometheus. All labels are words from closed sets.
 
+#[cfg(test)]
+mod exposition;
+
 use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{

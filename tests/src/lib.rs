@@ -6,7 +6,7 @@
 //! - [`collector`]: where sidecars send their traces
 //! - [`command`]: running `kubectl` and other programs
 //! - [`wait`]: waiting for a condition, never for a time
-//! - [`world`]: where things are in the test cluster
+//! - [`world`]: where things are in the test cluster, [`reach`]: the way to them
 //! - [`keycloak`]: getting tokens as clients do
 //! - [`wiki`]: calling Confluence through its Service
 //! - [`policy`]: applying, patching and reading the policy
@@ -16,6 +16,7 @@
 //! - [`removal`]: taking the policy away
 //! - [`guide`]: the flow of the original guide, section by section
 //! - [`unbypassable`]: every known way round the sidecar, tried
+//! - [`pages`]: the project's pages, for tests that hold them against what is true
 //! - [`chaos`]: what goes wrong with the operator and the API server
 
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
@@ -28,7 +29,9 @@ pub mod command;
 pub mod guide;
 pub mod holder;
 pub mod keycloak;
+pub mod pages;
 pub mod policy;
+pub mod reach;
 pub mod realm;
 pub mod removal;
 pub mod table;

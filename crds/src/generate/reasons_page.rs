@@ -14,7 +14,9 @@ pub(super) fn render() -> String {
     );
     for reason in Reason::ALL {
         let explained = reason.explain();
-        let _ = writeln!(page, "| `{}` | {} | {} |", explained.code, explained.status, explained.message);
+        // `<access token>` would be a tag of HTML.
+        let message = explained.message.replace('<', "\\<");
+        let _ = writeln!(page, "| `{}` | {} | {message} |", explained.code, explained.status);
     }
     page
 }

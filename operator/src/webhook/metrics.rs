@@ -43,12 +43,12 @@ impl Metrics {
     }
 
     /// Counts a use of break-glass. Not by user or object, of which there may be any number.
-    pub(super) fn count_use(&self, what: BreakGlassUse) {
+    pub(crate) fn count_use(&self, what: BreakGlassUse) {
         self.break_glass.get_or_create(&UseLabels { kind: what.as_str() }).inc();
     }
 
     /// Counts one decision.
-    pub(super) fn count(&self, decision: &'static str, reason: &'static str) {
+    pub(crate) fn count(&self, decision: &'static str, reason: &'static str) {
         self.injections.get_or_create(&Labels { decision, reason }).inc();
     }
 }
