@@ -38,8 +38,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::AsUser, Self::Passed, Self::Stripped, Self::WouldRefuse, Self::Refused];
+    pub const ALL: [Self; 5] = [Self::AsUser, Self::Passed, Self::Stripped, Self::WouldRefuse, Self::Refused];
 
     /// The word in audit lines and metrics.
     pub const fn as_str(self) -> &'static str {

@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// An address of a Service for as long as this is kept.
+#[derive(Debug)]
 pub struct Way {
     /// Where to call.
     pub address: SocketAddr,

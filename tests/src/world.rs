@@ -1,6 +1,6 @@
 //! Where things are in the test cluster. The host reaches Services and pods, so that calls come from outside the pod.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Result, anyhow};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -41,7 +41,7 @@ pub struct World {
     pub https: Client,
     /// System administrator's personal access token of the stand-in.
     pub admin_token: String,
-    _ways: [Way; 2],
+    _ways: Arc<[Way; 2]>,
 }
 
 impl World {
@@ -83,7 +83,7 @@ impl World {
             http: plain.build()?,
             https: trusting.build()?,
             admin_token: secret(WIKI_NAMESPACE, "wiki-admin", "token").await?,
-            _ways: [wiki, keycloak],
+            _ways: Arc::new([wiki, keycloak]),
         })
     }
 }
