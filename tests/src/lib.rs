@@ -6,7 +6,7 @@
 //! - [`collector`]: where sidecars send their traces
 //! - [`command`]: running `kubectl` and other programs
 //! - [`wait`]: waiting for a condition, never for a time
-//! - [`world`]: where things are in the test cluster
+//! - [`world`]: where things are in the test cluster, [`reach`]: the way to them
 //! - [`keycloak`]: getting tokens as clients do
 //! - [`wiki`]: calling Confluence through its Service
 //! - [`policy`]: applying, patching and reading the policy
@@ -31,6 +31,7 @@ pub mod holder;
 pub mod keycloak;
 pub mod pages;
 pub mod policy;
+pub mod reach;
 pub mod realm;
 pub mod removal;
 pub mod table;

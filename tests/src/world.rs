@@ -1,12 +1,15 @@
 //! Where things are in the test cluster. The host reaches Services and pods, so that calls come from outside the pod.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{net::SocketAddr, sync::Arc};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::{Certificate, Client, redirect::Policy};
 
-use crate::command::{kubectl, kubectl_json};
+use crate::{
+    command::{kubectl, kubectl_json},
+    reach::{self, Way},
+};
 
 /// Namespace of Confluence and its policy.
 pub const WIKI_NAMESPACE: &str = "atlassian";
@@ -38,6 +41,7 @@ pub struct World {
     pub https: Client,
     /// System administrator's personal access token of the stand-in.
     pub admin_token: String,
+    _ways: Arc<[Way; 2]>,
 }
 
 impl World {
@@ -48,8 +52,9 @@ impl World {
     pub async fn find() -> Result<Self> {
         // Only the first call in a process succeeds; a later one finds the same provider installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let wiki = cluster_ip(WIKI_NAMESPACE, WIKI).await?;
-        let keycloak_address = SocketAddr::new(cluster_ip(KEYCLOAK, KEYCLOAK).await?, 8443);
+        let wiki = reach::service(WIKI_NAMESPACE, WIKI, 80).await?;
+        let keycloak = reach::service(KEYCLOAK, KEYCLOAK, 8443).await?;
+        let keycloak_address = keycloak.address;
         let ca_pem = kubectl(&[
             "get",
             "configmap",
@@ -68,21 +73,19 @@ impl World {
             .tls_certs_only([Certificate::from_pem(ca_pem.as_bytes())?])
             .resolve(&name, keycloak_address);
         Ok(Self {
-            wiki_url: format!("http://{wiki}/confluence"),
-            keycloak_url: format!("https://{name}:8443/auth"),
+            wiki_url: match wiki.address.port() {
+                80 => format!("http://{}/confluence", wiki.address.ip()),
+                _ => format!("http://{}/confluence", wiki.address),
+            },
+            keycloak_url: format!("https://{name}:{}/auth", keycloak_address.port()),
             keycloak_address,
             ca_pem,
             http: plain.build()?,
             https: trusting.build()?,
             admin_token: secret(WIKI_NAMESPACE, "wiki-admin", "token").await?,
+            _ways: Arc::new([wiki, keycloak]),
         })
     }
-}
-
-async fn cluster_ip(namespace: &str, service: &str) -> Result<IpAddr> {
-    let address =
-        kubectl(&["get", "service", service, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}"]).await?;
-    address.parse().with_context(|| format!("Service {namespace}/{service} has no address"))
 }
 
 /// One value of a Secret.

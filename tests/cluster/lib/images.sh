@@ -65,9 +65,25 @@ import_own_images() {
 
 # A cluster that is down gets the image when it is built again; the archive stays in the cache either way.
 hand_to_cluster() { # NAME:TAG
-  if daemon_pid containerd >/dev/null; then
+  if [ "${RESTWARD_USE_KUBECONFIG:-}" = 1 ]; then
+    hand_to_own_cluster "$1" "$(archive_of "$1")"
+  elif daemon_pid containerd >/dev/null; then
     step "import $1" import_archive "$1" "$(archive_of "$1")"
   else
     say "  the cluster is down: $1 is in $(archive_of "$1") and was not imported"
+  fi
+}
+
+# The user's own cluster: by the loader of its kind, or by a registry that its nodes pull from.
+hand_to_own_cluster() { # NAME:TAG ARCHIVE
+  local -a loader
+  read -ra loader <<<"${RESTWARD_IMAGE_LOADER:-}"
+  if [ -n "${RESTWARD_IMAGE_REGISTRY:-}" ]; then
+    step "push $1 to $RESTWARD_IMAGE_REGISTRY" buildah_here push --signature-policy "$CLUSTER_DIR/config/image-policy.json" \
+      "$1" "docker://$RESTWARD_IMAGE_REGISTRY/${1#localhost/}"
+  elif [ "${#loader[@]}" -gt 0 ]; then
+    step "load $1: ${loader[*]}" "${loader[@]}" "$2"
+  else
+    say "  RESTWARD_IMAGE_LOADER and RESTWARD_IMAGE_REGISTRY are not set: bring $2 to the cluster's nodes as $1"
   fi
 }

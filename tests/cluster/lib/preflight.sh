@@ -53,5 +53,30 @@ verify_own_kubeconfig() {
   local minor
   minor=$(kubectl get --raw /version | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p')
   [ "$minor" -ge 33 ] || die "that cluster is Kubernetes 1.$minor; Restward needs 1.33 or newer"
+  command -v helm >/dev/null || die "RESTWARD_USE_KUBECONFIG=1 needs a helm on the PATH"
+  refuse_foreign_namespaces
   say "it answers, runs Kubernetes 1.$minor, and this user administers it; nothing else is done"
+}
+
+# Demo and tests take over these namespaces, and whatever is in them.
+OWN_NAMESPACES=(restward keycloak atlassian)
+OWN_NAMESPACES_LABEL=restward.io/tests=own
+
+refuse_foreign_namespaces() {
+  local namespace found
+  for namespace in "${OWN_NAMESPACES[@]}"; do
+    found=$(kubectl get namespace "$namespace" --ignore-not-found --output "jsonpath={.metadata.labels.restward\.io/tests}{'.'}")
+    case $found in
+      '' | own.) ;;
+      *) die "namespace $namespace is there already, and is not of the demo or the tests. They need it for themselves" ;;
+    esac
+  done
+}
+
+own_namespaces() {
+  local namespace
+  for namespace in "${OWN_NAMESPACES[@]}"; do
+    kubectl create namespace "$namespace" --dry-run=client --output yaml | kubectl apply --filename - >/dev/null
+    kubectl label namespace "$namespace" --overwrite "$OWN_NAMESPACES_LABEL" >/dev/null
+  done
 }
