@@ -65,7 +65,7 @@ fn everything_once() -> String {
         provider_is_reachable: true,
         keys_are_usable: true,
         upstream_is_trusted: true,
-        keys_ages: vec![(ISSUER.into(), Duration::from_secs(60))],
+        keys_ages: vec![(ISSUER.into(), Duration::from_mins(1))],
         memories: vec![("tokens", 12), ("users", 3)],
     })
 }
