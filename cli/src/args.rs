@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     applink, basic_report, check, completion, diff, explain, output::Format, preflight, support_bundle,
-    token, uninstall,
+    token, uninstall, verify,
 };
 
 /// Look at Restward in a cluster, at pods and at tokens.
@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Token(token::Arguments),
     /// Show, make, verify, renew and remove the application link by which Confluence accepts the users of tokens
     Applink(applink::Arguments),
+    /// Try what a wiki does behind its policy, case by case, such as before an upgrade; best on a staging wiki
+    Verify(Box<verify::Arguments>),
     /// Show who still logs in by password, from the sidecars of all pods of a policy
     BasicReport(basic_report::Arguments),
     /// Write what somebody needs who is to help: objects, status of the sidecars, metrics and logs, without secrets

@@ -15,6 +15,25 @@ const STDIN: &str = "-";
 
 /// One word, from this file (`-` is standard input).
 pub(crate) fn read(what: &str, file: &Path) -> Result<String, Failure> {
+    word(what, &all(what, file)?)
+}
+
+/// One line, as it is: passwords may have blanks.
+pub(crate) fn read_line(what: &str, file: &Path) -> Result<String, Failure> {
+    let text = all(what, file)?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() || line.chars().any(char::is_control) {
+        return Err(Failure::new(
+            format!("read {what}"),
+            "it is not one line",
+            "give it alone, and nothing around it",
+        ));
+    }
+    Ok(line.to_owned())
+}
+
+fn all(what: &str, file: &Path) -> Result<String, Failure> {
     let unread = |error: io::Error| {
         Failure::new(format!("read {what}"), error, "name a file that can be read, or - for standard input")
     };
@@ -27,7 +46,7 @@ pub(crate) fn read(what: &str, file: &Path) -> Result<String, Failure> {
     } else {
         std::fs::File::open(file).map_err(unread)?.take(MAX).read_to_string(&mut text).map_err(unread)?;
     }
-    word(what, &text)
+    Ok(text)
 }
 
 /// One word, from this file, else from this variable.
@@ -81,6 +100,22 @@ mod tests {
             let error = word("the token", text).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_password_is_a_line_as_it_is() {
+        let file = std::env::temp_dir().join(format!("restward-line-{}", std::process::id()));
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            read_line("the password", &file)
+        };
+        assert_eq!(read(" two words \r\n").unwrap(), " two words ");
+        assert_eq!(read("no end").unwrap(), "no end");
+        for text in ["", "\n", "secret\nmore\n", "secret\u{0}"] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]

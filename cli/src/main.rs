@@ -29,6 +29,7 @@ mod sidecar;
 mod support_bundle;
 mod token;
 mod uninstall;
+mod verify;
 mod workload;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ async fn run(cli: Cli) -> Result<Verdict, Failure> {
         Command::Diff(args) => diff::run(args, &session().await?).await,
         Command::Token(args) => Box::pin(token::run(args, &cli.connection)).await,
         Command::Applink(args) => Box::pin(applink::run(args, &session().await?)).await,
+        Command::Verify(args) => Box::pin(verify::run(args, &cli.connection)).await,
         Command::BasicReport(args) => basic_report::run(args, &session().await?).await,
         Command::SupportBundle(args) => support_bundle::run(args, &session().await?).await,
         Command::Uninstall(args) => uninstall::run(args, &session().await?).await,

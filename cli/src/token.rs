@@ -7,6 +7,8 @@ mod provider;
 mod why;
 
 use clap::Subcommand;
+pub(crate) use get::Grant;
+pub(crate) use provider::Issuer;
 
 use crate::{
     args::Connection,

@@ -31,15 +31,8 @@ pub(super) struct Arguments {
     /// The client
     #[arg(long, value_name = "ID")]
     client_id: String,
-    /// The file with the client's secret; - is standard input
-    #[arg(long, value_name = "FILE")]
-    client_secret_file: Option<PathBuf>,
-    /// Log in as a person, in a browser, by a code (the client needs the device authorization grant)
-    #[arg(long)]
-    device: bool,
-    /// The scope that is asked for
-    #[arg(long, value_name = "SCOPES")]
-    scope: Option<String>,
+    #[command(flatten)]
+    grant: Grant,
     /// The issuer, instead of a policy's realm
     #[arg(long, value_name = "URL", conflicts_with = "policy")]
     issuer: Option<String>,
@@ -51,15 +44,55 @@ pub(super) struct Arguments {
     output: Output,
 }
 
-pub(super) async fn run(arguments: &Arguments, connection: &Connection) -> Result<Verdict, Failure> {
-    let secret = input::read_or("the client's secret", arguments.client_secret_file.as_deref(), SECRET)?;
-    if secret.is_none() && !arguments.device {
-        return Err(Failure::new(
-            "get a token",
-            "client credentials need the client's secret",
-            format!("give it by --client-secret-file FILE or {SECRET}, or log in as a person by --device"),
-        ));
+/// How a client gets a token.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Grant {
+    /// The file with the client's secret; - is standard input
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    client_secret_file: Option<PathBuf>,
+    /// Log in as a person, in a browser, by a code (the client needs the device authorization grant)
+    #[arg(long, requires = "client_id")]
+    device: bool,
+    /// The scope that is asked for
+    #[arg(long, value_name = "SCOPES", requires = "client_id")]
+    scope: Option<String>,
+}
+
+impl Grant {
+    /// An access token of this issuer's.
+    pub(crate) async fn token(
+        &self,
+        client: &str,
+        issuer: &Issuer,
+        reach: &Reach,
+    ) -> Result<String, Failure> {
+        self.answer(client, issuer, reach).await.map(|token| token.access_token)
     }
+
+    async fn answer(&self, client: &str, issuer: &Issuer, reach: &Reach) -> Result<Token, Failure> {
+        let secret = input::read_or("the client's secret", self.client_secret_file.as_deref(), SECRET)?;
+        if secret.is_none() && !self.device {
+            return Err(Failure::new(
+                "get a token",
+                "client credentials need the client's secret",
+                format!(
+                    "give it by --client-secret-file FILE or {SECRET}, or log in as a person by --device"
+                ),
+            ));
+        }
+        let provider = Provider::find(issuer, reach).await?;
+        let client = ClientId { id: client.to_owned(), secret };
+        let scope = self.scope.as_deref().map(|scope| ("scope", scope));
+        if self.device {
+            return device::token(&provider, &client, scope).await;
+        }
+        let form: Vec<(&str, &str)> =
+            [("grant_type", "client_credentials")].into_iter().chain(scope).collect();
+        granted(provider.token(&client, &form).await?)
+    }
+}
+
+pub(super) async fn run(arguments: &Arguments, connection: &Connection) -> Result<Verdict, Failure> {
     let issuer = if let Some(url) = &arguments.issuer {
         Issuer::by_url(url)?
     } else {
@@ -67,16 +100,7 @@ pub(super) async fn run(arguments: &Arguments, connection: &Connection) -> Resul
         let policy = session.policy(&arguments.policy).await?;
         Issuer::of_policy(&session, &policy).await?
     };
-    let provider = Provider::find(&issuer, &arguments.reach).await?;
-    let client = ClientId { id: arguments.client_id.clone(), secret };
-    let scope = arguments.scope.as_deref().map(|scope| ("scope", scope));
-    let token = if arguments.device {
-        device::token(&provider, &client, scope).await?
-    } else {
-        let form: Vec<(&str, &str)> =
-            [("grant_type", "client_credentials")].into_iter().chain(scope).collect();
-        granted(provider.token(&client, &form).await?)?
-    };
+    let token = arguments.grant.answer(&arguments.client_id, &issuer, &arguments.reach).await?;
     output::show(arguments.output.format, &token)?;
     Ok(Verdict::Right)
 }

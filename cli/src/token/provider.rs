@@ -2,7 +2,10 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use reqwest::Client;
-use restward_crds::{api::v1alpha1::RestApiAuthPolicy, sidecar::settings::IssuerSource};
+use restward_crds::{
+    api::v1alpha1::{Keycloak, RestApiAuthPolicy},
+    sidecar::settings::IssuerSource,
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use url::{Url, form_urlencoded::byte_serialize};
 
@@ -14,7 +17,7 @@ use crate::{
 
 /// Who issues tokens, as a policy or the command line names it.
 #[derive(Debug)]
-pub(super) struct Issuer {
+pub(crate) struct Issuer {
     source: IssuerSource,
     /// PEM of the only authorities that are trusted.
     ca: Option<Vec<u8>>,
@@ -22,7 +25,7 @@ pub(super) struct Issuer {
 
 impl Issuer {
     /// By its URL.
-    pub(super) fn by_url(url: &str) -> Result<Self, Failure> {
+    pub(crate) fn by_url(url: &str) -> Result<Self, Failure> {
         let fix = "give the URL in front of /.well-known/openid-configuration, such as https://sso.example.com/realms/atlassian";
         let mut discovery = Url::parse(url).map_err(|error| Failure::new("read --issuer", error, fix))?;
         match discovery.path_segments_mut() {
@@ -33,15 +36,8 @@ impl Issuer {
     }
 
     /// The realm of a policy, with the authorities that it names.
-    pub(super) async fn of_policy(session: &Session, policy: &RestApiAuthPolicy) -> Result<Self, Failure> {
+    pub(crate) async fn of_policy(session: &Session, policy: &RestApiAuthPolicy) -> Result<Self, Failure> {
         let keycloak = &policy.spec.keycloak;
-        let base = keycloak.host.parse().map_err(|error| {
-            Failure::new(
-                "read spec.keycloak.host",
-                error,
-                "kubectl restward check says more about the policy",
-            )
-        })?;
         let mut pem = Vec::new();
         for reference in &keycloak.ca_certificate_refs {
             let map = session.api::<ConfigMap>().get(&reference.name).await;
@@ -50,7 +46,18 @@ impl Issuer {
             pem.extend(map.data.unwrap_or_default().remove(&reference.key).unwrap_or_default().into_bytes());
             pem.push(b'\n');
         }
-        let ca = (!keycloak.ca_certificate_refs.is_empty()).then_some(pem);
+        Self::of_realm(keycloak, (!keycloak.ca_certificate_refs.is_empty()).then_some(pem))
+    }
+
+    /// A realm, with these authorities as the only ones.
+    pub(crate) fn of_realm(keycloak: &Keycloak, ca: Option<Vec<u8>>) -> Result<Self, Failure> {
+        let base = keycloak.host.parse().map_err(|error| {
+            Failure::new(
+                "read spec.keycloak.host",
+                error,
+                "kubectl restward check says more about the policy",
+            )
+        })?;
         Ok(Self { source: IssuerSource::Keycloak { base, realm: keycloak.realm.clone() }, ca })
     }
 }

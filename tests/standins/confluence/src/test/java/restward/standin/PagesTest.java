@@ -1,6 +1,7 @@
 package restward.standin;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -62,6 +63,16 @@ final class PagesTest {
         assertTrue(created.body().contains("\"username\":\"alice\""), created.body());
         assertEquals("New", closed.get("/rest/api/content/" + created.json().get("id"), ALICE).json().get("title"));
         assertEquals(404, closed.get("/rest/api/content/999999", ALICE).status());
+    }
+
+    @Test
+    void aRemovedPageIsGoneAndItsIdIsNotGivenAgain() throws Exception {
+        Object id = closed.json("POST", "/rest/api/content", "{\"title\":\"Brief\"}", ALICE).json().get("id");
+        String path = "/rest/api/content/" + id;
+        assertEquals(204, closed.send("DELETE", path, "", ALICE).status());
+        assertEquals(404, closed.get(path, ALICE).status());
+        assertEquals(404, closed.send("DELETE", path, "", ALICE).status());
+        assertNotEquals(id, closed.json("POST", "/rest/api/content", "{\"title\":\"Next\"}", ALICE).json().get("id"));
     }
 
     @Test

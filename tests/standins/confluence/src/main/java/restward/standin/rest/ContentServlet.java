@@ -18,7 +18,7 @@ import restward.standin.Wiki;
 import restward.standin.auth.Login;
 import restward.standin.state.Contents.Page;
 
-/** {@code /rest/api/content}: list, read and create pages, upload attachments. */
+/** {@code /rest/api/content}: list, read, create and remove pages, upload attachments. */
 @WebServlet({"/rest/api/content", "/rest/api/content/*"})
 @MultipartConfig(fileSizeThreshold = 64 * 1024)
 public final class ContentServlet extends WikiServlet {
@@ -34,6 +34,7 @@ public final class ContentServlet extends WikiServlet {
             case "GET 0" -> list(wiki, request, response);
             case "POST 0" -> create(wiki, request, response);
             case "GET 1" -> read(wiki, path[0], response);
+            case "DELETE 1" -> remove(wiki, path[0], response);
             case "POST 3" -> attach(wiki, path, request, response);
             default -> response.sendError(HttpServletResponse.SC_NOT_FOUND);
         }
@@ -86,6 +87,10 @@ public final class ContentServlet extends WikiServlet {
             return;
         }
         Json.send(response, HttpServletResponse.SC_OK, describe(page));
+    }
+
+    private static void remove(Wiki wiki, String id, HttpServletResponse response) {
+        response.setStatus(wiki.contents().remove(id) ? HttpServletResponse.SC_NO_CONTENT : HttpServletResponse.SC_NOT_FOUND);
     }
 
     /** {@code POST /rest/api/content/<id>/child/attachment}, multipart with a part named {@code file}. */

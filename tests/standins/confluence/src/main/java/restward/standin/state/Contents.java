@@ -14,6 +14,7 @@ public final class Contents {
 
     private final Path attachments;
     private final List<Page> pages = new ArrayList<>();
+    private long nextId = 1001;
 
     public Contents(Path attachments) throws IOException {
         this.attachments = Files.createDirectories(attachments);
@@ -31,9 +32,13 @@ public final class Contents {
     }
 
     public synchronized Page add(String title, String creator) {
-        Page page = new Page(1001L + pages.size(), title, creator);
+        Page page = new Page(nextId++, title, creator);
         pages.add(page);
         return page;
+    }
+
+    public synchronized boolean remove(String id) {
+        return pages.removeIf(page -> Long.toString(page.id()).equals(id));
     }
 
     public long store(Page page, String name, InputStream content) throws IOException {

@@ -3,7 +3,10 @@
 #![cfg(feature = "cluster-tests")]
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
-use std::process::Stdio;
+mod link;
+mod verify;
+
+use std::{path::PathBuf, process::Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use restward_tests::{
@@ -75,7 +78,8 @@ async fn the_program_sees_what_is_there() {
     explain().await.unwrap();
     tokens(&world).await.unwrap();
     next_pod().await.unwrap();
-    link().await.unwrap();
+    link::all(&world).await.unwrap();
+    verify::all(&world).await.unwrap();
     passwords(&world).await.unwrap();
     support().await.unwrap();
     until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.unwrap();
@@ -173,32 +177,45 @@ async fn next_pod() -> Result<()> {
     restward(&["preflight", "nobody"], "").await?.with(3).map(drop)
 }
 
-async fn link() -> Result<()> {
-    restward(&["applink", "verify"], "")
-        .await?
-        .with(0)?
-        .says("√ Confluence takes what the sidecar of wiki-confluence-0 signs")?;
-    restward(&["applink", "show"], "")
-        .await?
-        .with(0)?
-        .says("BEGIN PUBLIC KEY")?
-        .says("Confluence takes it")
-        .map(drop)
-}
-
 async fn passwords(world: &World) -> Result<()> {
-    let mode = policy::read().await?["spec"]["basicAuth"]["mode"].as_str().unwrap_or("Allow").to_owned();
-    let set = |mode: String| async move {
-        policy::patch(&format!(r#"{{"spec":{{"basicAuth":{{"mode":"{mode}"}}}}}}"#)).await
-    };
-    set("Audit".into()).await?;
+    let mode = basic_mode().await?;
+    set_basic_mode("Audit").await?;
     eventually("the report names alice", QUICK, || async {
         get(world, CONTENT, &Auth::Basic("alice", "alice-password")).await?;
         restward(&["basic-report", "-o", "csv"], "").await?.with(0)?.says("\"alice\",accepted,").map(drop)
     })
     .await?;
     restward(&["basic-report"], "").await?.with(0)?.says("USER AGENT")?;
-    set(mode).await
+    set_basic_mode(&mode).await
+}
+
+async fn basic_mode() -> Result<String> {
+    Ok(policy::read().await?["spec"]["basicAuth"]["mode"].as_str().unwrap_or("Allow").to_owned())
+}
+
+async fn set_basic_mode(mode: &str) -> Result<()> {
+    policy::patch(&format!(r#"{{"spec":{{"basicAuth":{{"mode":"{mode}"}}}}}}"#)).await
+}
+
+/// A file with a secret, which goes with the test.
+struct Secret(PathBuf);
+
+impl Secret {
+    fn new(name: &str, text: &str) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("restward-e2e-{name}-{}", std::process::id()));
+        std::fs::write(&path, text)?;
+        Ok(Self(path))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        _ = std::fs::remove_file(&self.0);
+    }
 }
 
 async fn support() -> Result<()> {
