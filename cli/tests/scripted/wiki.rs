@@ -79,7 +79,7 @@ impl Wiki {
     }
 
     /// The sidecar's admin port: what it has seen of the link.
-    pub(crate) async fn sidecar(&self) -> Reply {
+    pub(crate) fn sidecar(&self) -> Reply {
         let state = self.0.lock().unwrap();
         let (reason, taken) = state.seen();
         reply(
@@ -235,7 +235,7 @@ pub(crate) async fn cluster(wiki: &Wiki) -> api::ApiServer {
     .await;
     let sidecar = api::serve(move |_| {
         let wiki = sidecar.clone();
-        async move { wiki.sidecar().await }
+        async move { wiki.sidecar() }
     })
     .await;
     let ports = [(8090, confluence), (19090, sidecar)].into();
