@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) asks_for_websudo: bool,
     /// Calls that changed something.
     pub(crate) changes: Vec<String>,
+    /// How often such a call made calls by token fail that went well before.
+    pub(crate) gaps: u32,
     /// The keys that the sidecar holds; the first signs unless Confluence takes another.
     held: Vec<&'static str>,
     /// How often the operator has looked since the next key was asked for.
@@ -75,7 +77,10 @@ impl Wiki {
         if head.method != http::Method::GET {
             state.changes.push(format!("{} {path}", head.method));
         }
-        state.answer(head.method.as_str(), &path, &body)
+        let was_trusted = state.seen().1.is_some();
+        let answer = state.answer(head.method.as_str(), &path, &body);
+        state.gaps += u32::from(was_trusted && state.seen().1.is_none());
+        answer
     }
 
     /// The sidecar's admin port: what it has seen of the link.
