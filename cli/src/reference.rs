@@ -6,7 +6,9 @@ use std::{env, fs, path::Path};
 use clap::{Command, CommandFactory as _};
 use restward_crds::condition::ConditionType;
 
-use crate::{args::Cli, fix};
+use restward_crds::fix;
+
+use crate::args::Cli;
 
 const PREFACE: &str = include_str!("reference/preface.md");
 

@@ -42,14 +42,6 @@ pub(crate) struct Arguments {
     /// The file with an access token; - is standard input
     #[arg(long, value_name = "FILE", help_heading = "By token", conflicts_with = "client_id")]
     token_file: Option<PathBuf>,
-    /// The client that gets a token
-    #[arg(long, value_name = "ID", help_heading = "By token")]
-    client_id: Option<String>,
-    #[command(flatten, next_help_heading = "By token")]
-    grant: Grant,
-    /// The issuer, instead of the policy's realm
-    #[arg(long, value_name = "URL", help_heading = "By token", requires = "client_id")]
-    issuer: Option<String>,
     /// The Confluence user whom the token stands for. Default: what follows from token and policy
     #[arg(long, value_name = "NAME", help_heading = "By token")]
     user: Option<String>,
@@ -96,6 +88,15 @@ pub(crate) struct Arguments {
     pub(super) reach: Reach,
     #[command(flatten)]
     pub(super) output: Output,
+    /// The client that gets a token
+    #[arg(long, value_name = "ID", help_heading = "By token")]
+    client_id: Option<String>,
+    /// The issuer, instead of the policy's realm
+    #[arg(long, value_name = "URL", help_heading = "By token", requires = "client_id")]
+    issuer: Option<String>,
+    // The last, as its heading would go on.
+    #[command(flatten, next_help_heading = "By token")]
+    grant: Grant,
 }
 
 impl Arguments {

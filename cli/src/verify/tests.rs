@@ -86,6 +86,8 @@ impl Given {
             "--write",
             "--space",
             "TEST",
+            "--upload",
+            "1",
         ]
         .map(str::to_owned)
         .into()

@@ -107,7 +107,8 @@ async fn answer(mut request: Request<Incoming>, state: Arc<Mutex<State>>) -> Rep
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     if path.ends_with("/portforward") {
-        let port: u16 = query.strip_prefix("ports=").unwrap().parse().unwrap();
+        let asked = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "ports");
+        let port: u16 = asked.unwrap().1.parse().unwrap();
         let to = state.lock().unwrap().ports.get(&port).copied();
         return to.map_or_else(|| not_found(&path), |to| forward(&mut request, port, to));
     }

@@ -98,6 +98,7 @@ async fn the_key_is_replaced_once_the_sidecar_has_the_next_and_is_seen_to_be_tak
         .await
         .is(0, &["1/3", "wait for wiki-0", "2/3 it has the key", "3/3 Confluence takes the key new"]);
     assert_eq!(given.wiki.links(), [jira(), Link { key: Some("new".into()), ..own() }]);
+    assert_eq!(given.wiki.0.lock().unwrap().gaps, 0, "no call fails meanwhile");
     assert_eq!(
         given.wiki.changes(),
         ["PUT /rest/applinks-oauth/1.0/applicationlink/0-2/authentication/consumer"]

@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) asks_for_websudo: bool,
     /// Calls that changed something.
     pub(crate) changes: Vec<String>,
+    /// How often such a call made calls by token fail that went well before.
+    pub(crate) gaps: u32,
     /// The keys that the sidecar holds; the first signs unless Confluence takes another.
     held: Vec<&'static str>,
     /// How often the operator has looked since the next key was asked for.
@@ -75,11 +77,14 @@ impl Wiki {
         if head.method != http::Method::GET {
             state.changes.push(format!("{} {path}", head.method));
         }
-        state.answer(head.method.as_str(), &path, &body)
+        let was_trusted = state.seen().1.is_some();
+        let answer = state.answer(head.method.as_str(), &path, &body);
+        state.gaps += u32::from(was_trusted && state.seen().1.is_none());
+        answer
     }
 
     /// The sidecar's admin port: what it has seen of the link.
-    pub(crate) async fn sidecar(&self) -> Reply {
+    pub(crate) fn sidecar(&self) -> Reply {
         let state = self.0.lock().unwrap();
         let (reason, taken) = state.seen();
         reply(
@@ -235,7 +240,7 @@ pub(crate) async fn cluster(wiki: &Wiki) -> api::ApiServer {
     .await;
     let sidecar = api::serve(move |_| {
         let wiki = sidecar.clone();
-        async move { wiki.sidecar().await }
+        async move { wiki.sidecar() }
     })
     .await;
     let ports = [(8090, confluence), (19090, sidecar)].into();
