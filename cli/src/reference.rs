@@ -4,9 +4,7 @@
 use std::{env, fs, path::Path};
 
 use clap::{Command, CommandFactory as _};
-use restward_crds::condition::ConditionType;
-
-use restward_crds::fix;
+use restward_crds::{condition::ConditionType, fix};
 
 use crate::args::Cli;
 
