@@ -33,7 +33,7 @@ fn each_link_leads_somewhere() {
             looked_at += 1;
             let (file, anchor) =
                 link.split_once('#').map_or((link.as_str(), None), |(file, anchor)| (file, Some(anchor)));
-            let folder = page.path.parent().unwrap_or(Path::new(""));
+            let folder = page.path.parent().unwrap_or_else(|| Path::new(""));
             let target = if file.is_empty() { page.path.clone() } else { plain(&folder.join(file)) };
             let place = page.place(line);
             match (by_path.get(target.as_path()), anchor) {

@@ -26,12 +26,12 @@ impl Ask {
         self
     }
 
-    pub(super) fn as_whom(self, authorization: impl Into<String>) -> Self {
+    pub(super) fn authorized(self, authorization: impl Into<String>) -> Self {
         self.with(header::AUTHORIZATION, authorization)
     }
 
     pub(super) fn bearer(self, token: &str) -> Self {
-        self.as_whom(format!("Bearer {token}"))
+        self.authorized(format!("Bearer {token}"))
     }
 
     pub(super) fn saying(self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {

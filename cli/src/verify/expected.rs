@@ -136,12 +136,11 @@ impl Expected {
         match self {
             Self::Served => served(answer),
             Self::Says(text) if answer.status == 200 && answer.text().contains(text.as_str()) => Ok(()),
-            Self::Says(_) => Err(not_here(answer)),
             Self::Bytes(count) => served(answer).and_then(|()| bytes(*count, answer)),
             Self::User(user) => user_of(answer).and_then(|found| same(user, &found)),
             Self::SomeUser => user_of(answer).map(drop),
             Self::Page if answer.status < 400 => Ok(()),
-            Self::Page => Err(not_here(answer)),
+            Self::Says(_) | Self::Page => Err(not_here(answer)),
             Self::PageOf(user) => page_of(user.as_deref(), answer),
             Self::Link(consumer) => own_link(consumer, answer),
             Self::Links(before) if links(answer)? == *before => Ok(()),

@@ -128,12 +128,11 @@ pub(super) async fn gather(
     arguments: &Arguments,
     connection: &Connection,
 ) -> Result<(RestApiAuthPolicy, Means), Failure> {
-    let (policy, session) = match &arguments.policy_file {
-        Some(file) => (written(file)?, None),
-        None => {
-            let session = Session::open(connection).await?;
-            (session.policy(&arguments.policy).await?, Some(session))
-        }
+    let (policy, session) = if let Some(file) = &arguments.policy_file {
+        (written(file)?, None)
+    } else {
+        let session = Session::open(connection).await?;
+        (session.policy(&arguments.policy).await?, Some(session))
     };
     if let Some(why) = not_ready(&policy) {
         progress(&format!("note: policy {} is not ready: {why}", policy.name_any()));

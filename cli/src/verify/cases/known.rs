@@ -117,7 +117,7 @@ fn by_password(terms: &Terms<'_>, means: &Means, at: Timestamp) -> Vec<Case> {
         Ok((forged::basic(user, password), expected))
     });
     vec![given("password", "Basic, with a password that is right", login, |(basic, expected)| {
-        (Ask::get(CURRENT_USER).as_whom(basic), expected)
+        (Ask::get(CURRENT_USER).authorized(basic), expected)
     })]
 }
 

@@ -18,7 +18,7 @@ pub(super) fn cases(terms: &Terms<'_>, means: &Means, now: Timestamp) -> Vec<Cas
         terms.switched(credentials.application_link, Reason::ApplicationLinkDenied, reason_otherwise)
     };
     let signed = |consumer: &str, is_complete| {
-        Ask::get(CONTENT).as_whom(forged::oauth1(consumer, is_complete, now.as_second()))
+        Ask::get(CONTENT).authorized(forged::oauth1(consumer, is_complete, now.as_second()))
     };
     let consumer = match (terms.signs(), terms.consumer()) {
         (true, Some(consumer)) => Ok(consumer),

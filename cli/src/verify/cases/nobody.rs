@@ -104,7 +104,7 @@ fn without_login(terms: &Terms<'_>) -> Vec<Case> {
     } else {
         terms.refused(Reason::SchemeUnsupported)
     };
-    let ask = Ask::get("/rest/token-auth/api/restward-verify").as_whom("JWT a.b.c");
+    let ask = Ask::get("/rest/token-auth/api/restward-verify").authorized("JWT a.b.c");
     cases.push(case("companion-app", "the Companion app's JWT on its own path", ask, companion));
     cases
 }
@@ -115,7 +115,7 @@ fn odd_calls(terms: &Terms<'_>) -> Vec<Case> {
         case(
             "other-scheme",
             "Authorization: Negotiate",
-            Ask::get(CONTENT).as_whom("Negotiate YQ=="),
+            Ask::get(CONTENT).authorized("Negotiate YQ=="),
             terms.refused(Reason::SchemeUnsupported),
         ),
         case(
@@ -180,7 +180,7 @@ fn tokens(terms: &Terms<'_>, means: &Means) -> Vec<Case> {
 
 /// By a user who does not exist: whether passwords are looked at, not whether one is right.
 fn passwords(terms: &Terms<'_>, at: Timestamp) -> Vec<Case> {
-    let basic = |ask: Ask| ask.as_whom(forged::basic(NOBODY, "none"));
+    let basic = |ask: Ask| ask.authorized(forged::basic(NOBODY, "none"));
     let rejected = terms.enforced(Expected::RejectedByConfluence);
     let parameters = format!("{CONTENT}?os_username={NOBODY}&os_password=none");
     let xml = format!(

@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value, reason = "bodies are written where they are used")]
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 
@@ -34,6 +36,7 @@ fn list(names: &[&str]) -> Answer {
 
 /// Each expectation with what fulfils it and what does not.
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn each_expectation_is_met_by_what_it_means_and_by_nothing_else() {
     use Expected::{
         BadRequest, Bytes, Granted, Link, Links, Page, PageOf, Passed, Refused, RefusedToken,

@@ -274,11 +274,10 @@ impl Call {
             // Tomcat's.
             _ if path.contains("%2F") => with(400, ""),
             "/status" => with(200, json!({"state": "RUNNING"}).to_string()),
-            "/login.action" => with(200, "<form>"),
             "/dologin.action" if form().contains("os_username=bob&os_password=bob%27s+password") => {
                 redirect("/confluence/", Some(&format!("JSESSIONID={SESSION}; Path=/confluence; HttpOnly")))
             }
-            "/dologin.action" => with(200, "<form>"),
+            "/login.action" | "/dologin.action" => with(200, "<form>"),
             "/.well-known/oauth-protected-resource" if is_behind => {
                 with(200, json!({"authorization_servers": ["https://sso/realms/r"]}).to_string())
             }
