@@ -53,12 +53,7 @@ use restward_crds::{
 };
 
 use crate::{
-    acks::Acks,
-    args::Sidecar,
-    conditions,
-    events::Events,
-    keys::PolicyKeys,
-    metrics::Metrics,
+    acks::Acks, args::Sidecar, conditions, events::Events, keys::PolicyKeys, metrics::Metrics,
     policy_source::Candidate,
 };
 pub use applied::Applied;
