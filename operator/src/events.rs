@@ -1,5 +1,7 @@
 //! Events on policies and workloads. They are a courtesy: that one could not be written is logged and stops nothing.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Client, Resource, ResourceExt,
@@ -18,12 +20,16 @@ use crate::{
 /// The API server refuses longer notes.
 const MAX_NOTE: usize = 1024;
 
+/// Events that a recorder gets, which remembers each for minutes to tell the next of its kind as one of a series: with a thousand
+/// policies whose conditions change together, that would be most of what the operator holds.
+const REMEMBERED: usize = 500;
+
 /// Writes Events.
 #[derive(Clone)]
 pub struct Events {
     client: Client,
     reporter: Reporter,
-    recorder: Recorder,
+    recorder: Arc<Mutex<(Recorder, usize)>>,
 }
 
 impl Events {
@@ -31,7 +37,8 @@ impl Events {
     pub fn new(client: Client, pod_name: &str) -> Self {
         let reporter =
             Reporter { controller: names::FIELD_MANAGER.into(), instance: Some(pod_name.to_owned()) };
-        Self { recorder: Recorder::new(client.clone(), reporter.clone()), client, reporter }
+        let recorder = Recorder::new(client.clone(), reporter.clone());
+        Self { recorder: Arc::new(Mutex::new((recorder, 0))), client, reporter }
     }
 
     /// A condition has another status or reason than before.
@@ -113,7 +120,17 @@ impl Events {
             action: "Reconcile".into(),
             secondary,
         };
-        write(&self.recorder, &event, about).await;
+        write(&self.recorder(), &event, about).await;
+    }
+
+    /// One that has not got too many by now.
+    fn recorder(&self) -> Recorder {
+        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        if recorder.1 == REMEMBERED {
+            *recorder = (Recorder::new(self.client.clone(), self.reporter.clone()), 0);
+        }
+        recorder.1 += 1;
+        recorder.0.clone()
     }
 }
 
@@ -138,5 +155,35 @@ pub(crate) fn reference(
         name: Some(name.into()),
         uid: Some(uid.into()),
         ..ObjectReference::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{
+        self,
+        api_server::{self, Asked, answer},
+    };
+
+    #[tokio::test]
+    async fn what_is_told_again_is_a_series_and_of_many_only_some_are_remembered() {
+        let (asked, policy) = (Asked::default(), testing::policy(json!({})));
+        let noted = asked.clone();
+        let client = api_server::client_at_once(move |request| {
+            noted.note(request.method.as_str());
+            answer(request.body)
+        });
+        let events = Events::new(client, "t");
+        events.about_policy(&policy, EventType::Normal, "First", "x").await;
+        events.about_policy(&policy, EventType::Normal, "First", "x").await;
+        assert_eq!(asked.take(), ["POST", "PATCH"]);
+        for number in 2..REMEMBERED {
+            events.about_policy(&policy, EventType::Normal, &format!("Other{number}"), "x").await;
+        }
+        events.about_policy(&policy, EventType::Normal, "First", "x").await;
+        assert_eq!(asked.take().pop().as_deref(), Some("POST"), "it was forgotten with the others");
     }
 }

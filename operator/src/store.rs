@@ -22,6 +22,9 @@ use crate::{
 /// Selects the objects that the operator made.
 pub const MANAGED: &str = "restward.io/managed=true";
 
+/// ConfigMaps that are listed at a time when the watch begins: each may have a megabyte.
+const PAGE: u32 = 100;
+
 /// [`PolicySource`] over a reflector.
 pub struct ProgrammedPolicies {
     client: Client,
@@ -32,8 +35,8 @@ impl ProgrammedPolicies {
     /// The store, and the stream that fills it: it has to be polled as long as the store is used.
     pub fn watch(client: Client) -> (Self, impl Stream<Item = ()> + Send) {
         let (maps, writer) = reflector::store();
-        let watched =
-            watcher(Api::<ConfigMap>::all(client.clone()), watcher::Config::default().labels(MANAGED));
+        let managed = watcher::Config::default().labels(MANAGED).page_size(PAGE);
+        let watched = watcher(Api::<ConfigMap>::all(client.clone()), managed);
         let filled = watched.default_backoff().modify(forget_the_rest).reflect(writer).map(|event| {
             if let Err(error) = event {
                 tracing::warn!(%error, "the watch of programmed policies failed; it starts again");

@@ -267,7 +267,9 @@ fn has_ended(pod: &Pod) -> bool {
     pod.meta().deletion_timestamp.is_some() || matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-pub(super) fn observe_pod(pod: Pod) -> ObservedPod {
+pub(super) fn observe_pod(mut pod: Pod) -> ObservedPod {
+    // Who set which field decides nothing here, and is a third of a pod.
+    pod.metadata.managed_fields = None;
     let raw = serde_json::to_value(&pod).unwrap_or_default();
     ObservedPod {
         workload: workload(&pod),

@@ -13,9 +13,9 @@ use k8s_openapi::api::{
 use kube::{
     Api, ResourceExt,
     runtime::{
-        Controller,
+        Controller, WatchStreamExt as _,
         controller::Config,
-        reflector::{ObjectRef, Store},
+        reflector::{self, ObjectRef, Store},
         utils::Backoff,
         watcher,
     },
@@ -37,6 +37,9 @@ const DEBOUNCE: Duration = Duration::from_millis(300);
 /// Between two failures of watches.
 const BETWEEN_FAILURES: Duration = Duration::from_secs(1);
 
+/// Objects that are listed at a time when a watch begins.
+const PAGE: u32 = 100;
+
 /// Runs the controller until `shutdown`. `nudge` makes it look at every policy again.
 pub async fn run(
     context: Arc<Context>,
@@ -44,10 +47,11 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
     let client = context.client.clone();
-    let controller =
-        Controller::new(Api::<RestApiAuthPolicy>::all(client.clone()), watcher::Config::default());
-    let policies = controller.store();
-    let any = watcher::Config::default;
+    // Some at a time, as ConfigMaps may have a megabyte each.
+    let any = || watcher::Config::default().page_size(PAGE);
+    let (policies, writer) = reflector::store();
+    let found = watcher(Api::<RestApiAuthPolicy>::all(client.clone()), any()).modify(forget_the_rest);
+    let controller = Controller::for_stream(found.reflect(writer).applied_objects(), policies.clone());
     let managed = || any().labels(store::MANAGED);
     let keys = any().fields(&format!("metadata.name={}", names::KEYS_SECRET));
     controller
@@ -94,6 +98,12 @@ impl Iterator for EachTheSame {
 
 impl Backoff for EachTheSame {
     fn reset(&mut self) {}
+}
+
+/// What changes are judged by is metadata and spec. The policy is read anew before it is reconciled.
+fn forget_the_rest(policy: &mut RestApiAuthPolicy) {
+    policy.metadata.managed_fields = None;
+    policy.status = None;
 }
 
 type Policies = Store<RestApiAuthPolicy>;
