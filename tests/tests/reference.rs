@@ -118,7 +118,7 @@ fn readable(text: &str) -> String {
     {
         let name = inside.trim().strip_prefix("$labels.");
         readable.push_str(before);
-        readable.push_str(&name.map_or("…".to_owned(), |name| format!("*{name}*")));
+        readable.push_str(&name.map_or_else(|| "…".to_owned(), |name| format!("*{name}*")));
         rest = after;
     }
     readable + rest
