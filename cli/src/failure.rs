@@ -77,7 +77,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, why, fix } = self;
-        write!(f, "error: could not {what}\n  why: {}\n  fix: {fix}", crate::output::harmless(why))
+        write!(f, "error: could not {what}\n  why: {}\n  fix: {fix}", restward_crds::text::harmless(why))
     }
 }
 

@@ -3,7 +3,7 @@
 //! - [`args`]: the command line
 //! - [`cluster`], [`forward`]: the way to the API server, and through it to a pod's port; [`reach`]: to other servers
 //! - [`input`]: secrets, which never come by the command line
-//! - [`fix`], [`sidecar`], [`workload`]: what several commands ask for
+//! - [`sidecar`], [`workload`]: what several commands ask for
 //! - [`output`], [`report`], [`failure`]: what people see
 //! - the others: one file for each command. What is found out is separate from what is concluded: facts in, findings out
 
@@ -16,7 +16,6 @@ mod completion;
 mod diff;
 mod explain;
 mod failure;
-mod fix;
 mod forward;
 mod input;
 mod output;

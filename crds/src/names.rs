@@ -159,6 +159,9 @@ pub const UPSTREAM_PORT: u16 = 18090;
 /// Port of the operator's webhook server.
 pub const WEBHOOK_PORT: u16 = 10250;
 
+/// Audience of the ServiceAccount tokens by which people log in at the operator's page.
+pub const PAGE_AUDIENCE: &str = "restward";
+
 /// Path on the admin server below which the pod's rewritten probes are answered, each under its name.
 pub const PROBES_PATH: &str = "/app-health/";
 

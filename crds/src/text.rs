@@ -5,10 +5,12 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
+mod harmless;
 mod header;
 mod page;
 mod timestamp;
 
+pub use harmless::harmless;
 pub use header::{UserHeader, folds_to, folds_to_start};
 pub use page::PageUrl;
 pub use timestamp::Timestamp;

@@ -23,6 +23,7 @@ use crate::{
     events::Events,
     lease::{self, Leadership, fence::Fence},
     metrics::Metrics,
+    page::{self, Page},
     store::ProgrammedPolicies,
     webhook::{self, Witness, witness},
 };
@@ -46,6 +47,13 @@ pub async fn run(client: Client, args: RunArgs, stop: watch::Receiver<bool>) -> 
     let (policies, fill_policies) = ProgrammedPolicies::watch(client.clone());
     let webhook_listener = TcpListener::bind(args.webhook_listen).await.context("webhook port")?;
     let admin_listener = TcpListener::bind(args.admin_listen).await.context("admin port")?;
+    let page = match args.page_listen {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await.context("port of the page")?;
+            Some(page::serve(listener, Page::new(client.clone(), names::ADMIN_PORT)?))
+        }
+        None => None,
+    };
 
     let asked = args.break_glass_webhook.as_ref();
     let (witness, seen) = asked.map(|_| Witness::new(certificates.secret_path())).unzip();
@@ -71,6 +79,8 @@ pub async fn run(client: Client, args: RunArgs, stop: watch::Receiver<bool>) -> 
         // What was seen is told yet when admission has ended.
         result = future::try_join4(admission, admin, lead, told) => result.map(drop),
         result = filled => result,
+        // It ends only with an error, and has nothing to finish when the others end.
+        Some(result) = future::OptionFuture::from(page) => result,
         result = keep_certificates => result.context("the certificates are not kept any more"),
     }
 }

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use restward_crds::names;
 use serde_json::Value;
 
+use crate::page;
+
 /// The operator of Restward.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "restward-operator", version)]
@@ -68,6 +70,9 @@ pub struct RunArgs {
     /// Address of the admin server: liveness, readiness, metrics.
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub admin_listen: SocketAddr,
+    /// Loopback address of the page in the browser, such as `127.0.0.1:8081`; none without.
+    #[arg(long, value_parser = page::loopback_only)]
+    pub page_listen: Option<SocketAddr>,
     /// What happens to selected pods from before a policy, which run without the sidecar.
     #[arg(long, value_enum, default_value_t = WatchdogAction::Report)]
     pub watchdog: WatchdogAction,

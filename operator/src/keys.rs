@@ -13,7 +13,7 @@ use aws_lc_rs::{
     signature::KeyPair as _,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use restward_crds::sidecar::status;
+use restward_crds::{seal::Seal, sidecar::status};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 
 /// Secrets of one policy. `Debug` shows none of them.
@@ -170,6 +170,11 @@ impl PolicyKeys {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
         hmac::verify(&key, &status::mac_input(nonce, body), &mac).is_ok()
     }
+}
+
+/// What questions to the sidecars are sealed with that have this status key (hexadecimal); `None` when it is none.
+pub fn seal(status_key_hex: &str) -> Option<Seal> {
+    Seal::new(&decode_status_key(status_key_hex)?).ok()
 }
 
 /// A number that is used once, for the status endpoint.

@@ -9,7 +9,8 @@
 //! - [`policy_source`]: which policies are in force, as injection sees them; [`store`] `[io]`: the same, watched
 //! - [`inject`]: from a pod and its policy to a JSON Patch; [`webhook`] `[io]`: the admission webhook; [`certs`] `[io]`: its
 //!   certificates
-//! - [`discovery`] `[io]`: what the identity provider says; [`acks`] `[io]`: what the sidecars say
+//! - [`discovery`] `[io]`: what the identity provider says; [`acks`] `[io]`: what the sidecars say; [`ask`] `[io]`: what they
+//!   are asked for people; [`page`] `[io]`: the page in the browser
 //! - [`keys`]: the key pair and the status key of a policy; [`selector`]: label selectors; [`server_xml`]: Tomcat's
 //!   `server.xml` from a ConfigMap, moved to loopback
 //! - [`conditions`]: how findings become status conditions; [`events`] `[io]`: and Events
@@ -19,6 +20,7 @@ pub mod acks;
 pub mod admin;
 pub mod app;
 pub mod args;
+pub mod ask;
 pub mod certs;
 pub mod conditions;
 pub mod controller;
@@ -28,6 +30,7 @@ pub mod inject;
 pub mod keys;
 pub mod lease;
 pub mod metrics;
+pub mod page;
 pub mod policy_source;
 pub mod selector;
 pub mod self_test;

@@ -1,5 +1,5 @@
-//! The admin port: probes of the sidecar, probes of the pod, metrics, status, explanations, the report on passwords. It is
-//! no way to Confluence.
+//! The admin port: probes of the sidecar, probes of the pod, metrics, status, explanations, the report on passwords, the
+//! operator's questions. It is no way to Confluence.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -8,17 +8,23 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use restward_crds::{
     names,
-    sidecar::{admin, pod::TomcatAddress, status::is_nonce},
+    sidecar::{
+        admin::{self, Question},
+        pod::TomcatAddress,
+        status::is_nonce,
+    },
 };
 use serde::Serialize;
 
 use crate::{
     basic_report::BasicReport,
-    config::Store,
+    config::{Active, Store},
     explain,
     forward::{Body, full},
     metrics::{Metrics, State},
     probes, status,
+    tally::Tally,
+    time::UnixTime,
     verify::Verifier,
 };
 
@@ -32,6 +38,8 @@ pub struct Admin {
     pub basic: Arc<BasicReport>,
     /// The numbers.
     pub metrics: Arc<Metrics>,
+    /// What was refused lately.
+    pub tally: Arc<Tally>,
     /// Where Tomcat is reached.
     pub tomcat: TomcatAddress,
 }
@@ -41,6 +49,9 @@ impl Admin {
     pub async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         if request.method() == Method::POST && request.uri().path() == admin::EXPLAIN_PATH {
             return self.explain(request, peer).await;
+        }
+        if request.method() == Method::POST && request.uri().path() == admin::ASK_PATH {
+            return self.ask(request).await;
         }
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
@@ -135,11 +146,43 @@ impl Admin {
         let Some(active) = self.store.active() else {
             return text(StatusCode::SERVICE_UNAVAILABLE, "not started\n");
         };
-        let query = request.uri().query().unwrap_or_default().to_owned();
-        let Ok(body) = Limited::new(request.into_body(), explain::MAX_BODY).collect().await else {
+        let meant = explain::meant(request.uri().query().unwrap_or_default());
+        let Ok(body) = Limited::new(request.into_body(), admin::MAX_QUESTION).collect().await else {
             return text(StatusCode::PAYLOAD_TOO_LARGE, "send the token alone\n");
         };
-        private(&explain::explain(&active, &self.verifier, &body.to_bytes(), &query).await)
+        private(&explain::explain(&active, &self.verifier, &body.to_bytes(), meant.as_ref()).await)
+    }
+
+    /// Answers whoever has the policy's key, and so is the operator. Both ways are sealed.
+    async fn ask(&self, request: Request<Incoming>) -> Response<Body> {
+        let Some(active) = self.store.active() else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "not started\n");
+        };
+        let Ok(body) = Limited::new(request.into_body(), admin::MAX_QUESTION).collect().await else {
+            return text(StatusCode::PAYLOAD_TOO_LARGE, "the question is too long\n");
+        };
+        let (sealed, seal) = (body.to_bytes(), &active.status_key.seal);
+        let Some(question) = seal.open_question(&sealed) else {
+            return text(StatusCode::FORBIDDEN, "only for the operator\n");
+        };
+        let answer = match serde_json::from_slice(&question) {
+            Ok(Question::Token { token, call }) => serde_json::to_vec(
+                &explain::explain(&active, &self.verifier, token.as_bytes(), call.as_ref()).await,
+            ),
+            Ok(Question::Tally) => serde_json::to_vec(&self.tallied(&active)),
+            // Of an operator that knows more questions.
+            Err(_) => return text(StatusCode::NOT_FOUND, "this sidecar knows no such question\n"),
+        };
+        match answer.map(|answer| seal.seal_answer(&answer, &sealed)) {
+            Ok(Ok(answer)) => uncached(answer, "application/octet-stream"),
+            _ => text(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be sealed\n"),
+        }
+    }
+
+    fn tallied(&self, active: &Active) -> admin::Tally {
+        let ages = active.keys.ages().into_iter();
+        let keys = ages.map(|(issuer, age)| admin::KeysAge { issuer, seconds: age.as_secs() });
+        admin::Tally { keys: keys.collect(), ..self.tally.shown(UnixTime::now()) }
     }
 
     async fn probe(&self, name: &str) -> Response<Body> {
@@ -166,9 +209,13 @@ fn only_for_the_pod() -> Response<Body> {
 
 /// JSON that is for the asking person only.
 fn private(content: &impl Serialize) -> Response<Body> {
-    let mut response = text(StatusCode::OK, serde_json::to_vec(content).unwrap_or_default());
+    uncached(serde_json::to_vec(content).unwrap_or_default(), "application/json")
+}
+
+fn uncached(content: Vec<u8>, kind: &'static str) -> Response<Body> {
+    let mut response = text(StatusCode::OK, content);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

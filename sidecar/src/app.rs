@@ -16,6 +16,7 @@ use crate::{
     metrics::Metrics,
     request::{Gate, Slots},
     server::{self, Bounds},
+    tally::Tally,
     time::UnixTime,
     tomcat::stale,
     trace::Traces,
@@ -91,6 +92,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
     let verifier = Verifier::new(Arc::clone(&store), Arc::clone(&metrics), network);
     let verifier = Arc::new(verifier.map_err(io::Error::other)?);
     let keeper = Arc::new(Keeper::open(&state_dir, UnixTime::now()));
+    let tally = Arc::new(Tally::new(UnixTime::now()));
     let gate = Arc::new(Gate {
         store: Arc::clone(&store),
         upstream: Upstream::new(tomcat.clone()),
@@ -102,6 +104,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         audit,
         basic: keeper.report(),
         metrics: Arc::clone(&metrics),
+        tally: Arc::clone(&tally),
         traces,
     });
     let admin = Arc::new(Admin {
@@ -109,6 +112,7 @@ pub fn start(options: Options, listeners: Listeners) -> io::Result<Running> {
         basic: keeper.report(),
         verifier: Arc::clone(&verifier),
         metrics,
+        tally,
         tomcat: tomcat.clone(),
     });
     let (data_address, admin_address) = (listeners.data.local_addr()?, listeners.admin.local_addr()?);

@@ -1,13 +1,14 @@
-//! `POST /explain` on the admin port: a token in, what each check says about it out. Answered to the pod itself only (a
-//! port-forward is the pod itself), as it tells more about a token than its holder may know. Nothing is logged, and kept
-//! is only what a request with the token would leave in the caches.
+//! What each check says about a token: `POST /explain` on the admin port, answered to the pod itself only (a port-forward is
+//! the pod itself), as it tells more about a token than its holder may know; and the operator's sealed question, which asks
+//! for somebody who may read the policy. Nothing is logged, and kept is only what a request with the token would leave in
+//! the caches.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::{Method, Uri};
 use restward_crds::{
     sidecar::{
-        admin::{Explained, Step, StepOutcome},
+        admin::{Explained, MeantCall, Step, StepOutcome},
         identity::IdentitySettings,
     },
     text::Username,
@@ -25,9 +26,6 @@ use crate::{
     user,
     verify::Verifier,
 };
-
-/// Longest body that is read: a token and some space.
-pub const MAX_BODY: usize = 64 * 1024;
 
 /// Notes what a check says. Gives what it gave, if it passed.
 fn note<T>(explained: &mut Explained, check: &'static str, outcome: Result<T, impl Into<Deny>>) -> Option<T> {
@@ -49,22 +47,34 @@ fn skip(explained: &mut Explained, check: &'static str, why: &str) {
     explained.steps.push(Step { check: check.into(), outcome: StepOutcome::Skipped, reason: None, message });
 }
 
-/// The call that the caller has in mind, for the rules: `method`, `path` (as in a request, with the context path) and
-/// `address` of a query; without a path the rules are not asked.
-fn call(active: &Active, query: &str) -> Option<Call> {
+/// The call that the caller has in mind, for the rules: `method`, `path` and `address` of a query; none without a path.
+pub fn meant(query: &str) -> Option<MeantCall> {
     let parameters = query::parse(query.as_bytes());
     let get =
         |name: &str| parameters.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
-    let method: Method = get("method").unwrap_or("GET").parse().ok()?;
-    let path: Uri = get("path")?.parse().ok()?;
+    Some(MeantCall {
+        method: get("method").unwrap_or("GET").to_owned(),
+        path: get("path")?.to_owned(),
+        address: get("address").and_then(|text| text.parse().ok()),
+    })
+}
+
+fn call(active: &Active, meant: &MeantCall) -> Option<Call> {
+    let method: Method = meant.method.parse().ok()?;
+    let path: Uri = meant.path.parse().ok()?;
     let target = Target::parse(&method, &path).ok()?;
-    let client = get("address").and_then(|text| text.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let paths = route::readings_below(&target, &active.context_path);
+    let client = meant.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     Some(Call { paths, methods: vec![method.to_string()], client })
 }
 
-/// Explains a token, with or without `Bearer` in front.
-pub async fn explain(active: &Active, verifier: &Verifier, body: &[u8], query: &str) -> Explained {
+/// Explains a token, with or without `Bearer` in front. The policy's rules are asked about the call that is meant.
+pub async fn explain(
+    active: &Active,
+    verifier: &Verifier,
+    body: &[u8],
+    meant: Option<&MeantCall>,
+) -> Explained {
     let mut explained = Explained::default();
     let bare = body.trim_ascii();
     let bare = bare.strip_prefix(b"Bearer ").unwrap_or(bare);
@@ -82,7 +92,7 @@ pub async fn explain(active: &Active, verifier: &Verifier, body: &[u8], query: &
         return explained;
     };
     explained.user = Some(user.as_str().to_owned());
-    let may_call = rules(active, query, &user, &permit, &mut explained);
+    let may_call = rules(active, meant, &user, &permit, &mut explained);
     let may_name = may_name(active, verifier, &mut explained);
     let is_known = may_name
         && note(&mut explained, "confluence", active.user_check().confirm_user(&user).await).is_some();
@@ -120,12 +130,22 @@ fn may_name(active: &Active, verifier: &Verifier, explained: &mut Explained) -> 
     }
 }
 
-fn rules(active: &Active, query: &str, user: &Username, permit: &Permit, explained: &mut Explained) -> bool {
-    if let Some(call) = call(active, query) {
+fn rules(
+    active: &Active,
+    meant: Option<&MeantCall>,
+    user: &Username,
+    permit: &Permit,
+    explained: &mut Explained,
+) -> bool {
+    if let Some(call) = meant.and_then(|meant| call(active, meant)) {
         let subject = Subject { user, permit };
         let outcome = authorize::authorize(&active.settings.rules, &call, Some(subject));
         return note(explained, "rules", outcome).is_some();
     }
-    skip(explained, "rules", "Say which call: ?method=GET&path=/rest/api/content&address=192.0.2.1");
+    skip(
+        explained,
+        "rules",
+        "Say which call is meant, by its method and its path, such as GET and /rest/api/content.",
+    );
     true
 }

@@ -41,6 +41,7 @@ pub mod route;
 pub mod rpc;
 pub mod server;
 pub mod status;
+pub mod tally;
 pub mod target;
 pub mod telemetry;
 pub mod time;

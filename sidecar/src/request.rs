@@ -36,6 +36,7 @@ use crate::{
     respond::{self, Asked},
     route::{PathClass, Route},
     server::Bounds,
+    tally::Tally,
     target::Target,
     time::UnixTime,
     trace::{Trace, Traces},
@@ -70,6 +71,8 @@ pub struct Gate {
     pub basic: Arc<BasicReport>,
     /// The numbers.
     pub metrics: Arc<Metrics>,
+    /// What was refused lately.
+    pub tally: Arc<Tally>,
     /// The traces, if anybody collects them.
     pub traces: Option<Traces>,
 }
@@ -124,6 +127,7 @@ impl Gate {
         }
         self.metrics.count(&record);
         let (status, now) = (response.status().as_u16(), UnixTime::now());
+        self.tally.note(&record, now);
         if let Some(login) = exchange.login.take() {
             self.basic.note(login, &record, status, response.headers(), now);
         }

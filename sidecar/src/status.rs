@@ -5,6 +5,7 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use restward_crds::{
     condition::{ProviderReason, UpstreamReason},
+    seal::Seal,
     sidecar::{
         config::PolicyRef,
         status::{Report, SidecarStatus, mac_input},
@@ -14,8 +15,12 @@ use zeroize::Zeroizing;
 
 use crate::{calibrate::visitors, config::Store, digest::hex, verify::Verifier};
 
-/// The policy's key for status answers.
-pub struct StatusKey(hmac::Key);
+/// The policy's key for what the operator asks.
+pub struct StatusKey {
+    mac: hmac::Key,
+    /// For its questions that are nobody else's business.
+    pub seal: Seal,
+}
 
 impl fmt::Debug for StatusKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,7 +41,8 @@ impl StatusKey {
             Some(digits) if digits.len() == 64 => {
                 let byte = |pair: &[u8]| pair.iter().fold(0, |byte, digit| byte << 4 | digit);
                 let bytes: Zeroizing<Vec<u8>> = digits.chunks_exact(2).map(byte).collect::<Vec<u8>>().into();
-                Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+                let seal = Seal::new(&bytes).map_err(|_| "no key can be derived from status-key")?;
+                Ok(Self { mac: hmac::Key::new(hmac::HMAC_SHA256, &bytes), seal })
             }
             _ => Err("status-key must be 64 hexadecimal digits".to_owned()),
         }
@@ -44,7 +50,7 @@ impl StatusKey {
 
     /// Lower-case hexadecimal MAC over nonce and body.
     pub fn mac(&self, nonce: &str, body: &[u8]) -> String {
-        let tag = hmac::sign(&self.0, &mac_input(nonce, body));
+        let tag = hmac::sign(&self.mac, &mac_input(nonce, body));
         hex(tag.as_ref())
     }
 }

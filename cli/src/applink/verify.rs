@@ -5,6 +5,7 @@ use kube::ResourceExt as _;
 use restward_crds::{
     api::v1alpha1::RestApiAuthPolicy,
     condition::{ConditionType, UpstreamReason},
+    fix,
     sidecar::status::SidecarStatus,
 };
 
@@ -12,7 +13,6 @@ use super::link_of;
 use crate::{
     cluster::Session,
     failure::Failure,
-    fix,
     report::{Finding, Report, Section},
     sidecar::Sidecar,
 };

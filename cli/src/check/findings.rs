@@ -5,12 +5,11 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::ResourceExt as _;
-use restward_crds::{api::v1alpha1::RestApiAuthPolicy, condition::ConditionType, names};
+use restward_crds::{api::v1alpha1::RestApiAuthPolicy, condition::ConditionType, fix, names};
 
 use super::facts::{Facts, Operator, Policy, Replica, Seen};
 use crate::{
     cluster::is_ready,
-    fix,
     report::{Finding, Report, Section},
 };
 
@@ -221,18 +220,9 @@ fn condition(policy: &RestApiAuthPolicy, kind: ConditionType) -> Finding {
             .unwrap_or("the message says what to do; this program does not know the reason yet")
     };
     match status.as_str() {
-        "True" if is_best(kind, reason) => Finding::right(what),
+        "True" if fix::is_best(kind, reason) => Finding::right(what),
         "True" | "Unknown" => Finding::warning(what, message, fix()),
         _ => Finding::wrong(what, message, fix()),
-    }
-}
-
-/// Some reasons hold and are better known all the same.
-fn is_best(kind: ConditionType, reason: &str) -> bool {
-    match kind {
-        ConditionType::Injected => reason != "Outdated",
-        ConditionType::IdentityProviderReachable | ConditionType::Ready => reason != "Degraded",
-        _ => true,
     }
 }
 

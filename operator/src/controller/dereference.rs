@@ -217,7 +217,11 @@ async fn server_xmls(
     Ok(found)
 }
 
-async fn stored_keys(client: &Client, namespace: &str, uid: &str) -> Result<StoredKeys, kube::Error> {
+/// The keys of the policy `uid`.
+///
+/// # Errors
+/// The API server could not be asked.
+pub async fn stored_keys(client: &Client, namespace: &str, uid: &str) -> Result<StoredKeys, kube::Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let Some(mut data) = api.get_opt(names::KEYS_SECRET).await?.and_then(|secret| secret.data) else {
         return Ok(StoredKeys::default());

@@ -33,7 +33,9 @@ impl Gate {
             trace_id: None,
         };
         self.metrics.count(&record);
-        let done = Done { status: reason.status(), latency: Duration::ZERO, at: UnixTime::now() };
+        let now = UnixTime::now();
+        self.tally.note(&record, now);
+        let done = Done { status: reason.status(), latency: Duration::ZERO, at: now };
         self.audit.write(&record, AuditLines::Decisions, done);
     }
 }

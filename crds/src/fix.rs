@@ -1,12 +1,12 @@
 //! What to do about each reason of each condition. The condition's message says what was found; this is the next step.
 
-use restward_crds::condition::{
+use crate::condition::{
     AcceptedReason, ConditionType, ConfigReason, EnforcedReason, InjectedReason, ProgrammedReason,
     ProviderReason, ReadyReason, UpstreamReason,
 };
 
 /// The next step; `None` for a reason that this version does not know.
-pub(crate) fn of(kind: ConditionType, reason: &str) -> Option<&'static str> {
+pub fn of(kind: ConditionType, reason: &str) -> Option<&'static str> {
     match kind {
         ConditionType::Accepted => found(AcceptedReason::ALL, AcceptedReason::as_str, reason).map(accepted),
         ConditionType::Programmed => {
@@ -22,6 +22,15 @@ pub(crate) fn of(kind: ConditionType, reason: &str) -> Option<&'static str> {
             found(UpstreamReason::ALL, UpstreamReason::as_str, reason).map(upstream)
         }
         ConditionType::Ready => found(ReadyReason::ALL, ReadyReason::as_str, reason).map(ready),
+    }
+}
+
+/// Whether a condition that is True could not be better: some reasons hold and are better known all the same.
+pub fn is_best(kind: ConditionType, reason: &str) -> bool {
+    match kind {
+        ConditionType::Injected => reason != "Outdated",
+        ConditionType::IdentityProviderReachable | ConditionType::Ready => reason != "Degraded",
+        _ => true,
     }
 }
 
