@@ -13,8 +13,10 @@ use restward_crds::{
 };
 use serde::de::DeserializeOwned;
 
-/// A sidecar asks the identity provider and Confluence about a token.
+/// For what each check says about a token, as a sidecar asks the identity provider and Confluence.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// For what it knows by itself.
+const AT_ONCE: Duration = Duration::from_secs(3);
 /// Largest answer that is read.
 const MAX_ANSWER: usize = 256 * 1024;
 
@@ -51,7 +53,7 @@ impl Asker {
     /// No HTTP client could be made.
     pub fn new(port: u16) -> Result<Self, reqwest::Error> {
         let client =
-            Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(PATIENCE).build()?;
+            Client::builder().no_proxy().redirect(redirect::Policy::none()).build()?;
         Ok(Self { client, port })
     }
 
@@ -66,7 +68,7 @@ impl Asker {
         token: String,
         call: Option<MeantCall>,
     ) -> Result<Explained, Unanswered> {
-        self.ask(sidecar, seal, &Question::Token { token, call }).await
+        self.ask(sidecar, seal, &Question::Token { token, call }, PATIENCE).await
     }
 
     /// What was refused lately.
@@ -74,7 +76,7 @@ impl Asker {
     /// # Errors
     /// There is no answer that counts.
     pub async fn tally(&self, sidecar: IpAddr, seal: &Seal) -> Result<Tally, Unanswered> {
-        self.ask(sidecar, seal, &Question::Tally).await
+        self.ask(sidecar, seal, &Question::Tally, AT_ONCE).await
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -82,6 +84,7 @@ impl Asker {
         sidecar: IpAddr,
         seal: &Seal,
         question: &Question,
+        patience: Duration,
     ) -> Result<T, Unanswered> {
         let question = serde_json::to_vec(question).map_err(|_| Unanswered::TooLong)?;
         let question = seal.seal_question(&question).map_err(|_| Unanswered::Silent)?;
@@ -89,7 +92,7 @@ impl Asker {
             return Err(Unanswered::TooLong);
         }
         let url = format!("http://{}{ASK_PATH}", SocketAddr::new(sidecar, self.port));
-        let sent = self.client.post(url).body(question.clone()).send().await;
+        let sent = self.client.post(url).timeout(patience).body(question.clone()).send().await;
         let mut response = sent.map_err(|_| Unanswered::Silent)?;
         match response.status() {
             StatusCode::OK => {}

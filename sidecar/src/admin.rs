@@ -15,6 +15,7 @@ use restward_crds::{
     },
 };
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::{
     basic_report::BasicReport,
@@ -162,13 +163,16 @@ impl Admin {
             return text(StatusCode::PAYLOAD_TOO_LARGE, "the question is too long\n");
         };
         let (sealed, seal) = (body.to_bytes(), &active.status_key.seal);
-        let Some(question) = seal.open_question(&sealed) else {
+        let Some(question) = seal.open_question(&sealed).map(Zeroizing::new) else {
             return text(StatusCode::FORBIDDEN, "only for the operator\n");
         };
         let answer = match serde_json::from_slice(&question) {
-            Ok(Question::Token { token, call }) => serde_json::to_vec(
-                &explain::explain(&active, &self.verifier, token.as_bytes(), call.as_ref()).await,
-            ),
+            Ok(Question::Token { token, call }) => {
+                let token = Zeroizing::new(token);
+                let explained =
+                    explain::explain(&active, &self.verifier, token.as_bytes(), call.as_ref()).await;
+                serde_json::to_vec(&explained)
+            }
             Ok(Question::Tally) => serde_json::to_vec(&self.tallied(&active)),
             // Of an operator that knows more questions.
             Err(_) => return text(StatusCode::NOT_FOUND, "this sidecar knows no such question\n"),

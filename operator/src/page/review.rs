@@ -36,6 +36,8 @@ pub(super) struct Seen {
     pub(super) policies: BTreeSet<PolicyId>,
     /// There are more, which nobody asked about.
     pub(super) is_cut: bool,
+    /// The visitor may see some, or any there will be. Others are not even told that there are none.
+    pub(super) is_somebody: bool,
 }
 
 /// Whose token it is; `None` when it is not valid, or not for this page.
@@ -105,7 +107,7 @@ pub(super) async fn visible(
     all: &BTreeSet<PolicyId>,
 ) -> Result<Seen, kube::Error> {
     if may_get(client, visitor, None, None).await? {
-        return Ok(Seen { policies: all.clone(), is_cut: false });
+        return Ok(Seen { policies: all.clone(), is_cut: false, is_somebody: true });
     }
     let namespaces: BTreeSet<String> = all.iter().map(|(namespace, _)| namespace.clone()).collect();
     let asked: Vec<String> = namespaces.into_iter().take(MAX_REVIEWS / 2).collect();
@@ -133,7 +135,8 @@ pub(super) async fn visible(
         .try_collect()
         .await?;
     policies.extend(found);
-    Ok(Seen { policies, is_cut })
+    let is_somebody = is_cut || !policies.is_empty();
+    Ok(Seen { policies, is_cut, is_somebody })
 }
 
 #[cfg(test)]

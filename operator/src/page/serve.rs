@@ -71,8 +71,9 @@ fn router(page: Arc<Page>) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/policies/{namespace}/{name}", get(policy).post(try_token))
+        .route("/login", post(login))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&page), take_a_place))
-        .route("/login", get(async || view::login(None)).post(login))
+        .route("/login", get(async || view::login(None)))
         .route("/logout", post(logout))
         .route("/style.css", get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], view::STYLE)))
         .fallback(async || (StatusCode::NOT_FOUND, view::sentence("Not found", "There is no such page.")))
@@ -186,7 +187,7 @@ async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> Result<Html
     let visitor = page.visitor(&headers).await?;
     let (policies, is_cut) = gather::policies(&page.client).await?;
     let seen = review::visible(&page.client, &visitor, &gather::ids(&policies)).await?;
-    if seen.policies.is_empty() && !policies.is_empty() && !seen.is_cut {
+    if !seen.is_somebody {
         return Err(Stop::Forbidden(visitor, String::new()));
     }
     let shown: Vec<&RestApiAuthPolicy> =

@@ -128,7 +128,7 @@ pub(super) fn policies(visitor: &str, policies: &[&RestApiAuthPolicy], is_cut: b
     let content = html! {
         h1 { "Policies" }
         @if policies.is_empty() { p { "No policy exists, so nothing is protected." } } @else {
-            div.wide role="region" aria-label="Policies" tabindex="0" { table {
+            div.wide role="region" aria-label="Table of policies" tabindex="0" { table {
                 thead { tr {
                     th scope="col" { "Policy" } th scope="col" { "Ready" } th scope="col" { "Mode" }
                     th scope="col" { "Passwords" } th scope="col" { "Realm" } th scope="col" { "Pods" }

@@ -70,7 +70,8 @@ impl Tab {
 
     fn say(&mut self, method: &str, params: Value) -> u64 {
         self.last += 1;
-        let mut message = json!({"id": self.last, "method": method, "params": params});
+        let mut message = json!({"id": self.last, "method": method});
+        message["params"] = params;
         if let Some(session) = &self.session {
             message["sessionId"] = json!(session);
         }

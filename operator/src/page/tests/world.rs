@@ -17,6 +17,7 @@ use kube::Client;
 use reqwest::redirect;
 use restward_crds::{
     names,
+    reason::Reason,
     seal::Seal,
     sidecar::admin::{ASK_PATH, Explained, Hour, KeysAge, Question, Step, StepOutcome, Tally},
 };
@@ -154,13 +155,12 @@ async fn sidecar(key: &str, asked: Arc<Mutex<Vec<Vec<u8>>>>) -> u16 {
 }
 
 fn explained(is_good: bool, is_write: bool) -> Explained {
-    let step = |check: &'static str, reason: Option<restward_crds::reason::Reason>| Step {
+    let step = |check: &'static str, reason: Option<Reason>| Step {
         check: check.into(),
         outcome: if reason.is_some() { StepOutcome::Failed } else { StepOutcome::Passed },
         reason: reason.map(|reason| reason.code().into()),
         message: reason.map(|reason| reason.explain().message.into()),
     };
-    use restward_crds::reason::Reason;
     let ended = (!is_good).then_some(Reason::TokenExpired);
     let mut steps: Vec<Step> =
         ["form", "signature", "issuer", "kind", "proof"].map(|check| step(check, None)).into();
@@ -181,7 +181,9 @@ fn explained(is_good: bool, is_write: bool) -> Explained {
 }
 
 fn tally() -> Tally {
-    let hour = |ago: i64, expired: u64, missing: u64| {
+    let expired = [3, 1, 0, 7, 2].into_iter().cycle();
+    let missing = [0, 7, 1, 8, 2, 9, 3, 10, 4, 11, 5, 12, 6].into_iter().cycle();
+    let hours = (0..24).rev().zip(expired.zip(missing)).map(|(ago, (expired, missing))| {
         let counts =
             [("token_expired", expired), ("credential_missing", missing), ("basic_denied", missing / 3)];
         Hour {
@@ -189,14 +191,11 @@ fn tally() -> Tally {
             refused: counts.into_iter().filter(|(_, n)| *n > 0).map(|(code, n)| (code.into(), n)).collect(),
             would_refuse: [("audience_mismatch".into(), 2)].into(),
         }
-    };
+    });
     Tally {
         now: NOW,
         since: NOW - 26 * 3600,
-        hours: (0..24)
-            .rev()
-            .map(|ago| hour(ago, [3, 1, 0, 7, 2][ago as usize % 5], (ago as u64 * 7) % 13))
-            .collect(),
+        hours: hours.collect(),
         keys: vec![KeysAge { issuer: "https://sso.example.com/realms/staff".into(), seconds: 1500 }],
     }
 }

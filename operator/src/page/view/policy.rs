@@ -132,7 +132,7 @@ fn workloads(workloads: &[WorkloadStatus]) -> Markup {
         return html! { p { "The policy selects no pod." } };
     }
     html! {
-        div.wide role="region" aria-label="Workloads" tabindex="0" { table {
+        div.wide role="region" aria-label="Table of workloads" tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Workload" } th scope="col" { "Pods" } th scope="col" { "With the sidecar" }
                 th scope="col" { "To be restarted" } th scope="col" { "Command" }

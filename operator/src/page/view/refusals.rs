@@ -55,7 +55,7 @@ pub(super) fn table(tallies: &[&Tally]) -> Markup {
         return html! { p { "Nothing was refused." } };
     }
     html! {
-        div.wide role="region" aria-label="Refusals" tabindex="0" { table {
+        div.wide role="region" aria-label="Table of refusals" tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Reason" } th scope="col" { "Status" } th scope="col" { "Refused" }
                 th scope="col" { "Let through by Audit" } th scope="col" { "By hour, now at the right" }
