@@ -52,8 +52,7 @@ impl Asker {
     /// # Errors
     /// No HTTP client could be made.
     pub fn new(port: u16) -> Result<Self, reqwest::Error> {
-        let client =
-            Client::builder().no_proxy().redirect(redirect::Policy::none()).build()?;
+        let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).build()?;
         Ok(Self { client, port })
     }
 

@@ -10,7 +10,7 @@
 //! - [`review`] `[io]`: who a visitor is and what they may see, by the API server
 //! - [`gather`] `[io]`: what is shown: policies, and what their sidecars answer
 //! - [`serve`] `[io]`: requests in, pages out
-//! - [`view`]: HTML
+//! - [`view`]: HTML, made of it
 
 mod gather;
 mod guard;

@@ -51,16 +51,19 @@ impl Tally {
     }
 }
 
+/// By whether it was refused, or would have been, and why.
+type Counts = BTreeMap<(bool, Reason), u64>;
+
 /// Oldest first, each with its first second. Pure.
 #[derive(Debug, Default)]
-struct Hours(VecDeque<(i64, BTreeMap<(bool, Reason), u64>)>);
+struct Hours(VecDeque<(i64, Counts)>);
 
 impl Hours {
     fn note(&mut self, is_refused: bool, reason: Reason, now: UnixTime) {
         let begin = hour_of(now);
         // A clock that was set back does not make hours twice.
         if self.0.back().is_none_or(|(last, _)| *last < begin) {
-            self.0.push_back((begin, BTreeMap::new()));
+            self.0.push_back((begin, Counts::new()));
         }
         while self.0.len() > TALLY_HOURS {
             self.0.pop_front();

@@ -2,7 +2,7 @@
 //! which leaves the wiki's policy Ready; the demo's values switch the page on. Takes away what it makes.
 #![cfg(feature = "cluster-tests")]
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::{Client, StatusCode, header, redirect};
@@ -13,7 +13,6 @@ use restward_tests::{
     wait::SLOW,
     world::{OPERATOR, WIKI_NAMESPACE, World},
 };
-use std::time::Duration;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},

@@ -87,8 +87,8 @@ impl Sidecars {
     /// What each refused lately, and how many were not asked.
     pub(super) async fn tallies(&self, asker: &Asker) -> (Vec<Tallied>, usize) {
         let Some(seal) = &self.seal else { return (Vec::new(), self.running.len()) };
-        let asked: Vec<Sidecar> = self.running.iter().take(MAX_SIDECARS).cloned().collect();
-        let tallies = stream::iter(asked)
+        let first: Vec<Sidecar> = self.running.iter().take(MAX_SIDECARS).cloned().collect();
+        let tallies = stream::iter(first)
             .map(|Sidecar { pod, ip }| async move { Tallied { pod, tally: asker.tally(ip, seal).await } })
             .buffered(MAX_SIDECARS)
             .collect()

@@ -86,18 +86,18 @@ pub(super) async fn welcome(request: Request, next: Next) -> Response {
 mod tests {
     use super::*;
 
-    fn asked(method: Method, lines: &[(&'static str, &'static str)]) -> Result<(), Unwelcome> {
+    fn asked(method: &Method, lines: &[(&'static str, &'static str)]) -> Result<(), Unwelcome> {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        check(&method, &headers)
+        check(method, &headers)
     }
 
     #[test]
     fn it_is_reached_by_names_that_nobody_can_take() {
         for host in ["localhost", "localhost:8081", "127.0.0.1:1", "[::1]:8081", "[::1]"] {
-            assert_eq!(asked(Method::GET, &[("host", host)]), Ok(()), "{host}");
+            assert_eq!(asked(&Method::GET, &[("host", host)]), Ok(()), "{host}");
         }
         let strange = [
             "",
@@ -112,16 +112,16 @@ mod tests {
             "LOCALHOST.",
         ];
         for host in strange {
-            assert_eq!(asked(Method::GET, &[("host", host)]), Err(Unwelcome::Host), "{host}");
+            assert_eq!(asked(&Method::GET, &[("host", host)]), Err(Unwelcome::Host), "{host}");
         }
-        assert_eq!(asked(Method::GET, &[]), Err(Unwelcome::Host));
+        assert_eq!(asked(&Method::GET, &[]), Err(Unwelcome::Host));
         let two = [("host", "localhost"), ("host", "example.com")];
-        assert_eq!(asked(Method::GET, &two), Err(Unwelcome::Host));
+        assert_eq!(asked(&Method::GET, &two), Err(Unwelcome::Host));
     }
 
     #[test]
     fn only_its_own_forms_send_anything() {
-        let from = |origin| asked(Method::POST, &[("host", "localhost:8081"), ("origin", origin)]);
+        let from = |origin| asked(&Method::POST, &[("host", "localhost:8081"), ("origin", origin)]);
         assert_eq!(from("http://localhost:8081"), Ok(()));
         let strange = [
             "null",
@@ -135,9 +135,9 @@ mod tests {
         for origin in strange {
             assert_eq!(from(origin), Err(Unwelcome::Origin), "{origin}");
         }
-        assert_eq!(asked(Method::POST, &[("host", "localhost:8081")]), Err(Unwelcome::Origin));
-        assert_eq!(asked(Method::DELETE, &[("host", "localhost:8081")]), Err(Unwelcome::Origin));
+        assert_eq!(asked(&Method::POST, &[("host", "localhost:8081")]), Err(Unwelcome::Origin));
+        assert_eq!(asked(&Method::DELETE, &[("host", "localhost:8081")]), Err(Unwelcome::Origin));
         let two = [("host", "localhost"), ("origin", "http://localhost"), ("origin", "http://localhost")];
-        assert_eq!(asked(Method::POST, &two), Err(Unwelcome::Origin));
+        assert_eq!(asked(&Method::POST, &two), Err(Unwelcome::Origin));
     }
 }

@@ -246,7 +246,7 @@ async fn shown(
     let (tallies, unasked) = sidecars.tallies(&page.asker).await;
     Ok(view::policy(
         visitor.name(),
-        &view::Policy { policy: &policy, tallies: &tallies, unasked, outcome: result },
+        &view::Shown { policy: &policy, tallies: &tallies, unasked, outcome: result },
     ))
 }
 

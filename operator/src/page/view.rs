@@ -13,7 +13,7 @@ use restward_crds::{api::v1alpha1::RestApiAuthPolicy, condition::ConditionType, 
 use url::Url;
 
 pub(super) use outcome::Outcome;
-pub(super) use policy::{Policy, policy};
+pub(super) use policy::{Shown, policy};
 
 /// The only style sheet.
 pub(super) const STYLE: &str = include_str!("view/style.css");

@@ -59,8 +59,8 @@ async fn a_visitor_sees_the_policies_that_they_may_get_and_no_other() {
     let page = world.get(WIKI, &viewer).await;
     assert_eq!(page.status, StatusCode::OK);
     for text in [
-        "LinkMissing",
-        "applink apply",
+        "1 of 2 pods runs what an earlier policy injected",
+        "run the command of the message when Confluence may restart",
         "wiki-confluence",
         "token_expired",
         "fetched 25 min ago by <bdi>wiki-confluence-0</bdi>",
@@ -187,9 +187,7 @@ async fn nothing_is_sent_by_pages_of_others_or_under_a_name_of_theirs() {
     }
     assert_eq!(from(vec![], Method::GET, "/logout").await, StatusCode::METHOD_NOT_ALLOWED);
     assert!(world.asked.lock().unwrap().is_empty(), "a sidecar was asked");
-    let large = vec![("origin", own)];
-    let lines: Vec<(&str, &str)> = large.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let reply = world.send(Method::POST, "/login", &lines, "a".repeat(65 * 1024)).await;
+    let reply = world.send(Method::POST, "/login", &[("origin", &own)], "a".repeat(65 * 1024)).await;
     assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 

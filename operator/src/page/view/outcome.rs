@@ -72,7 +72,7 @@ fn step(step: &Step) -> Markup {
         li {
             span class={ "mark " (class) } { (word) } " "
             strong { (foreign(&step.check)) }
-            @if let Some(sentence) = sentence(&step.check) { ": " (sentence) }
+            @if let Some(question) = question(&step.check) { ": " (question) }
             @if let Some(code) = &step.reason {
                 p { code { (foreign(code)) } @if let Some(known) = known { " (status " (known.status()) ")" } }
             }
@@ -81,26 +81,26 @@ fn step(step: &Step) -> Markup {
     }
 }
 
-/// What a check looks at; `None` for one of a sidecar to come.
-fn sentence(check: &str) -> Option<&'static str> {
+/// What a check asks; `None` for one of a sidecar to come.
+fn question(check: &str) -> Option<&'static str> {
     Some(match check {
-        "form" => "it looks like a token",
-        "signature" => "it is signed by a key of the realm, with an algorithm that is allowed",
-        "issuer" => "the realm of the policy issued it",
-        "kind" => "it is an access token",
-        "proof" => "whoever sends it shows to be the one that it is bound to",
-        "lifetime" => "it is valid now",
-        "revocation" => "it was issued after all sessions were last ended",
-        "audience" => "it is meant for this API",
-        "party" => "its client may call",
-        "requirements" => "it has the scopes, roles and groups that the policy asks for",
+        "form" => "does it look like a token?",
+        "signature" => "is it signed by a key of the realm, with an algorithm that is allowed?",
+        "issuer" => "did the realm of the policy issue it?",
+        "kind" => "is it an access token?",
+        "proof" => "if it is bound to a key or a certificate, was that shown?",
+        "lifetime" => "is it valid now?",
+        "revocation" => "was it issued after all sessions were last ended?",
+        "audience" => "is it meant for this API?",
+        "party" => "may its client call?",
+        "requirements" => "has it the scopes, roles and groups that the policy asks for?",
         "token" => "all of that together, and what the realm itself says where the policy asks it",
-        "user" => "it names a user whom Confluence may be told",
-        "rules" => "the policy's rules allow this call",
-        "application_link" => "Confluence takes the sidecar's word for who calls",
-        "enforcement" => "nobody gets round the sidecar, without which it names no users by a header",
-        "header" => "Confluence believes the header by which the sidecar names users",
-        "confluence" => "Confluence knows this user",
+        "user" => "does it name a user whom Confluence may be told?",
+        "rules" => "do the policy's rules allow this call?",
+        "application_link" => "does Confluence take the sidecar's word for who calls?",
+        "enforcement" => "is it verified that nobody gets round the sidecar?",
+        "header" => "does Confluence believe the header by which the sidecar names users?",
+        "confluence" => "does Confluence know this user?",
         _ => return None,
     })
 }

@@ -19,7 +19,7 @@ use super::{
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
 
 /// What is shown of a policy.
-pub(in super::super) struct Policy<'a> {
+pub(in super::super) struct Shown<'a> {
     pub(in super::super) policy: &'a RestApiAuthPolicy,
     /// What its sidecars refused.
     pub(in super::super) tallies: &'a [Tallied],
@@ -30,8 +30,8 @@ pub(in super::super) struct Policy<'a> {
 }
 
 /// The page of a policy.
-pub(in super::super) fn policy(visitor: &str, shown: &Policy<'_>) -> Html<String> {
-    let Policy { policy, tallies, unasked, outcome: result } = shown;
+pub(in super::super) fn policy(visitor: &str, shown: &Shown<'_>) -> Html<String> {
+    let Shown { policy, tallies, unasked, outcome: result } = shown;
     let name = format!("{}/{}", policy.namespace().unwrap_or_default(), policy.name_any());
     let nothing = RestApiAuthPolicyStatus::default();
     let status = policy.status.as_ref().unwrap_or(&nothing);

@@ -83,7 +83,7 @@ fn hostile_texts_stay_texts_in_every_field() {
         let outcome = Some(Outcome { tried, call: Some(&call) });
         is_harmless(&super::policy(
             HOSTILE,
-            &Policy { policy: &policy, tallies: &tallies, unasked: 3, outcome },
+            &Shown { policy: &policy, tallies: &tallies, unasked: 3, outcome },
         ));
     }
     is_harmless(&forbidden(HOSTILE, HOSTILE));
@@ -106,7 +106,7 @@ fn what_is_not_as_it_should_be_comes_with_what_to_do() {
         condition("UpstreamTrusted", "False", "LinkMissing"),
     ]}))
     .unwrap();
-    let shown = Policy { policy: &policy, tallies: &[], unasked: 0, outcome: None };
+    let shown = Shown { policy: &policy, tallies: &[], unasked: 0, outcome: None };
     let html = super::policy("visitor", &shown).0;
     assert_eq!(html.matches("To do: ").count(), 2, "{html}");
     assert!(html.contains("applink apply") && html.contains("docs/rollout.md"));
