@@ -73,8 +73,8 @@ impl Page {
     ) -> Result<(StatusCode, String, String)> {
         let request = self.client.post(format!("{}{path}", self.url)).form(form);
         let sent = request.header(header::ORIGIN, &self.url).header(header::COOKIE, cookie).send().await?;
-        let set = sent.headers().get(header::SET_COOKIE).and_then(|value| value.to_str().ok());
-        let cookie = set.and_then(|set| set.split(';').next()).unwrap_or_default().to_owned();
+        let cookie = sent.headers().get(header::SET_COOKIE).and_then(|value| value.to_str().ok());
+        let cookie = cookie.and_then(|cookie| cookie.split(';').next()).unwrap_or_default().to_owned();
         Ok((sent.status(), cookie, sent.text().await?))
     }
 

@@ -1,6 +1,11 @@
 //! The reference pages of what Prometheus sees: metrics from what sidecar and operator show (`tests/metrics`, which their own tests
 //! write), alerts from the chart's rules. `UPDATE_GOLDEN=1` writes the pages.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test program: its helpers are not inside #[test] functions, but fail a test all the same"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
