@@ -150,6 +150,15 @@ impl Keycloak {
         self.admin("PUT", &format!("/users/{id}"), json!({ "enabled": enabled })).await;
     }
 
+    /// Gives a client another secret.
+    pub(crate) async fn set_secret(&self, client: &str, secret: &str) {
+        let found = self.admin("GET", &format!("/clients?clientId={client}"), Value::Null).await.json();
+        let mut client = found[0].clone();
+        client["secret"] = secret.into();
+        let id = client["id"].as_str().unwrap().to_owned();
+        self.admin("PUT", &format!("/clients/{id}"), client).await;
+    }
+
     async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let host = format!("127.0.0.1:{}", self.port);
         let mut all = vec![("Host", host.as_str())];
