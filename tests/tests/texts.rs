@@ -42,6 +42,9 @@ const HELM: &[&str] = &[
     "test",
     "uninstall",
     "upgrade",
+    "package",
+    "push",
+    "registry",
 ];
 
 /// Verbs after the programs' names in sentences that begin with them.

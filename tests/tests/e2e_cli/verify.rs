@@ -148,7 +148,9 @@ async fn without_a_sidecar(means: &Means) -> Result<()> {
     // What Confluence does by itself.
     let passed = cases(&plain, "passed");
     ensure!(
-        ["status", "login", "session-api", "personal-access-token"].iter().all(|name| passed.iter().any(|it| it == name)),
+        ["status", "login", "session-api", "personal-access-token"]
+            .iter()
+            .all(|name| passed.iter().any(|it| it == name)),
         "{plain:#}"
     );
     Ok(())
