@@ -30,7 +30,7 @@ use process::{Process, cluster_script};
 /// When the cluster does not answer, or does not settle.
 pub async fn run_all(world: &World) -> Result<Table> {
     let mut table = Table::default();
-    operator::of_two_replicas().await?;
+    operator::complete().await?;
     settled().await?;
     let caller = Caller::start(world, "wiki-rest", 100);
     upgrade(&mut table).await?;
@@ -84,6 +84,7 @@ async fn upgrade(table: &mut Table) -> Result<()> {
 async fn authority(table: &mut Table) -> Result<()> {
     table.section("The webhook's certificate authority is replaced");
     let before = operator::trusted().await?;
+    operator::one_more().await?;
     let admissions = Admissions::start().await?;
     operator::replace_authority().await?;
     eventually("another authority signs, and the one before is trusted", QUICK, || async {
@@ -105,8 +106,12 @@ async fn authority(table: &mut Table) -> Result<()> {
         Ok(())
     })
     .await?;
-    without_a_refusal(table, "announced, promoted, and the one before forgotten", &admissions.stop().await?);
-    Ok(())
+    without_a_refusal(
+        table,
+        "announced to three replicas, promoted, and the one before forgotten",
+        &admissions.stop().await?,
+    );
+    operator::one_less().await
 }
 
 async fn leader_killed(table: &mut Table) -> Result<()> {
@@ -118,7 +123,7 @@ async fn leader_killed(table: &mut Table) -> Result<()> {
     a_change_is_programmed("killed").await?;
     table.add("another replica leads", "another", &next, next != leader);
     closed(table, "pods meanwhile", &admissions.stop().await?);
-    operator::of_two_replicas().await
+    operator::complete().await
 }
 
 /// As when a node stops for a while: the replica leads by its own belief, and wakes in the middle of what it did.
@@ -149,7 +154,7 @@ async fn leader_paused(table: &mut Table) -> Result<()> {
     let leads = operator::leader().await?;
     table.add("who leads then", &next, &leads, leads == next);
     closed(table, "pods meanwhile", &admissions.stop().await?);
-    operator::of_two_replicas().await
+    operator::complete().await
 }
 
 /// The webhook accepts connections and never answers.
@@ -170,7 +175,7 @@ async fn all_paused(table: &mut Table) -> Result<()> {
     refused?;
     admissions.until_injected().await?;
     closed(table, "pods before, meanwhile and after", &admissions.stop().await?);
-    operator::of_two_replicas().await?;
+    operator::complete().await?;
     settled().await
 }
 

@@ -5,6 +5,8 @@
 //! - [`clients`]: clients that people really use
 //! - [`collector`]: where sidecars send their traces
 //! - [`command`]: running `kubectl` and other programs
+//! - [`handbook`]: a second wiki, of two pods under a Deployment
+//! - [`release`]: changing the operator's Helm release
 //! - [`wait`]: waiting for a condition, never for a time
 //! - [`world`]: where things are in the test cluster, [`reach`]: the way to them
 //! - [`keycloak`]: getting tokens as clients do
@@ -27,12 +29,14 @@ pub mod clients;
 pub mod collector;
 pub mod command;
 pub mod guide;
+pub mod handbook;
 pub mod holder;
 pub mod keycloak;
 pub mod pages;
 pub mod policy;
 pub mod reach;
 pub mod realm;
+pub mod release;
 pub mod removal;
 pub mod table;
 pub mod unbypassable;

@@ -86,6 +86,12 @@ impl World {
             _ways: Arc::new([wiki, keycloak]),
         })
     }
+
+    /// The same with another wiki, under this URL.
+    #[must_use]
+    pub fn with_wiki(&self, wiki_url: String) -> Self {
+        Self { wiki_url, ..self.clone() }
+    }
 }
 
 /// One value of a Secret.

@@ -7,29 +7,19 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use restward_tests::{
     caller::Caller,
-    command::{kubectl_json, run},
+    command::kubectl_json,
     policy::{self, until},
+    release::{self, TAGS, image},
     wait::{SLOW, eventually},
     wiki::token_names_its_user,
-    world::{OPERATOR, WIKI, WIKI_NAMESPACE, WIKI_POD, World},
+    world::{WIKI, WIKI_NAMESPACE, WIKI_POD, World},
 };
 use serde_json::Value;
 
-/// The tag that the demo has, the same image under another, and one that is nowhere.
-const TAGS: [&str; 3] = ["dev", "dev-again", "dev-nowhere"];
+/// A tag that is nowhere.
+const NOWHERE: &str = "dev-nowhere";
 /// The sidecar ends within 20 s, by its own deadline for calls in flight, and starts in less than one; the rest is the kubelet's.
 const LONGEST_GAP: Duration = Duration::from_secs(30);
-
-fn image(tag: &str) -> String {
-    format!("localhost/restward-sidecar:{tag}")
-}
-
-/// What an administrator does to have another sidecar.
-async fn chart_says(tag: &str) -> Result<()> {
-    let value = format!("sidecar.image.tag={tag}");
-    let upgrade = ["upgrade", OPERATOR, "../charts/restward", "-n", OPERATOR, "--reuse-values", "--wait"];
-    run("helm", &[&upgrade[..], &["--timeout=5m", "--set", &value]].concat(), None).await.map(drop)
-}
 
 async fn pod() -> Result<Value> {
     kubectl_json(&["get", "pod", WIKI_POD, "-n", WIKI_NAMESPACE]).await
@@ -87,16 +77,16 @@ async fn upgraded(tag: &str) -> Result<()> {
 #[tokio::test]
 async fn another_sidecar_comes_in_place_and_goes_back() {
     let world = World::find().await.unwrap();
-    let [dev, again, nowhere] = TAGS;
-    run("../tests/cluster/image", &["tag", &image(dev), &image(again)], None).await.unwrap();
-    chart_says(dev).await.unwrap();
+    let [dev, again] = TAGS;
+    release::tag_again().await.unwrap();
+    release::set_sidecar(dev).await.unwrap();
     upgraded(dev).await.unwrap();
     token_names_its_user(&world, SLOW).await.unwrap();
 
     let (before, inside) = (revision().await.unwrap(), confluence().await.unwrap());
     let container = sidecar(&pod().await.unwrap()).unwrap().1.clone();
     let caller = Caller::start(&world, "wiki-rest", 250);
-    chart_says(again).await.unwrap();
+    release::set_sidecar(again).await.unwrap();
     upgraded(again).await.unwrap();
     token_names_its_user(&world, SLOW).await.unwrap();
     let seen = caller.stop().await.unwrap();
@@ -108,11 +98,11 @@ async fn another_sidecar_comes_in_place_and_goes_back() {
     let refused = seen.other.keys().find(|what| !what.starts_with("503 "));
     assert_eq!(refused, None, "a valid token was refused: {seen:?}");
 
-    chart_says(nowhere).await.unwrap();
+    release::set_sidecar(NOWHERE).await.unwrap();
     let said =
         until(WIKI_NAMESPACE, policy::NAME, "Injected", "False", "UpgradeStopped", SLOW).await.unwrap();
-    assert!(said.contains(&format!("pod {WIKI_POD} does not come up with {}", image(nowhere))), "{said}");
-    chart_says(dev).await.unwrap();
+    assert!(said.contains(&format!("pod {WIKI_POD} does not come up with {}", image(NOWHERE))), "{said}");
+    release::set_sidecar(dev).await.unwrap();
     upgraded(dev).await.unwrap();
     token_names_its_user(&world, SLOW).await.unwrap();
     // Confluence's own liveness probe, which goes through the sidecar, may have restarted it meanwhile.

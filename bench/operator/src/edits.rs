@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
-    api::{Patch, PatchParams, WatchEvent, WatchParams},
+    api::{ListParams, Patch, PatchParams, WatchEvent, WatchParams},
 };
 use restward_crds::api::v1alpha1::RestApiAuthPolicy;
 use serde_json::json;
@@ -38,16 +38,21 @@ async fn one(client: &Client, policy: usize, edit: usize) -> anyhow::Result<Dura
     let namespace = objects::namespace(policy);
     let maps = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
     let name = format!("restward-{}", objects::name(policy));
-    let version = maps.get(&name).await?.metadata.resource_version.context("no version")?;
-    let params = WatchParams::default().fields(&format!("metadata.name={name}"));
+    let field = format!("metadata.name={name}");
+    // Of the list: that of the object may be older than what an API server remembers.
+    let listed = maps.list(&ListParams::default().fields(&field)).await?;
+    let version = listed.metadata.resource_version.context("no version")?;
+    let params = WatchParams::default().fields(&field);
     let mut events = std::pin::pin!(maps.watch(&params, &version).await?);
     let audience = json!({"spec": {"tokens": {"audiences": [format!("confluence-{edit}")]}}});
     let policies = Api::<RestApiAuthPolicy>::namespaced(client.clone(), &namespace);
     let begin = Instant::now();
     policies.patch(&objects::name(policy), &PatchParams::default(), &Patch::Merge(audience)).await?;
     while let Some(event) = events.try_next().await? {
-        if matches!(event, WatchEvent::Modified(_)) {
-            return Ok(begin.elapsed());
+        match event {
+            WatchEvent::Modified(_) => return Ok(begin.elapsed()),
+            WatchEvent::Error(error) => return Err(error.into()),
+            _ => {}
         }
     }
     anyhow::bail!("the watch ended")

@@ -19,7 +19,7 @@ use restward_crds::{
 };
 
 use super::{
-    census::Census,
+    census::{Census, Said},
     retain, rollout, upgrade,
     validate::{Refused, Validated},
 };
@@ -116,10 +116,20 @@ pub fn status(outcome: &Outcome<'_>) -> RestApiAuthPolicyStatus {
         pods: Some(format!("{}/{}", outcome.census.injected(), outcome.census.pods())),
         audience: Some(if audiences.is_empty() { "ANY".into() } else { audiences.join(",") }),
         advisories: advisories(outcome),
-        workloads: outcome.census.listed(&namespace, &outcome.rollout.memory),
+        workloads: outcome.census.listed(&namespace, &said(outcome), &outcome.rollout.memory),
         application_link: upstream::application_link(outcome),
         in_force: outcome.in_force.clone(),
         break_glass: None,
+    }
+}
+
+fn said<'a>(outcome: &'a Outcome<'_>) -> Said<'a> {
+    let pods = |say_it: &dyn Fn(&Ack) -> bool| {
+        outcome.acks.iter().filter(|ack| say_it(ack)).map(|ack| ack.pod.as_str()).collect()
+    };
+    Said {
+        current: pods(&|ack| config_current::is_current(ack, outcome)),
+        enforced: pods(&enforced::is_verified),
     }
 }
 

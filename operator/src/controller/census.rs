@@ -67,6 +67,15 @@ pub struct Member {
     pub sidecar: Option<Container>,
 }
 
+/// Pods whose sidecars say so of themselves.
+#[derive(Debug, Default)]
+pub struct Said<'a> {
+    /// That they run the policy as it is now.
+    pub current: BTreeSet<&'a str>,
+    /// That they find no way around them.
+    pub enforced: BTreeSet<&'a str>,
+}
+
 /// How what a pod was injected with compares to what it would be injected with now. The image counts with neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Injection {
@@ -117,10 +126,11 @@ impl Census {
         members.any(|member| member.is_outdated() || !member.is_injected)
     }
 
-    /// For `status.workloads`, with what is remembered of rollouts.
+    /// For `status.workloads`, with what sidecars say and what is remembered of rollouts.
     pub fn listed(
         &self,
         namespace: &str,
+        said: &Said<'_>,
         rollouts: &BTreeMap<Workload, RolloutStatus>,
     ) -> Vec<WorkloadStatus> {
         let count = |of: &Workload, is_meant: &dyn Fn(&Member) -> bool| {
@@ -137,6 +147,8 @@ impl Census {
                 injected: *injected,
                 outdated: count(workload, &Member::is_outdated),
                 image_current: count(workload, &runs_image),
+                current: count(workload, &|member| said.current.contains(member.id.pod.as_str())),
+                enforced: count(workload, &|member| said.enforced.contains(member.id.pod.as_str())),
                 restart_command: Some(workload)
                     .filter(|workload| self.is_behind(workload))
                     .and_then(|workload| workload.restart_command(namespace)),

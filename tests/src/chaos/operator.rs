@@ -18,21 +18,44 @@ pub(super) const NAMESPACE: &str = OPERATOR;
 const SECRET: &str = "restward-webhook-ca";
 const DEPLOYMENT: &str = "deployment/restward";
 
-/// Waits for both replicas to be ready, and no other to be there.
-pub(super) async fn of_two_replicas() -> Result<()> {
+/// How many replicas the chart makes.
+const REPLICAS: usize = 2;
+
+/// Waits for the chart's replicas to be ready, and no other to be there.
+pub(super) async fn complete() -> Result<()> {
+    of_replicas(REPLICAS).await
+}
+
+async fn of_replicas(count: usize) -> Result<()> {
     kubectl(&["rollout", "status", DEPLOYMENT, "-n", NAMESPACE, "--timeout=180s"]).await?;
-    eventually("two replicas of the operator", QUICK, || async {
+    eventually(&format!("{count} replicas of the operator"), QUICK, || async {
         let pods = pods().await?;
-        ensure!(pods.len() == 2, "{pods:?}");
+        ensure!(pods.len() == count, "{pods:?}");
         Ok(())
     })
     .await
 }
 
+/// Another one beside those of the chart.
+pub(super) async fn one_more() -> Result<()> {
+    scale(REPLICAS + 1).await
+}
+
+/// The chart's number again.
+pub(super) async fn one_less() -> Result<()> {
+    scale(REPLICAS).await
+}
+
+async fn scale(count: usize) -> Result<()> {
+    kubectl(&["scale", DEPLOYMENT, "-n", NAMESPACE, &format!("--replicas={count}")]).await?;
+    of_replicas(count).await
+}
+
 /// Replaces every pod, as an upgrade does.
 pub(super) async fn restart() -> Result<()> {
+    let count = pods().await?.len();
     kubectl(&["rollout", "restart", DEPLOYMENT, "-n", NAMESPACE]).await?;
-    of_two_replicas().await
+    of_replicas(count).await
 }
 
 /// Names of its pods.

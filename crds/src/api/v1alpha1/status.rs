@@ -76,6 +76,12 @@ pub struct WorkloadStatus {
     /// Selected pods whose sidecar runs the image that new pods get.
     #[serde(default)]
     pub image_current: i32,
+    /// Selected pods whose sidecar says that it runs the policy as it is now.
+    #[serde(default)]
+    pub current: i32,
+    /// Selected pods whose sidecar says that it finds no way around it.
+    #[serde(default)]
+    pub enforced: i32,
     /// Command that restarts the pods which lack it, or have an earlier one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_command: Option<String>,

@@ -37,6 +37,11 @@ fn verdict(outcome: &Outcome<'_>) -> (Truth, ConfigReason, String) {
     }
 }
 
+/// Whether the sidecar runs what the policy says now.
+pub(super) fn is_current(ack: &Ack, outcome: &Outcome<'_>) -> bool {
+    bucket(ack, outcome) == ConfigReason::Current
+}
+
 /// What a sidecar runs. One that does not answer for a moment runs the configuration of this generation still if it did; of
 /// everything else that it said it may have had enough since.
 fn bucket(ack: &Ack, outcome: &Outcome<'_>) -> ConfigReason {

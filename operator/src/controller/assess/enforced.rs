@@ -62,6 +62,11 @@ fn verdict(outcome: &Outcome<'_>) -> (Truth, EnforcedReason, String) {
     }
 }
 
+/// Whether the sidecar finds no way around it.
+pub(super) fn is_verified(ack: &Ack) -> bool {
+    said(ack) == Some(EnforcedReason::Verified)
+}
+
 fn said(ack: &Ack) -> Option<EnforcedReason> {
     ack.verification().map(|said| said.reason)
 }

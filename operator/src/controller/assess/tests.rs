@@ -23,6 +23,7 @@ mod glass;
 mod passwords;
 mod sidecar_image;
 mod upstream;
+mod workloads;
 
 const UID: &str = "11112222-3333-4444-5555-666677778888";
 
