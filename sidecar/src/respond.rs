@@ -79,13 +79,19 @@ pub fn refusal(deny: &Deny, asked: &Asked<'_>) -> Response<Body> {
         headers
             .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
     }
-    if asked.has_body || explained.status == 405 {
+    if asked.has_body || explained.status == 405 || is_of_this_pod(explained.status) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(grant) = &asked.grant {
         grant.lay_on(headers);
     }
     response
+}
+
+/// Whether another pod of Confluence may do better. A new connection may lead there; a kept one would lead here until this pod
+/// is gone, with its Tomcat before it.
+const fn is_of_this_pod(status: u16) -> bool {
+    matches!(status, 502..=504)
 }
 
 /// `Retry-After`, and the fields of the IETF's draft on rate limits.
@@ -181,6 +187,7 @@ mod tests {
         let deny = Deny::with_detail(Reason::LinkMissing, "Ask the administrator.");
         let response = refusal(&deny, &Asked::default());
         assert_eq!(response.headers()[header::RETRY_AFTER], "10");
+        assert_eq!(response.headers()[header::CONNECTION], "close", "another pod may do better");
         assert!(!response.headers().contains_key(header::WWW_AUTHENTICATE));
         assert!(body(response).await["message"].as_str().unwrap().ends_with("Ask the administrator."));
     }

@@ -49,7 +49,7 @@ fn of_its_own(object: &Value, name: &str) -> Value {
     object
 }
 
-/// With a database of its own, which is both pods' as a wiki's is.
+/// With a database of its own, which is both pods' as a wiki's is, and time for the cluster to send calls elsewhere before a pod ends.
 fn deployment(set: &Value) -> Result<Value> {
     let mut template = set["spec"]["template"].clone();
     template["metadata"]["labels"][INSTANCE] = NAME.into();
@@ -59,6 +59,9 @@ fn deployment(set: &Value) -> Result<Value> {
     let database = volumes.iter_mut().find(|volume| volume["name"] == "database").context("no database")?;
     let path = database["hostPath"]["path"].as_str().context("no path")?;
     database["hostPath"]["path"] = format!("{path}-{NAME}").into();
+    let confluence = template["spec"]["containers"].get_mut(0).context("no container")?;
+    confluence["lifecycle"]["preStop"]["exec"]["command"] =
+        json!(["sh", "-c", "sleep 10; /shutdown-wait.sh"]);
     let mut deployment = of_its_own(
         &json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": REPLICAS,
             "selector": {"matchLabels": {INSTANCE: NAME}}}}),
