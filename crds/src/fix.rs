@@ -150,10 +150,10 @@ const fn provider(reason: ProviderReason) -> &'static str {
             "name the ConfigMap with the provider's certificate authority in spec.keycloak.caCertificateRefs"
         }
         ProviderReason::RealmNotFound => {
-            "correct spec.keycloak.host (with /auth behind it, where Keycloak has it) and spec.keycloak.realm"
+            "write the host of the message into spec.keycloak.host; if it has none, correct host and realm (docs/setup/keycloak.md)"
         }
         ProviderReason::IssuerMismatch => {
-            "put the issuer that discovery names into spec.keycloak.acceptedIssuers, or correct spec.keycloak.host"
+            "write the host of the message into spec.keycloak.host, or the issuer into spec.keycloak.acceptedIssuers"
         }
         ProviderReason::UnexpectedAnswer => {
             "see who answers at spec.keycloak.host: a proxy's page is no realm"

@@ -4,6 +4,7 @@
 //! - [`config`]: the configuration file as written by the operator (JSON, versioned, unknown members refused)
 //! - [`settings`]: the same, parsed; what the sidecar's decisions work with
 //! - [`parse`]: the only way from one to the other, used by both sides
+//! - [`provider`]: what is said of an identity provider that is not where the policy says
 //! - [`pod`]: what one pod's sidecar needs to know about its pod
 //! - [`status`]: the answer of the status endpoint
 //! - [`admin`]: what the admin port answers to people
@@ -24,6 +25,7 @@ pub mod identity;
 pub mod limits;
 pub mod parse;
 pub mod pod;
+pub mod provider;
 pub mod settings;
 pub mod status;
 pub mod terms;

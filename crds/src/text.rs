@@ -39,9 +39,21 @@ impl KeycloakBase {
         self.0.scheme() == "http"
     }
 
+    /// Whether there is a path behind host and port.
+    pub fn has_path(&self) -> bool {
+        self.0.path() != "/"
+    }
+
+    /// The same host and port with another path.
+    pub fn with_path(&self, path: &str) -> Option<Self> {
+        let mut url = self.0.clone();
+        url.set_path(path);
+        url.as_str().parse().ok()
+    }
+
     /// The URLs at which the realm may be: as given, and, when no path was given, below the `/auth` of Keycloak up to 16.
     pub fn realm_urls(&self, realm: &str) -> Vec<Url> {
-        let prefixes: &[&[&str]] = if self.0.path() == "/" { &[&[], &["auth"]] } else { &[&[]] };
+        let prefixes: &[&[&str]] = if self.has_path() { &[&[]] } else { &[&[], &["auth"]] };
         prefixes
             .iter()
             .map(|prefix| {

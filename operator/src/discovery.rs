@@ -58,7 +58,11 @@ pub async fn ask(issuer: &IssuerSettings, ca_pem: Option<&str>, guard: Guard) ->
     }
 }
 
-fn client(ca_pem: Option<&str>, guard: Guard) -> Result<Client, Failure> {
+/// The HTTP client by which identity providers are asked.
+///
+/// # Errors
+/// The certificate authorities are not usable.
+pub fn client(ca_pem: Option<&str>, guard: Guard) -> Result<Client, Failure> {
     let mut builder = Client::builder()
         .redirect(redirect::Policy::none())
         .no_proxy()
@@ -80,7 +84,7 @@ async fn ask_with(client: &Client, issuer: &IssuerSettings, guard: Guard) -> Res
     let mut not_found = Vec::new();
     for (public, expected) in issuer.source.candidates() {
         let Some(body) = get(client, &inside(issuer, &public), guard).await? else {
-            not_found.push(public.to_string());
+            not_found.push(public);
             continue;
         };
         let Ok(document) = serde_json::from_slice::<Document>(&body) else {
@@ -89,21 +93,28 @@ async fn ask_with(client: &Client, issuer: &IssuerSettings, guard: Guard) -> Res
                 format!("{public} answers no discovery document"),
             );
         };
-        check_issuer(issuer, &expected, &document)?;
+        if !is_accepted(issuer, &expected, &document) {
+            return failure(ProviderReason::IssuerMismatch, issuer.issuer_mismatch(&document.issuer));
+        }
         return Ok(LastKnown {
             jwks: key_set(client, issuer, &public, &document, guard).await?,
             issuer: document.issuer,
             jwks_uri: document.jwks_uri,
         });
     }
-    failure(
-        ProviderReason::RealmNotFound,
-        format!(
-            "no realm '{}': {} answer 404. Check spec.keycloak.host and realm",
-            issuer.source.name(),
-            not_found.join(" and ")
-        ),
-    )
+    let found = elsewhere(client, issuer, guard).await;
+    failure(ProviderReason::RealmNotFound, issuer.realm_not_found(&not_found, found.as_deref()))
+}
+
+/// The value of `spec.keycloak.host` under which the realm is, when it is only the path that is wrong.
+async fn elsewhere(client: &Client, issuer: &IssuerSettings, guard: Guard) -> Option<String> {
+    for (public, host) in issuer.source.elsewhere() {
+        let body = get(client, &inside(issuer, &public), guard).await.ok().flatten();
+        if body.is_some_and(|body| serde_json::from_slice::<Document>(&body).is_ok()) {
+            return Some(host);
+        }
+    }
+    None
 }
 
 /// The address at which pods reach `public`.
@@ -112,29 +123,12 @@ fn inside(issuer: &IssuerSettings, public: &Url) -> Url {
 }
 
 /// OpenID Connect Discovery 4.3: the issuer must be the one that was asked for.
-fn check_issuer(issuer: &IssuerSettings, realm: &str, document: &Document) -> Result<(), Failure> {
-    let says = &document.issuer;
-    let accepted = if issuer.accepted_issuers.is_empty() {
-        says == realm
+fn is_accepted(issuer: &IssuerSettings, realm: &str, document: &Document) -> bool {
+    if issuer.accepted_issuers.is_empty() {
+        document.issuer == realm
     } else {
-        issuer.accepted_issuers.contains(says)
-    };
-    if accepted {
-        return Ok(());
+        issuer.accepted_issuers.contains(&document.issuer)
     }
-    let expected = if issuer.accepted_issuers.is_empty() {
-        realm.to_string()
-    } else {
-        issuer.accepted_issuers.join(", ")
-    };
-    failure(
-        ProviderReason::IssuerMismatch,
-        format!(
-            "Keycloak calls itself '{says}', the policy expects '{expected}'. Set spec.keycloak.host to the URL under \
-             which tokens are issued (and backchannelURL to the address that pods reach), or list the issuer in \
-             spec.keycloak.acceptedIssuers"
-        ),
-    )
 }
 
 async fn key_set(
@@ -177,40 +171,57 @@ fn can_verify(key: &Value) -> bool {
 
 /// The body of a 200; `None` for 404.
 async fn get(client: &Client, url: &Url, guard: Guard) -> Result<Option<Vec<u8>>, Failure> {
-    if !guard.admits_host(url) {
-        return failure(
-            ProviderReason::Unreachable,
-            format!("{url} is a link-local or loopback address, which the operator does not ask"),
-        );
-    }
-    let mut response = client.get(url.clone()).send().await.or_else(|error| cannot_connect(url, &error))?;
+    admit(url, guard)?;
+    let failed = |error: reqwest::Error| cannot_connect(url, &error);
+    let mut response = client.get(url.clone()).send().await.map_err(failed)?;
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND => return Ok(None),
         status => return failure(ProviderReason::UnexpectedAnswer, format!("{url} answers {status}")),
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.or_else(|error| cannot_connect(url, &error))? {
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_BODY {
-            return failure(ProviderReason::UnexpectedAnswer, format!("{url} answers more than 1 MiB"));
+            return Err(too_large(url));
         }
     }
     Ok(Some(body))
 }
 
-fn cannot_connect<T>(url: &Url, error: &reqwest::Error) -> Result<T, Failure> {
+/// Whether the address may be asked.
+///
+/// # Errors
+/// It may not.
+pub fn admit(url: &Url, guard: Guard) -> Result<(), Failure> {
+    if guard.admits_host(url) {
+        return Ok(());
+    }
+    failure(
+        ProviderReason::Unreachable,
+        format!("{url} is a link-local or loopback address, which the operator does not ask"),
+    )
+}
+
+/// An answer is not read to its end.
+pub fn too_large(url: &Url) -> Failure {
+    Failure {
+        reason: ProviderReason::UnexpectedAnswer,
+        message: format!("{url} answers too much to be read"),
+    }
+}
+
+/// There is no answer.
+pub fn cannot_connect(url: &Url, error: &reqwest::Error) -> Failure {
     let cause = root_cause(error);
     if is_untrusted(error) {
-        return failure(
-            ProviderReason::TlsUntrusted,
-            format!(
-                "the certificate of {url} is not trusted ({cause}). Name the ConfigMap with its certificate authority \
-                 in spec.keycloak.caCertificateRefs"
-            ),
+        let message = format!(
+            "the certificate of {url} is not trusted ({cause}). Name the ConfigMap with its certificate authority in \
+             spec.keycloak.caCertificateRefs"
         );
+        return Failure { reason: ProviderReason::TlsUntrusted, message };
     }
-    failure(ProviderReason::Unreachable, format!("{url} cannot be reached: {cause}"))
+    Failure { reason: ProviderReason::Unreachable, message: format!("{url} cannot be reached: {cause}") }
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod admin;
+pub mod advice;
 pub mod app;
 pub mod args;
 pub mod audit;

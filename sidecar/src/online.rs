@@ -3,9 +3,7 @@
 //!
 //! - [`client`]: as whom it is asked
 //! - [`introspection`], [`userinfo`]: the two questions, each with what follows from the answer; pure
-//! - [`advice`]: what the administrator should know
 
-pub mod advice;
 pub mod client;
 pub mod introspection;
 pub mod userinfo;
@@ -24,6 +22,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use url::Url;
 
 use crate::{
+    advice::{Advice, Advices},
     auth::{Permit, RawToken, Verified, checks::lifetime, claims::Claims},
     bounded::Bounded,
     flights::Flights,
@@ -35,7 +34,6 @@ use crate::{
     refusal::Deny,
     time::UnixTime,
 };
-use advice::{Advice, Advices};
 use client::{Client, Credentials};
 
 /// How long "valid" counts: the longest that a revoked token is still accepted.
@@ -149,6 +147,11 @@ impl Online {
         Ok(permit)
     }
 
+    /// Notes what the administrator should know about a token whose own claims were refused.
+    pub fn note(&self, advice: Advice) {
+        self.shared.advices.note(advice);
+    }
+
     /// Why no token can be accepted: each has to be asked about, and the sidecar may not ask.
     pub fn report(&self) -> Option<Report<ProviderReason>> {
         let Shared { settings, credentials, advices, .. } = &*self.shared;
@@ -206,7 +209,12 @@ impl Shared {
         }
         let claims = claims.map_err(|refused| self.explain(refused, verified))?;
         let keys = self.keys.snapshot();
-        Ok(Arc::new(verified.with_claims(claims).permit(&self.settings, &keys, now)?))
+        let permit = verified.with_claims(claims).permit(&self.settings, &keys, now);
+        Ok(Arc::new(permit.inspect_err(|deny| {
+            if deny.reason == Reason::AudienceMismatch {
+                self.advices.note(Advice::AudienceMissing);
+            }
+        })?))
     }
 
     /// As the client that the provider takes: as it is now, else as it was before. The provider may hear of the new secret

@@ -7,7 +7,10 @@ use restward_crds::{
 };
 use serde_json::Value;
 
-use crate::{auth::Permit, refusal::Deny};
+use crate::{
+    auth::{Permit, claims::LIGHTWEIGHT},
+    refusal::Deny,
+};
 
 /// How Keycloak names the user that stands for a client in tokens of the client-credentials grant.
 const SERVICE_ACCOUNT_PREFIX: &str = "service-account-";
@@ -89,6 +92,7 @@ fn named_user(settings: &Settings, permit: &Permit) -> Result<Username, Deny> {
     };
     let refuse = |what: String| Err(Deny::with_detail(Reason::UsernameUnusable, what));
     match value {
+        None if permit.claims().is_lightweight() => refuse(LIGHTWEIGHT.into()),
         None => refuse(format!(
             "The token has no claim '{attribute}'. Does its client have the mapper or scope for it?"
         )),

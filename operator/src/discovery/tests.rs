@@ -102,6 +102,28 @@ async fn a_realm_is_found_under_the_legacy_path_too_and_its_keys_are_sorted_and_
 }
 
 #[tokio::test]
+async fn a_realm_that_is_below_another_path_is_named_with_the_host_to_paste() {
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let address = provider(|address, path| match path {
+        "/auth/realms/staff/.well-known/openid-configuration" => {
+            document(address, &format!("http://{address}/auth/realms/staff"))
+        }
+        "/realms/staff/.well-known/openid-configuration" => (200, "<html>".into()),
+        _ => (404, String::new()),
+    })
+    .await;
+    let base = format!("http://{address}");
+    let at = issuer(&format!("{base}/keycloak"), None, &[]);
+    let failure = ask(&at, None, Guard::AllowLoopback).await.unwrap_err();
+    assert_eq!(failure.reason, ProviderReason::RealmNotFound);
+    assert!(failure.message.contains(&format!("with host: '{base}/auth'")), "{}", failure.message);
+    // Where it is the back channel that answers, it is still the public name that is to be written down.
+    let public = issuer("https://sso.invalid/keycloak", Some(&base), &[]);
+    let failure = ask(&public, None, Guard::AllowLoopback).await.unwrap_err();
+    assert!(failure.message.contains("with host: 'https://sso.invalid/auth'"), "{}", failure.message);
+}
+
+#[tokio::test]
 async fn another_issuer_is_named_with_the_expected_one_unless_it_is_accepted() {
     let address = provider(|address, path| match path {
         "/keys" => keys(),

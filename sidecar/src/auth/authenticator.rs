@@ -17,6 +17,7 @@ use super::{
     verify,
 };
 use crate::{
+    advice::Advice,
     bounded::Bounded,
     certificate::Thumbprint,
     digest::sha256_of,
@@ -139,7 +140,14 @@ impl Authenticator {
         self.online.report()
     }
 
-    /// What the administrator should know about the questions to the issuer.
+    /// Notes what the administrator should know about a good token that names no user.
+    pub fn note_nameless(&self, permit: &Permit) {
+        if permit.claims().is_lightweight() {
+            self.online.note(Advice::LightweightTokens);
+        }
+    }
+
+    /// What the administrator should know about the issuer.
     pub fn advisories(&self) -> Vec<String> {
         self.online.advisories()
     }
@@ -179,16 +187,38 @@ impl Authenticator {
             lifetime::within(verdict.claims(), self.settings.tokens.clock_skew, now)?;
             return Ok(verdict);
         }
-        let verified = verify(&self.settings, &keys, token, possession.clone(), now)?;
+        let verified = verify(&self.settings, &keys, token, possession.clone(), now)
+            .inspect_err(|refusal| self.note_untimely(refusal))?;
         let verdict = match Question::about(&self.settings, &verified) {
             Some(question) => Verdict::Ask(question, Arc::new(verified)),
-            None => Verdict::Permit(Arc::new(verified.permit(&self.settings, &keys, now)?)),
+            None => {
+                let is_lightweight = verified.is_lightweight();
+                let permit = verified.permit(&self.settings, &keys, now);
+                Verdict::Permit(Arc::new(
+                    permit.inspect_err(|deny| self.note_ungranted(deny, is_lightweight))?,
+                ))
+            }
         };
         let mut verdicts = self.lock();
         if Arc::ptr_eq(&verdicts.made_with, &keys) {
             verdicts.known.insert(hash, verdict.clone());
         }
         Ok(verdict)
+    }
+
+    /// The signature is checked before the lifetime: nobody but the issuer can make such a token.
+    fn note_untimely(&self, refusal: &Refusal) {
+        if matches!(refusal, Refusal::Deny(deny) if deny.reason == Reason::TokenNotYetValid) {
+            self.online.note(Advice::ClocksDiffer);
+        }
+    }
+
+    fn note_ungranted(&self, deny: &Deny, is_lightweight: bool) {
+        match deny.reason {
+            Reason::AudienceMismatch if is_lightweight => self.online.note(Advice::LightweightTokens),
+            Reason::AudienceMismatch => self.online.note(Advice::AudienceMissing),
+            _ => {}
+        }
     }
 
     /// A verdict made with exactly these keys; with other keys all verdicts are forgotten.

@@ -132,6 +132,10 @@ impl Claims {
     }
 }
 
+/// For the caller with a token that [`Claims::is_lightweight`] and lacks what it is refused for.
+pub const LIGHTWEIGHT: &str = "It is a lightweight access token, which leaves user and audience out: have its client issue full \
+                               ones ('Always use lightweight access token' off).";
+
 fn string(members: &JsonObject, name: &str) -> Result<Option<String>, Reason> {
     match members.get(name) {
         None => Ok(None),

@@ -30,6 +30,12 @@ pub fn candidates(issuer: &IssuerSettings) -> Vec<Url> {
     issuer.source.candidates().iter().map(|(url, _)| dialled(issuer, url)).collect()
 }
 
+/// Discovery URLs at which the realm may be when it is at none of those, dialled alike, each with the host to write into the
+/// policy.
+pub fn elsewhere(issuer: &IssuerSettings) -> Vec<(Url, String)> {
+    issuer.source.elsewhere().into_iter().map(|(url, host)| (dialled(issuer, &url), host)).collect()
+}
+
 /// The names under which tokens are accepted before discovery was asked: the configured ones, else every URL at which
 /// the realm may be. Without keys they only decide between "cannot be checked now" and "another issuer".
 pub fn expected_names(issuer: &IssuerSettings) -> Vec<String> {
@@ -54,14 +60,7 @@ pub fn accepted_names(issuer: &IssuerSettings, discovered: &str) -> Result<Vec<S
     if expected.iter().any(|name| name == discovered) {
         return Ok(vec![discovered.to_owned()]);
     }
-    Err(Failure::new(
-        ProviderReason::IssuerMismatch,
-        format!(
-            "The discovery document calls the issuer '{discovered}', but the policy makes it '{}'. If the first is right, \
-             put it into spec.keycloak.acceptedIssuers or correct spec.keycloak.host, or the entry of spec.issuers.",
-            expected.join("' or '"),
-        ),
-    ))
+    Err(Failure::new(ProviderReason::IssuerMismatch, issuer.issuer_mismatch(discovered)))
 }
 
 /// Where to fetch the key set: at the back channel where one is configured (Keycloak names public URLs there), else

@@ -144,12 +144,10 @@ impl Fetcher {
     /// The first candidate that answers; a realm that is not found at one may be at the next.
     async fn discover(&self, issuer: &IssuerSettings) -> Result<(Url, Document), Failure> {
         let mut failed: Option<Failure> = None;
-        for url in discovery::candidates(issuer) {
-            let answer = self.get_json(&url).await.and_then(|value| {
-                serde_json::from_value(value).map_err(|_| unexpected(&url, "is not a discovery document"))
-            });
-            match answer {
-                Ok(document) => return Ok((url, document)),
+        let candidates = discovery::candidates(issuer);
+        for url in &candidates {
+            match self.document(url).await {
+                Ok(document) => return Ok((url.clone(), document)),
                 // "Not found" says least: keep what another candidate said.
                 Err(failure)
                     if failed.as_ref().is_none_or(|kept| kept.reason == ProviderReason::RealmNotFound) =>
@@ -159,7 +157,29 @@ impl Fetcher {
                 Err(_) => {}
             }
         }
-        Err(failed.unwrap_or_else(|| Failure::new(ProviderReason::RealmNotFound, "There is no URL to ask.")))
+        match failed {
+            Some(failure) if failure.reason != ProviderReason::RealmNotFound => Err(failure),
+            _ => {
+                let found = self.elsewhere(issuer).await;
+                let message = issuer.realm_not_found(&candidates, found.as_deref());
+                Err(Failure::new(ProviderReason::RealmNotFound, message))
+            }
+        }
+    }
+
+    /// The value of `spec.keycloak.host` under which the realm is, when it is only the path that is wrong.
+    async fn elsewhere(&self, issuer: &IssuerSettings) -> Option<String> {
+        for (url, host) in discovery::elsewhere(issuer) {
+            if self.document(&url).await.is_ok() {
+                return Some(host);
+            }
+        }
+        None
+    }
+
+    async fn document(&self, url: &Url) -> Result<Document, Failure> {
+        let value = self.get_json(url).await?;
+        serde_json::from_value(value).map_err(|_| unexpected(url, "is not a discovery document"))
     }
 
     async fn get_json(&self, url: &Url) -> Result<Value, Failure> {
@@ -168,9 +188,7 @@ impl Fetcher {
         match answer.status {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => {
-                let message =
-                    format!("There is no realm at {url} (404). Compare spec.keycloak.host and realm.");
-                return Err(Failure::new(ProviderReason::RealmNotFound, message));
+                return Err(Failure::new(ProviderReason::RealmNotFound, format!("{url} answers 404.")));
             }
             status if status.is_server_error() => {
                 let message = format!("{url} answers {}.", status.as_u16());

@@ -107,7 +107,11 @@ impl Case<'_> {
     async fn as_user(&self, record: &mut Record) -> Result<Treatment, Deny> {
         let permit = self.authenticate().await?;
         record.token = Some(permit.as_ref().into());
-        let user = user::resolve(&self.active.settings, &permit)?;
+        let user = user::resolve(&self.active.settings, &permit).inspect_err(|deny| {
+            if deny.reason == Reason::UsernameUnusable {
+                self.active.authenticator.note_nameless(&permit);
+            }
+        })?;
         record.user = Some(user.as_str().to_owned());
         self.authorize(Some(Subject { user: &user, permit: &permit }))?;
         self.count(&user, &permit)?;

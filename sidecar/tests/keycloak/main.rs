@@ -13,7 +13,10 @@
     reason = "a test that cannot go on should fail where it stands"
 )]
 
+mod doctor;
 mod realm;
+#[path = "../../../tests/standins/keycloak/running.rs"]
+mod running;
 /// The sidecar between scripted parts, as in the suite.
 #[path = "../suite"]
 #[expect(dead_code, reason = "what the suite needs and this program does not")]
@@ -29,6 +32,12 @@ use suite::support;
 #[tokio::test]
 async fn everything_about_tokens() {
     let keycloak = Keycloak::start();
+    doctor::a_wrong_path_in_front_of_the_realm(&keycloak).await;
+    doctor::another_issuer(&keycloak).await;
+    doctor::blocked_egress(&keycloak).await;
+    doctor::no_audience_mapper(&keycloak).await;
+    doctor::lightweight_tokens(&keycloak).await;
+    doctor::clocks_that_differ(&keycloak).await;
     tokens::every_kind(&keycloak).await;
     tokens::each_outcome_is_in_the_trace(&keycloak).await;
     tokens::tokens_expire(&keycloak).await;

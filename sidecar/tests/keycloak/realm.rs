@@ -1,16 +1,11 @@
 //! A Keycloak of this program's own, with the realms of `tests/standins/keycloak`.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::net::SocketAddr;
 
 use opentelemetry_sdk::trace::InMemorySpanExporter;
-use restward_sidecar::random;
 use serde_json::{Value, json};
 
+use crate::running::Running;
 use crate::support::{
     Reply, World, exchange,
     keys::{self, Key},
@@ -19,35 +14,22 @@ use crate::support::{
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
-/// The running Keycloak; it ends when dropped.
-pub(crate) struct Keycloak {
-    home: PathBuf,
-    port: u16,
-}
-
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/standins/keycloak/run")
-}
+/// The running Keycloak.
+pub(crate) struct Keycloak(Running);
 
 impl Keycloak {
     /// Starts one on a free port.
     pub(crate) fn start() -> Self {
-        let port = crate::support::port::free();
-        let home = std::env::temp_dir().join(format!("restward-keycloak-{}", random::hex_128().unwrap()));
-        fs::create_dir(&home).unwrap();
-        let this = Self { home, port };
-        let status = Command::new(script())
-            .args(["--port", &port.to_string(), "--home"])
-            .arg(&this.home)
-            .arg("--background")
-            .status()
-            .unwrap();
-        assert!(status.success(), "Keycloak did not start: {}", this.home.display());
-        this
+        Self(Running::start())
     }
 
-    fn base(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    /// What stands in front of `/realms/`.
+    pub(crate) fn base(&self) -> String {
+        self.0.base()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port
     }
 
     /// The `iss` of a realm.
@@ -62,6 +44,15 @@ impl Keycloak {
             change(config);
         })
         .await
+    }
+
+    /// The same, with which tokens perhaps cannot be checked.
+    pub(crate) async fn ailing_world(&self, change: impl FnOnce(&mut Value)) -> World {
+        let changed = |config: &mut Value| {
+            config["issuers"] = self.issuers();
+            change(config);
+        };
+        World::start(changed, |_| {}, |_, _| {}).await
     }
 
     /// A sidecar for this realm whose requests are traced.
@@ -123,6 +114,11 @@ impl Keycloak {
         self.send("POST", &format!("/realms/{realm}/protocol/openid-connect/token"), &[FORM], &body).await
     }
 
+    /// The realm's key set.
+    pub(crate) async fn jwks(&self) -> Value {
+        self.send("GET", "/realms/atlassian/protocol/openid-connect/certs", &[], "").await.json()
+    }
+
     /// Revokes one access token (RFC 7009).
     pub(crate) async fn revoke(&self, client: &str, token: &str) {
         let body = format!("client_id={client}&client_secret={client}-secret&token={token}");
@@ -140,6 +136,13 @@ impl Keycloak {
         let reply = self.send(method, &format!("/admin/realms/atlassian{path}"), &headers, &body).await;
         assert!(reply.status < 300, "{method} {path}: {} {}", reply.status, reply.text());
         reply
+    }
+
+    /// Gives a client another secret.
+    pub(crate) async fn set_secret(&self, client: &str, secret: &str) {
+        let found = self.admin("GET", &format!("/clients?clientId={client}"), Value::Null).await.json();
+        let id = found[0]["id"].as_str().unwrap().to_owned();
+        self.admin("PUT", &format!("/clients/{id}"), json!({ "secret": secret })).await;
     }
 
     /// Switches a user on or off.
@@ -160,17 +163,10 @@ impl Keycloak {
     }
 
     async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let host = format!("127.0.0.1:{}", self.port);
+        let host = format!("127.0.0.1:{}", self.port());
         let mut all = vec![("Host", host.as_str())];
         all.extend(headers);
-        exchange(SocketAddr::from(([127, 0, 0, 1], self.port)), &request(method, target, &all, body)).await
-    }
-}
-
-impl Drop for Keycloak {
-    fn drop(&mut self) {
-        let _ = Command::new(script()).args(["--stop", "--home"]).arg(&self.home).status();
-        let _ = fs::remove_dir_all(&self.home);
+        exchange(SocketAddr::from(([127, 0, 0, 1], self.port())), &request(method, target, &all, body)).await
     }
 }
 

@@ -14,6 +14,7 @@
 mod support;
 
 mod admin;
+mod advisories;
 mod ask;
 mod basic_report;
 mod bearer;

@@ -3,13 +3,15 @@
 
 use restward_crds::reason::Reason;
 
-use super::Input;
+use super::{super::claims::LIGHTWEIGHT, Input};
 use crate::refusal::Deny;
 
 pub(super) fn check(input: &Input<'_>) -> Result<(), Deny> {
     let accepted = &input.issuer.audiences;
     if accepted.is_empty() || input.claims.aud.iter().any(|aud| accepted.contains(aud)) {
         Ok(())
+    } else if input.claims.aud.is_empty() && input.claims.is_lightweight() {
+        Err(Deny::with_detail(Reason::AudienceMismatch, LIGHTWEIGHT))
     } else {
         Err(Reason::AudienceMismatch.into())
     }

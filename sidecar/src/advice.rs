@@ -1,5 +1,6 @@
-//! What the administrator should know about the questions to the identity provider. Remembered for a while, as the next
-//! good answer, about another token, does not mean that it is over.
+//! What the administrator should know about the identity provider, from what tokens are refused for and from what it answers
+//! about them. Only what kind of thing it was, never whose token. Remembered for a while, as the next good token does not mean
+//! that it is over.
 
 use std::{
     collections::BTreeMap,
@@ -35,6 +36,12 @@ pub enum Advice {
     NotAnswering,
     /// It answers something else than the protocol says.
     UnexpectedAnswer,
+    /// Good tokens are not meant for Confluence.
+    AudienceMissing,
+    /// Tokens tell neither for whom nor for what they are.
+    LightweightTokens,
+    /// Good tokens are from the future.
+    ClocksDiffer,
 }
 
 impl Advice {
@@ -81,6 +88,19 @@ impl Advice {
             Self::UnexpectedAnswer => {
                 "UnexpectedAnswer: the identity provider answered a question about a token in a way that cannot be understood"
             }
+            Self::AudienceMissing => {
+                "AudienceMissing: good tokens were refused as none of spec.tokens.audiences is in their audience. If their clients \
+                 are to call, give them a client scope with an Audience mapper in Keycloak, as Default"
+            }
+            Self::LightweightTokens => {
+                "LightweightTokens: good tokens were refused as they are lightweight, which leaves user and audience out. Switch \
+                 'Always use lightweight access token' off at their clients, or set spec.keycloak.clientSecretRef, so that the \
+                 realm is asked about such tokens"
+            }
+            Self::ClocksDiffer => {
+                "ClocksDiffer: good tokens were refused as not valid yet: the clock of the identity provider is ahead of that of the \
+                 pod's node by more than spec.tokens.clockSkew. Set both clocks by NTP"
+            }
         }
     }
 }
@@ -94,7 +114,7 @@ impl Advices {
     pub fn note(&self, advice: Advice) {
         let before = self.lock().insert(advice, Instant::now());
         if before.is_none() {
-            tracing::warn!(advice = advice.sentence(), "questions to the identity provider");
+            tracing::warn!(advice = advice.sentence(), "identity provider");
         }
     }
 
