@@ -100,6 +100,14 @@ pub const FILE_CLIENT_SECRET: &str = "client-secret";
 pub const FILE_CLIENT_ASSERTION: &str = "client-assertion";
 /// File with the personal access token by which the sidecar keeps the application link, in [`CONFIG_DIR`].
 pub const FILE_ADMIN_TOKEN: &str = "admin-token";
+/// Key in the Secret of `keycloak.provisioning` with the base URL at which the operator manages the realm.
+pub const KEY_KEYCLOAK_URL: &str = "keycloak-url";
+/// Key in that Secret with the id of the client as which it does.
+pub const KEY_ADMIN_CLIENT_ID: &str = "admin-client-id";
+/// Key in that Secret with the client's secret.
+pub const KEY_ADMIN_CLIENT_SECRET: &str = "admin-client-secret";
+/// Attribute in Keycloak of everything that the operator made there; its value tells the policy.
+pub const REALM_MARK: &str = "restward.io/managed-by";
 /// Directory in the sidecar at which [`STATE_VOLUME`] is mounted.
 pub const STATE_DIR: &str = "/var/lib/restward";
 /// File with the report on password logins, in [`STATE_DIR`].

@@ -71,6 +71,18 @@ fn a_managed_link_has_a_token_and_no_other_has() {
     assert!(link(json!({"mode": "Manual", "adminTokenSecretRef": token})).contains("only Managed uses it"));
 }
 
+#[test]
+fn what_is_provisioned_has_an_audience() {
+    let with = |provisioning: Value, audiences: Value| {
+        let keycloak = json!({"host": "sso.example.com", "realm": "staff", "provisioning": provisioning});
+        broken(&json!({"keycloak": keycloak, "tokens": {"audiences": audiences}}))
+    };
+    let secret = json!({"name": "keycloak-admin"});
+    assert_eq!(with(json!({"adminSecretRef": secret}), json!(["confluence"])), "");
+    assert!(with(json!({"adminSecretRef": secret}), json!([])).contains("list one, such as confluence"));
+    assert_eq!(with(json!({"adminSecretRef": secret, "state": "Absent"}), json!([])), "");
+}
+
 /// Password logins that end with 2026.
 fn ends(since: &str, brown_outs: &[(&str, &str)]) -> Value {
     let brown_outs: Vec<_> =

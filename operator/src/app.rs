@@ -18,7 +18,7 @@ use crate::{
     certs,
     controller::{
         self, Applied, Context, WebhookEndpoint, break_glass::Told, budget::Budget, provider::Providers,
-        sweep, watchdog::Watchdog,
+        provisioning::Realms, sweep, watchdog::Watchdog,
     },
     discovery::Guard,
     events::Events,
@@ -118,6 +118,7 @@ async fn lead(
         scope: args.policy_namespaces,
         acks: Acks::new(names::ADMIN_PORT)?,
         providers: Providers::new(Guard::Strict),
+        realms: Realms::new(Guard::Strict),
         metrics,
         told: Told::default(),
         watchdog,

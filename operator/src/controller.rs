@@ -27,6 +27,7 @@ pub mod link;
 mod pause;
 pub mod pod;
 pub mod provider;
+pub mod provisioning;
 pub mod retain;
 pub mod rollout;
 pub mod rotation;
@@ -84,6 +85,8 @@ pub struct Context {
     pub acks: Acks,
     /// Asks identity providers.
     pub providers: provider::Providers,
+    /// Keeps in realms what policies want there.
+    pub realms: provisioning::Realms,
     /// Counts.
     pub metrics: Metrics,
     /// Pods that came without the sidecar, as far as they were told of.
@@ -220,6 +223,10 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let upgrade = upgrade::round(context, policy, held_to, pods, &acks, generation).await;
     let promoted = rotation::finish(context, policy, candidate, keys, &acks).await?;
     let keys = promoted.as_ref().or(keys);
+    let provisioned = match &verdict {
+        Ok(validated) => context.realms.keep(policy, validated, observed.provisioning.as_ref()).await,
+        Err(_) => None,
+    };
     let provider = provider.map(|answer| answer.map(drop));
     let outcome = Outcome {
         policy,
@@ -232,6 +239,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         acks: &acks,
         config_hash,
         provider: provider.as_ref(),
+        provisioned: provisioned.as_ref(),
         keys,
         consumer_key: consumer_key(&verdict, &observed),
         in_force,

@@ -11,6 +11,7 @@
 //!   certificates
 //! - [`discovery`] `[io]`: what the identity provider says; [`acks`] `[io]`: what the sidecars say; [`ask`] `[io]`: what they
 //!   are asked for people; [`page`] `[io]`: the page in the browser
+//! - [`provision`] `[io]`: what the operator makes in the realm, where a policy has it do so
 //! - [`keys`]: the key pair and the status key of a policy; [`selector`]: label selectors; [`server_xml`]: Tomcat's
 //!   `server.xml` from a ConfigMap, moved to loopback
 //! - [`conditions`]: how findings become status conditions; [`events`] `[io]`: and Events
@@ -32,6 +33,7 @@ pub mod lease;
 pub mod metrics;
 pub mod page;
 pub mod policy_source;
+pub mod provision;
 pub mod selector;
 pub mod self_test;
 pub mod server_xml;

@@ -21,6 +21,7 @@ use crate::{
         budget::Budget,
         dereference::{Observed, ObservedPod, StoredKeys, Template, Update, Workload},
         provider::Providers,
+        provisioning::Realms,
         validate::validate,
         watchdog::Watchdog,
     },
@@ -76,6 +77,7 @@ pub(crate) fn observed() -> Observed {
         pods: Vec::new(),
         templates: Vec::new(),
         server_xmls: Vec::new(),
+        provisioning: None,
         at: 0,
     }
 }
@@ -150,6 +152,7 @@ pub(crate) fn context(client: Client, action: WatchdogAction) -> Context {
         scope: None,
         acks: Acks::new(1).unwrap(),
         providers: Providers::new(Guard::Strict),
+        realms: Realms::new(Guard::Strict),
         metrics: Metrics::default(),
         told: Told::default(),
         watchdog: Watchdog::new(action, client.clone(), a_while_ago),

@@ -77,6 +77,13 @@ impl Plan {
                 policy.name_any()
             ));
         }
+        let made = policy.status.as_ref().and_then(|status| status.provisioning.as_ref());
+        if made.is_some_and(|made| made.client_scope.is_some() || !made.clients.is_empty()) {
+            self.notes.push(format!(
+                "{shown}: client scope and clients of spec.keycloak.provisioning stay in Keycloak: state: Absent takes them away, before \
+                 this"
+            ));
+        }
         if matches!(policy.spec.upstream.identity, IdentitySpec::Header(_)) {
             self.notes.push(format!(
                 "{shown}: without the sidecar whoever reaches Confluence is whom the header names. Take the authenticator that believes \
@@ -177,6 +184,18 @@ mod tests {
         assert_eq!(restarts(&plan), ["StatefulSet atlassian/wiki"]);
         assert!(plan.text().contains("restart Pod atlassian/alone yourself"), "{}", plan.text());
         assert!(plan.text().contains("applink remove -n atlassian --policy wiki"));
+        assert!(!plan.text().contains("stay in Keycloak"));
+    }
+
+    #[test]
+    fn what_the_operator_made_in_the_realm_is_told() {
+        let told = |status: Value| {
+            let mut policy = policy(json!({}), 0);
+            policy.status.as_mut().unwrap().provisioning = serde_json::from_value(status).unwrap();
+            Plan::of(&[(policy, 0)], &[], true).text().contains("stay in Keycloak: state: Absent")
+        };
+        assert!(told(json!({"clientScope": "confluence"})) && told(json!({"clients": ["reports"]})));
+        assert!(!told(json!({"lastChange": "removed"})));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod identity;
 mod interception;
 mod issuers;
 mod policy;
+mod provisioning;
 mod sidecar;
 mod status;
 
@@ -21,6 +22,9 @@ pub use interception::{Interception, LoopbackBind};
 pub use issuers::{CaCertificateRef, ClientAssertion, ClientSecretRef, Keycloak, OpenIdIssuerSpec};
 pub use policy::{
     DeletionPolicy, RestApiAuthPolicy, RestApiAuthPolicySpec, Rollout, RolloutStrategy, Tokens, UpstreamSpec,
+};
+pub use provisioning::{
+    AdminSecretRef, ClientPurpose, ProvisionedClient, Provisioning, ProvisioningState, ProvisioningStatus,
 };
 pub use sidecar::{SidecarSpec, SidecarUpdateStrategy};
 pub use status::{

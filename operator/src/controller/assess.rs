@@ -20,7 +20,7 @@ use restward_crds::{
 
 use super::{
     census::{Census, Said},
-    retain, rollout, upgrade,
+    provisioning, retain, rollout, upgrade,
     validate::{Refused, Validated},
 };
 use crate::{
@@ -28,12 +28,17 @@ use crate::{
     conditions::{Finding, Truth},
     discovery::Failure,
     keys::PolicyKeys,
+    provision::Kept,
 };
 
 /// Most different advisories of sidecars and pods that are shown.
 const MAX_TOLD: usize = 8;
 /// Pods that a message names before it only counts.
 const NAMED: usize = 5;
+
+/// What a sidecar says of an identity provider that the operator reaches, continued.
+const PODS_CANNOT: &str = " The operator reached it within the last five minutes: if it is up, the pods' egress is blocked \
+                           (NetworkPolicy, proxy), or they need spec.keycloak.backchannelURL";
 
 /// How far programming came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +77,8 @@ pub struct Outcome<'a> {
     pub config_hash: Option<&'a str>,
     /// What the operator itself heard from the identity provider; `None` when it did not ask.
     pub provider: Option<&'a Result<(), Failure>>,
+    /// What came of what the policy wants in its realm; `None` when it wants nothing or was not accepted.
+    pub provisioned: Option<&'a Kept>,
     /// The keys.
     pub keys: Option<&'a PolicyKeys>,
     /// Consumer key in force, where there is one.
@@ -118,6 +125,7 @@ pub fn status(outcome: &Outcome<'_>) -> RestApiAuthPolicyStatus {
         advisories: advisories(outcome),
         workloads: outcome.census.listed(&namespace, &said(outcome), &outcome.rollout.memory),
         application_link: upstream::application_link(outcome),
+        provisioning: provisioning::status(policy, outcome.provisioned, outcome.at),
         in_force: outcome.in_force.clone(),
         break_glass: None,
     }
@@ -205,7 +213,12 @@ fn identity_provider(outcome: &Outcome<'_>) -> Finding {
         }
         None => Report { reason: ProviderReason::Pending, message: "not asked yet".into() },
     };
-    let report = worst.filter(|report| report.reason != ProviderReason::Pending).unwrap_or_else(own);
+    let said = worst.filter(|report| report.reason != ProviderReason::Pending);
+    let mut report = said.clone().unwrap_or_else(own);
+    let is_away = matches!(report.reason, ProviderReason::Unreachable | ProviderReason::Degraded);
+    if said.is_some() && is_away && outcome.provider.is_some_and(Result::is_ok) {
+        report.message.push_str(PODS_CANNOT);
+    }
     let truth = match report.reason {
         ProviderReason::Reachable => Truth::True,
         ProviderReason::Pending => Truth::Unknown,
@@ -274,6 +287,7 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
             header.name
         ));
     }
+    advisories.extend(provisioning::advisory(outcome.provisioned));
     advisories.extend(upstream::not_kept(outcome));
     advisories.extend(passwords::end_of_them(outcome));
     advisories.extend(glass::used(outcome));

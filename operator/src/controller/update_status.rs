@@ -20,6 +20,8 @@ use crate::{
 
 /// Reason of the Event that tells what sidecars put right about the application link.
 const REPAIRED: &str = "ApplicationLinkRepaired";
+/// Reason of the Event that tells what the operator did in the realm.
+const PROVISIONED: &str = "RealmProvisioned";
 
 /// Writes `status` with the conditions that follow from `findings`.
 ///
@@ -47,6 +49,10 @@ pub async fn update_status(
     let repaired = |status: &RestApiAuthPolicyStatus| status.application_link.as_ref()?.repaired.clone();
     if let Some(what) = repaired(&status).filter(|what| Some(what) != repaired(&known).as_ref()) {
         events.about_policy(policy, EventType::Normal, REPAIRED, &what).await;
+    }
+    let provisioned = |status: &RestApiAuthPolicyStatus| status.provisioning.as_ref()?.last_change.clone();
+    if let Some(what) = provisioned(&status).filter(|what| Some(what) != provisioned(&known).as_ref()) {
+        events.about_policy(policy, EventType::Normal, PROVISIONED, &what).await;
     }
     Ok(())
 }

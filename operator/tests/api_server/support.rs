@@ -29,6 +29,7 @@ use restward_operator::{
     args::{Cli, Command, Sidecar, WatchdogAction},
     controller::{
         self, Applied, Context, WebhookEndpoint, break_glass::Told, budget::Budget, provider::Providers,
+        provisioning::Realms,
         watchdog::Watchdog,
     },
     discovery::Guard,
@@ -306,6 +307,7 @@ fn context(client: Client) -> Context {
         scope: None,
         acks: Acks::new(names::ADMIN_PORT).unwrap(),
         providers: Providers::new(Guard::AllowLoopback),
+        realms: Realms::new(Guard::AllowLoopback),
         metrics: Metrics::default(),
         told: Told::default(),
         watchdog,

@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::provisioning::Provisioning;
 use crate::sidecar::terms::{Authorities, ServiceAccount};
 
 /// A Keycloak realm.
@@ -53,6 +54,10 @@ pub struct Keycloak {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub ca_certificate_refs: Vec<CaCertificateRef>,
+
+    /// Has the operator make in the realm what callers need. Default: people do, as `docs/setup/keycloak.md` shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<Provisioning>,
 }
 
 /// A Secret with the keys `client-id` and `client-secret`. It is mounted into the sidecar by name and read by nobody else;

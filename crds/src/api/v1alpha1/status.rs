@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::break_glass::BreakGlassStatus;
+use super::{break_glass::BreakGlassStatus, provisioning::ProvisioningStatus};
 
 /// Observed state of a policy.
 #[derive(KubeSchema, Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct RestApiAuthPolicyStatus {
     /// The application link that Confluence needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_link: Option<ApplicationLinkStatus>,
+    /// What the operator has made in the realm, with `keycloak.provisioning`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<ProvisioningStatus>,
     /// What pods are held to: of the spec that was accepted last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_force: Option<InForceStatus>,

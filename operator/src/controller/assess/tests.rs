@@ -88,6 +88,7 @@ struct Case {
     programming: Programming,
     acks: Vec<Ack>,
     provider: Option<Result<(), Failure>>,
+    provisioned: Option<Kept>,
     /// Conditions that status shows already.
     before: Vec<Condition>,
     /// What the watchdog says.
@@ -110,6 +111,7 @@ impl Case {
             programming: Programming::Done,
             acks: vec![ack(ProviderReason::Reachable, UpstreamReason::Trusted)],
             provider: Some(Ok(())),
+            provisioned: None,
             before: Vec::new(),
             watchdog: None,
             keys: None,
@@ -149,6 +151,7 @@ impl Case {
             acks: &self.acks,
             config_hash: Some(HASH),
             provider: self.provider.as_ref(),
+            provisioned: self.provisioned.as_ref(),
             keys: Some(&keys),
             consumer_key: crate::controller::consumer_key(&verdict, &self.observed),
             in_force: None,
@@ -324,6 +327,23 @@ fn a_provider_that_is_away_counts_only_without_known_keys() {
         Truth::False
     );
     assert_eq!(with(ProviderReason::Unreachable).ready(), (Truth::False, "NotReady"));
+}
+
+#[test]
+fn a_provider_that_only_the_pods_cannot_reach_is_told_from_one_that_is_away() {
+    let failure = Failure { reason: ProviderReason::Unreachable, message: "no route".into() };
+    let says_so = |reason, provider| {
+        let acks = vec![ack(reason, UpstreamReason::Trusted)];
+        let case = Case { acks, provider: Some(provider), ..Case::all_is_well() };
+        case.finding(ConditionType::IdentityProviderReachable).message.contains("the pods' egress is blocked")
+    };
+    for reason in [ProviderReason::Unreachable, ProviderReason::Degraded] {
+        assert!(says_so(reason, Ok(())));
+        assert!(!says_so(reason, Err(failure.clone())));
+    }
+    assert!(!says_so(ProviderReason::IssuerMismatch, Ok(())) && !says_so(ProviderReason::Reachable, Ok(())));
+    // What the operator itself says is no word of a pod.
+    assert!(!says_so(ProviderReason::Pending, Err(failure)));
 }
 
 #[test]

@@ -1,0 +1,213 @@
+//! What the operator makes, keeps and removes in a realm.
+
+use std::collections::BTreeMap;
+
+use reqwest::{Method, StatusCode};
+use restward_operator::{
+    discovery::Guard,
+    provision::{self, Trouble, admin::AdminClient},
+};
+use serde_json::{Value, json};
+
+use crate::realm::{Keycloak, OPERATOR, OWNER, REALM, claims, desired, nothing};
+
+/// What a caller's token is for.
+const BOTH: [&str; 2] = ["confluence", "wiki-gate"];
+
+/// The audiences of a token, which are in no order.
+fn audiences(token: &str) -> Vec<String> {
+    let mut audiences: Vec<String> = serde_json::from_value(claims(token)["aud"].clone()).unwrap();
+    audiences.sort();
+    audiences
+}
+
+/// Asked again, it does nothing.
+async fn nothing_is_left(keycloak: &Keycloak) {
+    let again = keycloak.keep(&desired()).await;
+    assert!(again.done.is_empty() && again.trouble.is_none(), "{again:?}");
+}
+
+pub(crate) async fn a_fresh_realm_becomes_usable(keycloak: &Keycloak) {
+    let kept = keycloak.keep(&desired()).await;
+    assert_eq!(kept.trouble, None);
+    assert_eq!(kept.done.len(), 6, "{kept:?}");
+    nothing_is_left(keycloak).await;
+
+    // A script.
+    let token = keycloak.token_of("reports").await;
+    let told = claims(&token);
+    assert_eq!(audiences(&token), BOTH);
+    assert_eq!(
+        (&told["client_id"], &told["preferred_username"]),
+        (&json!("reports"), &json!("service-account-reports"))
+    );
+    assert!(told["realm_access"].is_null(), "roles are no business of Confluence's: {told}");
+    // The sidecar may ask about it, as its client is in the audience.
+    let gate = keycloak.client("wiki-gate").await;
+    let form =
+        format!("token={token}&client_id=wiki-gate&client_secret={}", gate["secret"].as_str().unwrap());
+    let introspection = format!("/realms/{REALM}/protocol/openid-connect/token/introspect");
+    let (_, answer) = keycloak.post(&introspection, &form).await;
+    assert_eq!(answer["active"], true, "{answer}");
+    // People's command line: a code for the browser, and no password.
+    let device = format!("/realms/{REALM}/protocol/openid-connect/auth/device");
+    let (status, answer) = keycloak.post(&device, "client_id=wiki-cli").await;
+    assert!(status.is_success() && answer["user_code"].is_string(), "{answer}");
+    let (status, _) =
+        keycloak.token(REALM, "grant_type=password&client_id=wiki-cli&username=u&password=p").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+pub(crate) async fn drift_is_put_right(keycloak: &Keycloak) {
+    let secret = keycloak.client("reports").await["secret"].clone();
+    let scope = keycloak.scope("confluence").await;
+    let scope_id = scope["id"].as_str().unwrap();
+    let client_id = keycloak.client("reports").await["id"].as_str().unwrap().to_owned();
+    let models = format!("/fresh/client-scopes/{scope_id}/protocol-mappers/models");
+    let mapper = scope["protocolMappers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|of| of["name"] == "restward-audience:confluence");
+    let mut mapper = mapper.unwrap().clone();
+    let mapper_id = mapper["id"].as_str().unwrap().to_owned();
+
+    keycloak.change_client("reports", json!({"publicClient": true, "directAccessGrantsEnabled": true})).await;
+    let of_client = |kind: &str| format!("/fresh/clients/{client_id}/{kind}-client-scopes/{scope_id}");
+    keycloak.admin(Method::DELETE, &of_client("default"), Value::Null).await;
+    keycloak.admin(Method::PUT, &of_client("optional"), json!({})).await;
+    mapper["config"]["access.token.claim"] = json!("false");
+    keycloak.admin(Method::PUT, &format!("{models}/{mapper_id}"), mapper).await;
+    let kept = keycloak.keep(&desired()).await;
+    assert!(kept.trouble.is_none() && kept.done.len() == 4, "{kept:?}");
+    nothing_is_left(keycloak).await;
+    assert_eq!(audiences(&keycloak.token_of("reports").await), BOTH);
+    assert_eq!(keycloak.client("reports").await["secret"], secret, "callers keep theirs");
+
+    keycloak.admin(Method::DELETE, &format!("{models}/{mapper_id}"), Value::Null).await;
+    keycloak
+        .admin(
+            Method::PUT,
+            &format!("/fresh/client-scopes/{scope_id}"),
+            json!({"name": "renamed", "protocol": "openid-connect"}),
+        )
+        .await;
+    let kept = keycloak.keep(&desired()).await;
+    assert!(kept.trouble.is_none() && kept.done.len() == 2, "{kept:?}");
+    assert_eq!(keycloak.scope("confluence").await["id"], scope_id, "clients that others gave it to keep it");
+    nothing_is_left(keycloak).await;
+}
+
+pub(crate) async fn what_is_not_ours_is_left_alone(keycloak: &Keycloak) {
+    // What administrators decide about our clients, and what they add to our scope.
+    let scope_id = keycloak.scope("confluence").await["id"].as_str().unwrap().to_owned();
+    let groups = json!({
+        "name": "groups", "protocol": "openid-connect", "protocolMapper": "oidc-group-membership-mapper",
+        "config": {"claim.name": "groups", "access.token.claim": "true"},
+    });
+    keycloak
+        .admin(Method::POST, &format!("/fresh/client-scopes/{scope_id}/protocol-mappers/models"), groups)
+        .await;
+    let decided = json!({
+        "enabled": false, "fullScopeAllowed": true, "description": "locked", "attributes": {"access.token.lifespan": "60"},
+    });
+    keycloak.change_client("reports", decided).await;
+    nothing_is_left(keycloak).await;
+    let client = keycloak.client("reports").await;
+    assert_eq!((&client["enabled"], &client["description"]), (&json!(false), &json!("locked")));
+    // It stays so when something else is put right.
+    keycloak.change_client("reports", json!({"directAccessGrantsEnabled": true})).await;
+    assert_eq!(keycloak.keep(&desired()).await.done.len(), 1);
+    let client = keycloak.client("reports").await;
+    assert_eq!((&client["enabled"], &client["fullScopeAllowed"]), (&json!(false), &json!(true)));
+    assert_eq!(client["attributes"]["access.token.lifespan"], "60");
+    keycloak.change_client("reports", json!({"enabled": true})).await;
+
+    // What has no mark, and what has another policy's.
+    keycloak
+        .admin(Method::POST, "/fresh/clients", json!({"clientId": "payroll", "publicClient": true}))
+        .await;
+    let before = keycloak.client("payroll").await;
+    let mut greedy = desired();
+    greedy.clients[0].client = "payroll".into();
+    let kept = keycloak.keep(&greedy).await;
+    let said = kept.trouble.unwrap().to_string();
+    assert!(
+        said.contains("client 'payroll' that was not made for this policy") && said.contains(OWNER),
+        "{said}"
+    );
+    let removing = provision::plan::Desired { gone: vec!["payroll".into()], ..desired() };
+    assert_eq!(keycloak.keep(&removing).await.done, Vec::<String>::new());
+    assert_eq!(keycloak.client("payroll").await, before);
+    let other = provision::plan::Desired { owner: "cluster/atlassian/other".into(), ..desired() };
+    assert!(matches!(keycloak.keep(&other).await.trouble, Some(Trouble::Taken(_))));
+    let removing = provision::plan::Desired { owner: "cluster/atlassian/other".into(), ..nothing() };
+    assert_eq!(keycloak.keep(&removing).await.done, Vec::<String>::new());
+    nothing_is_left(keycloak).await;
+}
+
+pub(crate) async fn everything_goes_on_request(keycloak: &Keycloak) {
+    let one_less = provision::plan::Desired {
+        gone: vec!["reports".into()],
+        clients: desired().clients.split_off(1),
+        ..desired()
+    };
+    assert_eq!(keycloak.keep(&one_less).await.done, ["remove the client 'reports'"]);
+    let kept = keycloak.keep(&nothing()).await;
+    assert!(kept.trouble.is_none() && kept.done.len() == 3, "{kept:?}");
+    for id in ["reports", "wiki-cli", "wiki-gate"] {
+        assert!(keycloak.client(id).await.is_null(), "{id}");
+    }
+    assert!(keycloak.scope("confluence").await.is_null() && !keycloak.client("payroll").await.is_null());
+    let again = keycloak.keep(&nothing()).await;
+    assert!(again.done.is_empty() && again.trouble.is_none(), "{again:?}");
+}
+
+pub(crate) async fn each_trouble_is_a_sentence_without_the_secret(keycloak: &Keycloak) {
+    let said = async |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>), realm: &str| {
+        let mut data = keycloak.secret(OPERATOR);
+        change(&mut data);
+        let desired = provision::plan::Desired { realm: realm.into(), ..desired() };
+        let trouble = match AdminClient::from_secret("kc", &data) {
+            Ok(admin) => provision::keep(&admin, None, Guard::AllowLoopback, &desired).await.trouble.unwrap(),
+            Err(trouble) => trouble,
+        };
+        let said = format!("{trouble} {trouble:?}");
+        assert!(!said.contains("-secret\n") && !said.contains("s3cret"), "{said}");
+        said
+    };
+    let set = |key: &'static str, value: &'static str| {
+        move |data: &mut BTreeMap<String, Vec<u8>>| {
+            data.insert(key.into(), value.into());
+        }
+    };
+    for (change, realm, part) in [
+        (
+            set("admin-client-secret", "s3cret"),
+            REALM,
+            "does not accept the operator's client (unauthorized_client)",
+        ),
+        (set("admin-client-id", "nobody"), REALM, "does not accept the operator's client (invalid_client)"),
+        (set("admin-client-id", " "), REALM, "no Secret 'kc' with the keys"),
+        (set("keycloak-url", "ftp://h"), REALM, "keycloak-url of the Secret 'kc' must start with https://"),
+        (
+            set("keycloak-url", "http://127.0.0.1:1"),
+            REALM,
+            "http://127.0.0.1:1/realms/fresh/protocol/openid-connect/token cannot be reached",
+        ),
+        (set("unused", ""), "nowhere", "no realm of that name at keycloak-url"),
+    ] {
+        let said = said(&change, realm).await;
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+    let public =
+        format!("grant_type=client_credentials&client_id={OPERATOR}&client_secret={OPERATOR}-secret");
+    keycloak.change_client(OPERATOR, json!({"serviceAccountsEnabled": false})).await;
+    assert_eq!(keycloak.token(REALM, &public).await.0, StatusCode::UNAUTHORIZED);
+    let kept = keycloak.keep(&desired()).await;
+    assert!(matches!(kept.trouble, Some(Trouble::NotAccepted(_))), "{kept:?}");
+    // In a cluster neither the machine itself nor its cloud's metadata is asked.
+    let admin = AdminClient::from_secret("kc", &keycloak.secret(OPERATOR)).unwrap();
+    let kept = provision::keep(&admin, None, Guard::Strict, &desired()).await;
+    assert!(kept.trouble.unwrap().to_string().contains("loopback"));
+}
