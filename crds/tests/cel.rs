@@ -81,6 +81,10 @@ fn what_is_provisioned_has_an_audience() {
     assert_eq!(with(json!({"adminSecretRef": secret}), json!(["confluence"])), "");
     assert!(with(json!({"adminSecretRef": secret}), json!([])).contains("list one, such as confluence"));
     assert_eq!(with(json!({"adminSecretRef": secret, "state": "Absent"}), json!([])), "");
+    let keycloak =
+        json!({"host": "sso.example.com", "realm": "staff", "provisioning": {"adminSecretRef": secret}});
+    let without = broken(&json!({"keycloak": keycloak}));
+    assert!(without.contains("list one, such as confluence"), "{without}");
 }
 
 /// Password logins that end with 2026.

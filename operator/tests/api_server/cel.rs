@@ -37,6 +37,14 @@ fn hosts() -> Vec<Row> {
     rows
 }
 
+fn provisioned(provisioning: &Value, audiences: &[&str]) -> Value {
+    let mut spec = json!({"keycloak": {"host": "h", "realm": "r", "provisioning": provisioning}});
+    if !audiences.is_empty() {
+        spec["tokens"] = json!({"audiences": audiences});
+    }
+    spec
+}
+
 fn link(link: &Value) -> Value {
     json!({"upstream": {"identity": {"oauth1": {"applicationLink": link}}}})
 }
@@ -155,6 +163,21 @@ fn other_fields() -> Vec<Row> {
             json!({"tokens": {"validation": "Introspection"},
                    "keycloak": {"host": "h", "realm": "r", "clientSecretRef": {"name": "sso-client"}}}),
             None,
+        ),
+        (provisioned(&json!({"adminSecretRef": {"name": "keycloak-admin"}}), &["confluence"]), None),
+        (
+            provisioned(&json!({"adminSecretRef": {"name": "keycloak-admin"}}), &[]),
+            Some("keycloak.provisioning makes a client scope with the audiences of tokens.audiences"),
+        ),
+        (provisioned(&json!({"adminSecretRef": {"name": "keycloak-admin"}, "state": "Absent"}), &[]), None),
+        (
+            provisioned(
+                &json!({"adminSecretRef": {"name": "keycloak-admin"}, "clients": [
+                    {"client": "reports", "purpose": "ServiceAccount"}, {"client": "reports", "purpose": "Device"},
+                ]}),
+                &["confluence"],
+            ),
+            Some("Duplicate value"),
         ),
         (json!({"tokens": {"revocation": {"pollInterval": "0s"}}}), None),
         (

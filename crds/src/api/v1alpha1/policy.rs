@@ -65,7 +65,7 @@ use crate::text::GoDuration;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = ("self.tokens.validation != 'Introspection' || has(self.keycloak.clientSecretRef) || has(self.keycloak.clientAssertion)",
     "tokens.validation: Introspection needs a client that may ask: set keycloak.clientSecretRef or clientAssertion"),
-    validation = ("!has(self.keycloak.provisioning) || self.keycloak.provisioning.state == 'Absent' || size(self.tokens.audiences) > 0",
+    validation = ("!has(self.keycloak.provisioning) || self.keycloak.provisioning.state == 'Absent' || (has(self.tokens.audiences) && size(self.tokens.audiences) > 0)",
     "keycloak.provisioning makes a client scope with the audiences of tokens.audiences: list one, such as confluence"),
     validation = ("self.interception != 'UnixSocket' || self.loopbackBind == 'Auto'",
     "interception: UnixSocket reaches Tomcat in the same way as the loopback address: leave loopbackBind at Auto"))]

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Provisioning {
-    /// The client as which the operator does it.
+    /// The client as which the operator does it: a Secret with the keys `keycloak-url`, `admin-client-id` and
+    /// `admin-client-secret`, whose name is in the chart's `keycloakProvisioning.secretNames`.
     pub admin_secret_ref: AdminSecretRef,
     /// Present makes and keeps it. Absent removes all of it, also from clients that others gave the scope to; after that this
     /// whole member may go. A policy that is deleted, or loses this member, leaves everything in the realm.
@@ -57,8 +58,10 @@ pub struct ProvisionedClient {
     /// Client id.
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9._:/@-]+$"))]
     pub client: String,
-    /// What it is for. Keycloak makes its secret, where it has one; the operator does not keep it. Whether the client is enabled,
-    /// its secret, its further scopes, mappers and settings are yours.
+    /// What it is for: `ServiceAccount` (a program that calls for itself, to be listed in `serviceAccounts` too), `Device` (command
+    /// lines of people, who log in with a browser; no secret) or `Introspection` (the client of `keycloak.clientSecretRef`).
+    /// Keycloak makes its secret, where it has one; the operator does not keep it. Whether the client is enabled, its secret, its
+    /// further scopes, mappers and settings are yours.
     pub purpose: ClientPurpose,
 }
 
@@ -81,7 +84,7 @@ pub struct ProvisioningStatus {
     /// The client scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_scope: Option<String>,
-    /// The clients.
+    /// The clients. While the advisory `ProvisioningFailed` is told, some may not be there yet, or still be there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<String>,
     /// What it did last, and when.
