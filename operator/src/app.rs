@@ -118,7 +118,7 @@ async fn lead(
         scope: args.policy_namespaces,
         acks: Acks::new(names::ADMIN_PORT)?,
         providers: Providers::new(Guard::Strict),
-        realms: Realms::new(Guard::Strict),
+        realms: Realms::new(Guard::Strict, fence.clone()),
         metrics,
         told: Told::default(),
         watchdog,

@@ -8,8 +8,8 @@
 //!
 //! A policy that was never accepted has nothing programmed. One that was keeps its last good configuration in force,
 //! whatever later edits say; one that is [`retain`]ed does so after its deletion. [`rollout`], [`watchdog`] and [`upgrade`] see to
-//! pods that are not as they would be now; [`detach`] and [`sweep`]
-//! take away what is no longer wanted.
+//! pods that are not as they would be now, [`provisioning`] to the realm; [`detach`] and [`sweep`] take away what is no longer
+//! wanted.
 
 mod applied;
 pub mod apply;
@@ -42,6 +42,7 @@ pub mod watchdog;
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::OptionFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{Api, Client, Resource, ResourceExt, runtime::controller::Action};
 use restward_crds::{
@@ -182,10 +183,8 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
         Some(refused) => Err(refused),
         None => validate::validate(policy, &observed),
     };
-    let provider = match &verdict {
-        Ok(validated) => Some(context.providers.ask(validated).await),
-        Err(_) => None,
-    };
+    let asked = verdict.as_ref().ok().map(|validated| context.providers.ask(validated));
+    let provider = OptionFuture::from(asked).await;
     let fresh = provider.as_ref().and_then(|answer| answer.as_ref().ok()).cloned();
     let programmed = program(context, policy, &verdict, &observed, fresh).await;
     let (programming, keys, config_hash) = match &programmed {
@@ -223,10 +222,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let upgrade = upgrade::round(context, policy, held_to, pods, &acks, generation).await;
     let promoted = rotation::finish(context, policy, candidate, keys, &acks).await?;
     let keys = promoted.as_ref().or(keys);
-    let provisioned = match &verdict {
-        Ok(validated) => context.realms.keep(policy, validated, observed.provisioning.as_ref()).await,
-        Err(_) => None,
-    };
+    let provisioned = context.realms.keep(client, policy, verdict.as_ref().ok()).await?;
     let provider = provider.map(|answer| answer.map(drop));
     let outcome = Outcome {
         policy,

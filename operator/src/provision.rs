@@ -11,7 +11,10 @@ pub mod realm;
 
 use std::time::Duration;
 
-use crate::discovery::{Failure, Guard};
+use crate::{
+    discovery::{Failure, Guard},
+    lease::fence::Closed,
+};
 use admin::{Admin, AdminClient};
 use plan::{Desired, Found, Taken};
 
@@ -27,6 +30,8 @@ pub struct Kept {
     pub done: Vec<String>,
     /// Why it is not all there.
     pub trouble: Option<Trouble>,
+    /// Whether the client's secret went over http.
+    pub is_plain_http: bool,
 }
 
 /// Why what is wanted is not there. Says what to do; never holds anything of the Secret but the address.
@@ -82,6 +87,9 @@ pub enum Trouble {
         "what the operator changes does not stay so: it was to {0} once more; does somebody else manage the same in Keycloak?"
     )]
     NotStaying(String),
+    /// It is another replica's now.
+    #[error(transparent)]
+    NotLeading(#[from] Closed),
 }
 
 impl From<Failure> for Trouble {
@@ -90,40 +98,48 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// Has the realm be as `desired`.
-pub async fn keep(admin: &AdminClient, ca_pem: Option<&str>, guard: Guard, desired: &Desired) -> Kept {
+/// Has the realm be as `desired`. Each change has to `pass` first: two replicas must not undo each other's.
+pub async fn keep(
+    client: &AdminClient,
+    ca_pem: Option<&str>,
+    guard: Guard,
+    pass: impl Fn() -> Result<(), Closed>,
+    desired: &Desired,
+) -> Kept {
     let mut done = Vec::new();
-    let rounds = rounds(admin, ca_pem, guard, desired, &mut done);
+    let rounds = async {
+        let admin = Admin::log_in(client, ca_pem, guard, &desired.realm).await?;
+        rounds(&admin, pass, desired, &mut done).await
+    };
     let trouble = match tokio::time::timeout(PATIENCE, rounds).await {
         Ok(outcome) => outcome.err(),
         Err(_) => Some(Trouble::Unreachable(format!(
             "Keycloak at {} did not answer within {} seconds",
-            admin.address(),
+            client.address(),
             PATIENCE.as_secs()
         ))),
     };
-    Kept { done, trouble }
+    Kept { done, trouble, is_plain_http: client.is_plain_http() }
 }
 
 async fn rounds(
-    client: &AdminClient,
-    ca_pem: Option<&str>,
-    guard: Guard,
+    admin: &Admin,
+    pass: impl Fn() -> Result<(), Closed>,
     desired: &Desired,
     done: &mut Vec<String>,
 ) -> Result<(), Trouble> {
-    let admin = Admin::log_in(client, ca_pem, guard, &desired.realm).await?;
     for _ in 0..ROUNDS {
-        let calls = plan::plan(desired, &find(&admin, desired).await?)?;
+        let calls = plan::plan(desired, &find(admin, desired).await?)?;
         if calls.is_empty() {
             return Ok(());
         }
         for call in calls {
+            pass()?;
             admin.carry_out(&call).await?;
             done.push(call.what);
         }
     }
-    let left = plan::plan(desired, &find(&admin, desired).await?)?;
+    let left = plan::plan(desired, &find(admin, desired).await?)?;
     left.into_iter().next().map_or(Ok(()), |call| Err(Trouble::NotStaying(call.what)))
 }
 

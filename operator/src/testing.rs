@@ -28,6 +28,7 @@ use crate::{
     discovery::Guard,
     events::Events,
     inject,
+    lease::fence::Fence,
     metrics::Metrics,
 };
 
@@ -77,7 +78,6 @@ pub(crate) fn observed() -> Observed {
         pods: Vec::new(),
         templates: Vec::new(),
         server_xmls: Vec::new(),
-        provisioning: None,
         at: 0,
     }
 }
@@ -152,7 +152,7 @@ pub(crate) fn context(client: Client, action: WatchdogAction) -> Context {
         scope: None,
         acks: Acks::new(1).unwrap(),
         providers: Providers::new(Guard::Strict),
-        realms: Realms::new(Guard::Strict),
+        realms: Realms::new(Guard::Strict, Fence::default()),
         metrics: Metrics::default(),
         told: Told::default(),
         watchdog: Watchdog::new(action, client.clone(), a_while_ago),

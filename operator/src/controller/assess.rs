@@ -287,7 +287,7 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
             header.name
         ));
     }
-    advisories.extend(provisioning::advisory(outcome.provisioned));
+    advisories.extend(provisioning::advisories(outcome.provisioned));
     advisories.extend(upstream::not_kept(outcome));
     advisories.extend(passwords::end_of_them(outcome));
     advisories.extend(glass::used(outcome));

@@ -20,8 +20,6 @@ use serde_json::Value;
 pub use standing::Update;
 pub use templates::{Template, templates};
 
-use super::provisioning;
-
 use crate::{
     policy_source::{
         Candidate, answered_request_item, config_map_name, consumer_key_item, next_consumer_key_item,
@@ -49,8 +47,6 @@ pub struct Observed {
     pub templates: Vec<Template>,
     /// ConfigMaps that those pods and templates mount as the official chart does, and their `server.xml`; the most needed first.
     pub server_xmls: Vec<(String, String)>,
-    /// What the cluster has for `keycloak.provisioning`, where the policy wants it.
-    pub provisioning: Option<provisioning::Given>,
     /// When it was looked at, in seconds since 1970.
     pub at: i64,
 }
@@ -151,7 +147,6 @@ pub async fn dereference(client: &Client, policy: &RestApiAuthPolicy) -> Result<
         pods,
         templates,
         server_xmls,
-        provisioning: provisioning::dereference(client, policy).await?,
         at: Timestamp::now().as_second(),
     })
 }

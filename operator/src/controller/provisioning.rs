@@ -16,7 +16,9 @@ use tokio::sync::Mutex;
 
 use super::validate::Validated;
 use crate::{
+    conditions::truncate,
     discovery::Guard,
+    lease::fence::Fence,
     provision::{
         self, Kept, Trouble,
         admin::AdminClient,
@@ -30,22 +32,22 @@ const FRESH: Duration = Duration::from_mins(5);
 const FAILED: Duration = Duration::from_mins(1);
 /// Namespace whose UID tells clusters apart.
 const CLUSTER: &str = "kube-system";
+/// Most of what was done at once that status repeats.
+const MAX_CHANGE: usize = 2048;
+const PLAIN_HTTP: &str = "PlainHttp: the secret of spec.keycloak.provisioning goes to Keycloak over http; whoever is on the way can \
+                          manage the clients of the realm";
 
 /// What the cluster has for it.
-pub struct Given {
+struct Given {
     /// UID of the cluster.
-    pub cluster: String,
+    cluster: String,
     /// The client as which it is done.
-    pub admin: Result<AdminClient, Trouble>,
+    admin: Result<AdminClient, Trouble>,
 }
 
-/// Fetches it, where the policy wants it.
-///
-/// # Errors
-/// The API server could not be asked.
-pub async fn dereference(client: &Client, policy: &RestApiAuthPolicy) -> Result<Option<Given>, kube::Error> {
-    let Some(wanted) = &policy.spec.keycloak.provisioning else { return Ok(None) };
-    let cluster = Api::<Namespace>::all(client.clone()).get(CLUSTER).await?.uid().unwrap_or_default();
+/// Fetches it.
+async fn given(client: &Client, policy: &RestApiAuthPolicy, wanted: &Provisioning) -> kube::Result<Given> {
+    let cluster = Api::<Namespace>::all(client.clone()).get_metadata(CLUSTER).await?;
     let name = &wanted.admin_secret_ref.name;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
     let admin = match secrets.get_opt(name).await {
@@ -56,12 +58,13 @@ pub async fn dereference(client: &Client, policy: &RestApiAuthPolicy) -> Result<
         Err(kube::Error::Api(status)) if status.is_forbidden() => Err(Trouble::NotReadable(name.clone())),
         Err(error) => return Err(error),
     };
-    Ok(Some(Given { cluster, admin }))
+    Ok(Given { cluster: cluster.uid().unwrap_or_default(), admin })
 }
 
 /// What came of it lately, by the policy's UID.
 pub struct Realms {
     guard: Guard,
+    fence: Fence,
     known: Mutex<HashMap<String, Remembered>>,
 }
 
@@ -73,45 +76,68 @@ struct Remembered {
     trouble: Option<Trouble>,
 }
 
+impl Remembered {
+    /// Clients that may be there. Status says so too, but may come late from the API server.
+    fn made(&self) -> impl Iterator<Item = &String> {
+        let gone = self.desired.gone.iter().filter(|_| self.trouble.is_some());
+        self.desired.clients.iter().map(|of| &of.client).chain(gone)
+    }
+}
+
 impl Realms {
-    /// With the addresses that `guard` admits.
-    pub fn new(guard: Guard) -> Self {
-        Self { guard, known: Mutex::default() }
+    /// With the addresses that `guard` admits, as long as `fence` lets changes pass.
+    pub fn new(guard: Guard, fence: Fence) -> Self {
+        Self { guard, fence, known: Mutex::default() }
     }
 
-    /// Has the realm be as the policy wants it, unless it was lately.
+    /// Has the realm be as the policy wants it, unless it was lately. The Secret of a policy that is not accepted is not read.
+    ///
+    /// # Errors
+    /// The API server could not be asked.
     pub async fn keep(
         &self,
+        client: &Client,
         policy: &RestApiAuthPolicy,
-        validated: &Validated,
-        given: Option<&Given>,
-    ) -> Option<Kept> {
-        let (wanted, given) = (policy.spec.keycloak.provisioning.as_ref()?, given?);
-        let admin = match &given.admin {
-            Ok(admin) => admin,
-            Err(trouble) => return Some(Kept { done: Vec::new(), trouble: Some(trouble.clone()) }),
+        accepted: Option<&Validated>,
+    ) -> kube::Result<Option<Kept>> {
+        let (Some(wanted), Some(validated)) = (&policy.spec.keycloak.provisioning, accepted) else {
+            return Ok(None);
         };
-        let desired = desired(policy, wanted, &given.cluster);
+        let Given { cluster, admin } = given(client, policy, wanted).await?;
+        Ok(Some(match admin {
+            Ok(admin) => self.keep_as(admin, policy, wanted, &cluster, validated.ca_pem.clone()).await,
+            Err(trouble) => Kept { trouble: Some(trouble), ..Kept::default() },
+        }))
+    }
+
+    async fn keep_as(
+        &self,
+        admin: AdminClient,
+        policy: &RestApiAuthPolicy,
+        wanted: &Provisioning,
+        cluster: &str,
+        ca_pem: Option<String>,
+    ) -> Kept {
         let uid = policy.uid().unwrap_or_default();
-        if let Some(known) = self.known.lock().await.get(&uid)
-            && (&known.desired, &known.admin, &known.ca_pem) == (&desired, admin, &validated.ca_pem)
-            && known.at.elapsed() < if known.trouble.is_none() { FRESH } else { FAILED }
+        let mut known = self.known.lock().await;
+        let lately = known.get(&uid);
+        let desired = desired(policy, wanted, cluster, lately.into_iter().flat_map(Remembered::made));
+        if let Some(lately) = lately
+            && (&lately.desired, &lately.admin, &lately.ca_pem) == (&desired, &admin, &ca_pem)
+            && lately.at.elapsed() < if lately.trouble.is_none() { FRESH } else { FAILED }
         {
-            return Some(Kept { done: Vec::new(), trouble: known.trouble.clone() });
+            let is_plain_http = admin.is_plain_http();
+            return Kept { done: Vec::new(), trouble: lately.trouble.clone(), is_plain_http };
         }
         // Not under the lock: one slow Keycloak must not hold up the policies of others.
-        let kept = provision::keep(admin, validated.ca_pem.as_deref(), self.guard, &desired).await;
-        let remembered = Remembered {
-            desired,
-            admin: admin.clone(),
-            ca_pem: validated.ca_pem.clone(),
-            at: Instant::now(),
-            trouble: kept.trouble.clone(),
-        };
-        let mut known = self.known.lock().await;
+        drop(known);
+        let pass = || self.fence.pass();
+        let kept = provision::keep(&admin, ca_pem.as_deref(), self.guard, pass, &desired).await;
+        known = self.known.lock().await;
         known.retain(|_, known| known.at.elapsed() < FRESH);
-        known.insert(uid, remembered);
-        Some(kept)
+        let trouble = kept.trouble.clone();
+        known.insert(uid, Remembered { desired, admin, ca_pem, at: Instant::now(), trouble });
+        kept
     }
 }
 
@@ -122,12 +148,16 @@ fn scope_name(policy: &RestApiAuthPolicy, wanted: &Provisioning) -> String {
 }
 
 /// Policies come and go with their names, and realms may serve several clusters.
-fn desired(policy: &RestApiAuthPolicy, wanted: &Provisioning, cluster: &str) -> Desired {
+fn desired<'a>(
+    policy: &'a RestApiAuthPolicy,
+    wanted: &'a Provisioning,
+    cluster: &str,
+    lately: impl Iterator<Item = &'a String>,
+) -> Desired {
     let is_present = wanted.state == ProvisioningState::Present;
     let clients = if is_present { wanted.clients.clone() } else { Vec::new() };
-    let made = known(policy).map(|status| status.clients.clone()).unwrap_or_default();
-    let mut gone: Vec<String> =
-        made.into_iter().chain(wanted.clients.iter().map(|of| of.client.clone())).collect();
+    let made = known(policy).into_iter().flat_map(|status| &status.clients).chain(lately);
+    let mut gone: Vec<String> = made.chain(wanted.clients.iter().map(|of| &of.client)).cloned().collect();
     gone.retain(|id| clients.iter().all(|kept| kept.client != *id));
     gone.sort();
     gone.dedup();
@@ -153,7 +183,7 @@ pub fn status(policy: &RestApiAuthPolicy, kept: Option<&Kept>, at: i64) -> Optio
     let known = known.unwrap_or_default();
     let last_change = match (kept.done.as_slice(), Timestamp::from_second(at)) {
         ([], _) | (_, Err(_)) => known.last_change,
-        (done, Ok(at)) => Some(format!("{at}: {}", done.join("; "))),
+        (done, Ok(at)) => Some(truncate(&format!("{at}: {}", done.join("; ")), MAX_CHANGE)),
     };
     let is_present = wanted.state == ProvisioningState::Present;
     let listed = wanted.clients.iter().map(|of| of.client.clone()).filter(|_| is_present);
@@ -167,10 +197,12 @@ pub fn status(policy: &RestApiAuthPolicy, kept: Option<&Kept>, at: i64) -> Optio
     Some(ProvisioningStatus { client_scope: known.client_scope, clients, last_change })
 }
 
-/// What is in the way, for `status.advisories`.
-pub fn advisory(kept: Option<&Kept>) -> Option<String> {
-    let trouble = kept?.trouble.as_ref()?;
-    Some(format!("ProvisioningFailed: {trouble}"))
+/// What is in the way, and what is better avoided, for `status.advisories`.
+pub fn advisories(kept: Option<&Kept>) -> impl Iterator<Item = String> {
+    let trouble = kept.and_then(|kept| kept.trouble.as_ref());
+    let failed = trouble.map(|trouble| format!("ProvisioningFailed: {trouble}"));
+    let plain = kept.filter(|kept| kept.is_plain_http).map(|_| PLAIN_HTTP.to_owned());
+    failed.into_iter().chain(plain)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// A write was held back.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("nothing was written: this replica's lease may have ended, and another may lead")]
 pub struct Closed;
 
@@ -47,6 +47,14 @@ impl Fence {
     pub async fn opened(&self) {
         // An error means that the sender is gone, which `self` holds.
         let _ = self.0.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// For writes that go elsewhere than to the API server.
+    ///
+    /// # Errors
+    /// This replica may lead no more.
+    pub fn pass(&self) -> Result<(), Closed> {
+        if self.is_open(Instant::now(), SystemTime::now()) { Ok(()) } else { Err(Closed) }
     }
 
     /// Whether writes pass.
@@ -104,10 +112,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if reads || self.fence.is_open(Instant::now(), SystemTime::now()) {
-            Either::Left(self.inner.call(request).map_err(Into::into as fn(S::Error) -> BoxError))
-        } else {
-            Either::Right(ready(Err(Closed.into())))
+        match self.fence.pass() {
+            Err(closed) if !reads => Either::Right(ready(Err(closed.into()))),
+            _ => Either::Left(self.inner.call(request).map_err(Into::into as fn(S::Error) -> BoxError)),
         }
     }
 }

@@ -51,6 +51,11 @@ impl AdminClient {
     pub fn address(&self) -> &str {
         self.base.as_str()
     }
+
+    /// Whether the connection to it is not encrypted.
+    pub fn is_plain_http(&self) -> bool {
+        self.base.is_plain_http()
+    }
 }
 
 /// The API of one realm, for as long as a token lives.

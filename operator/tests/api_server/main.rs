@@ -21,6 +21,7 @@ mod deletion;
 mod fences;
 mod origin;
 mod programming;
+mod provisioning;
 mod rendered;
 mod requests;
 mod rollout;

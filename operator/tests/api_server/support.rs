@@ -29,11 +29,11 @@ use restward_operator::{
     args::{Cli, Command, Sidecar, WatchdogAction},
     controller::{
         self, Applied, Context, WebhookEndpoint, break_glass::Told, budget::Budget, provider::Providers,
-        provisioning::Realms,
-        watchdog::Watchdog,
+        provisioning::Realms, watchdog::Watchdog,
     },
     discovery::Guard,
     events::Events,
+    lease::fence::Fence,
     metrics::Metrics,
 };
 use serde_json::{Value, json};
@@ -307,7 +307,7 @@ fn context(client: Client) -> Context {
         scope: None,
         acks: Acks::new(names::ADMIN_PORT).unwrap(),
         providers: Providers::new(Guard::AllowLoopback),
-        realms: Realms::new(Guard::AllowLoopback),
+        realms: Realms::new(Guard::AllowLoopback, Fence::default()),
         metrics: Metrics::default(),
         told: Told::default(),
         watchdog,
