@@ -192,10 +192,10 @@ impl Authenticator {
         let verdict = match Question::about(&self.settings, &verified) {
             Some(question) => Verdict::Ask(question, Arc::new(verified)),
             None => {
-                let is_lightweight = verified.is_lightweight();
+                let leaves_audience_out = verified.claims().leaves_audience_out();
                 let permit = verified.permit(&self.settings, &keys, now);
                 Verdict::Permit(Arc::new(
-                    permit.inspect_err(|deny| self.note_ungranted(deny, is_lightweight))?,
+                    permit.inspect_err(|deny| self.note_ungranted(deny, leaves_audience_out))?,
                 ))
             }
         };
@@ -213,9 +213,9 @@ impl Authenticator {
         }
     }
 
-    fn note_ungranted(&self, deny: &Deny, is_lightweight: bool) {
+    fn note_ungranted(&self, deny: &Deny, leaves_audience_out: bool) {
         match deny.reason {
-            Reason::AudienceMismatch if is_lightweight => self.online.note(Advice::LightweightTokens),
+            Reason::AudienceMismatch if leaves_audience_out => self.online.note(Advice::LightweightTokens),
             Reason::AudienceMismatch => self.online.note(Advice::AudienceMissing),
             _ => {}
         }

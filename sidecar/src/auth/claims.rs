@@ -130,6 +130,11 @@ impl Claims {
         let prefix = self.jti.as_deref().and_then(|jti| jti.split_once(':')).map(|(prefix, _)| prefix);
         prefix.is_some_and(|prefix| prefix.len() == 6 && prefix.get(2..4) == Some("lt"))
     }
+
+    /// Whether that is why it has no audience: a mapper may write it into lightweight tokens too.
+    pub fn leaves_audience_out(&self) -> bool {
+        self.aud.is_empty() && self.is_lightweight()
+    }
 }
 
 /// For the caller with a token that [`Claims::is_lightweight`] and lacks what it is refused for.

@@ -138,13 +138,6 @@ impl Keycloak {
         reply
     }
 
-    /// Gives a client another secret.
-    pub(crate) async fn set_secret(&self, client: &str, secret: &str) {
-        let found = self.admin("GET", &format!("/clients?clientId={client}"), Value::Null).await.json();
-        let id = found[0]["id"].as_str().unwrap().to_owned();
-        self.admin("PUT", &format!("/clients/{id}"), json!({ "secret": secret })).await;
-    }
-
     /// Switches a user on or off.
     pub(crate) async fn enable(&self, user: &str, enabled: bool) {
         let found =

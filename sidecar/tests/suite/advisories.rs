@@ -18,6 +18,8 @@ async fn faults_of_signed_tokens_are_told_by_their_kind_and_nothing_else_of_them
         (json!({"aud": "payroll"}), "audience_mismatch", "AudienceMissing"),
         (json!({"jti": "onrtro:1"}), "audience_mismatch", "AudienceMissing"),
         (json!({"jti": "onltro:1"}), "audience_mismatch", "LightweightTokens"),
+        // A mapper put one in.
+        (json!({"jti": "onltro:1", "aud": "payroll"}), "audience_mismatch", "AudienceMissing"),
         (
             json!({"aud": "confluence", "jti": "onltro:1", "preferred_username": null}),
             "username_unusable",

@@ -10,7 +10,7 @@ pub(super) fn check(input: &Input<'_>) -> Result<(), Deny> {
     let accepted = &input.issuer.audiences;
     if accepted.is_empty() || input.claims.aud.iter().any(|aud| accepted.contains(aud)) {
         Ok(())
-    } else if input.claims.aud.is_empty() && input.claims.is_lightweight() {
+    } else if input.claims.leaves_audience_out() {
         Err(Deny::with_detail(Reason::AudienceMismatch, LIGHTWEIGHT))
     } else {
         Err(Reason::AudienceMismatch.into())
