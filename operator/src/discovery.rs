@@ -51,10 +51,7 @@ pub async fn ask(issuer: &IssuerSettings, ca_pem: Option<&str>, guard: Guard) ->
     let client = client(ca_pem, guard)?;
     match tokio::time::timeout(PATIENCE, ask_with(&client, issuer, guard)).await {
         Ok(answer) => answer,
-        Err(_) => failure(
-            ProviderReason::Unreachable,
-            format!("{} did not answer within {} seconds", issuer.source.address(), PATIENCE.as_secs()),
-        ),
+        Err(_) => Err(silent(issuer.source.address())),
     }
 }
 
@@ -211,8 +208,16 @@ pub fn too_large(url: &Url) -> Failure {
     }
 }
 
+fn silent(address: &str) -> Failure {
+    let message = format!("{address} did not answer within {} seconds", PATIENCE.as_secs());
+    Failure { reason: ProviderReason::Unreachable, message }
+}
+
 /// There is no answer.
 pub fn cannot_connect(url: &Url, error: &reqwest::Error) -> Failure {
+    if error.is_timeout() {
+        return silent(url.as_str());
+    }
     let cause = root_cause(error);
     if is_untrusted(error) {
         let message = format!(

@@ -184,12 +184,12 @@ fn keep_mappers(scope: &Scope, wanted: &BTreeMap<String, BTreeMap<&'static str, 
     };
     let mut calls = Vec::new();
     for (name, config) in wanted {
-        let mut body = representation(name, config);
+        let body = representation(name, config);
         match scope.protocol_mappers.iter().find(|mapper| mapper.name == *name) {
             None => calls.push(post(models, body, of_scope("make", name))),
             Some(mapper) if !is_right(mapper, config) => {
-                body["id"] = json!(mapper.id);
                 let path = models.into_iter().chain([mapper.id.as_str()]);
+                let body = extended(body, json!({"id": mapper.id}));
                 calls.push(put(path, Some(body), of_scope("put right", name)));
             }
             Some(_) => {}
@@ -219,18 +219,19 @@ fn client(
     let ProvisionedClient { client: id, purpose } = wanted;
     let flows = flows(*purpose);
     let is_device = *purpose == ClientPurpose::Device;
-    let mut body = json!({
+    let device = is_device.to_string();
+    let body = json!({
         "clientId": id, "publicClient": flows.public_client, "serviceAccountsEnabled": flows.service_accounts_enabled,
         "standardFlowEnabled": flows.standard_flow_enabled, "implicitFlowEnabled": flows.implicit_flow_enabled,
-        "directAccessGrantsEnabled": flows.direct_access_grants_enabled, "attributes": {DEVICE: is_device.to_string()},
+        "directAccessGrantsEnabled": flows.direct_access_grants_enabled, "attributes": {DEVICE: device},
     });
     let Some(there) = found.clients.iter().find(|client| client.client_id == *id) else {
-        body["protocol"] = json!("openid-connect");
-        body["description"] = json!("Made by Restward.");
-        // The realm's roles are no business of Confluence's; whoever asks for them in the policy switches them on.
-        body["fullScopeAllowed"] = json!(false);
-        body["attributes"][names::REALM_MARK] = json!(desired.owner);
-        return Ok(vec![post(["clients"], body, format!("make the client '{id}'"))]);
+        let first = json!({
+            "protocol": "openid-connect", "description": "Made by Restward.",
+            // The realm's roles are no business of Confluence's; whoever asks for them in the policy switches them on.
+            "fullScopeAllowed": false, "attributes": {DEVICE: device, names::REALM_MARK: desired.owner},
+        });
+        return Ok(vec![post(["clients"], extended(body, first), format!("make the client '{id}'"))]);
     };
     if !is_marked(&there.attributes, &desired.owner) {
         return Err(desired.taken(format!("client '{id}'")));
@@ -261,6 +262,14 @@ fn give(client: &Client, scope: &Scope) -> Vec<Call> {
     let is_optional = client.optional_client_scopes.contains(&scope.name);
     let give = put(path("default-client-scopes"), None, what("give"));
     is_optional.then(take).into_iter().chain([give]).collect()
+}
+
+/// With these members too, or instead.
+fn extended(mut object: Value, more: Value) -> Value {
+    if let (Some(members), Value::Object(more)) = (object.as_object_mut(), more) {
+        members.extend(more);
+    }
+    object
 }
 
 fn call<'a>(

@@ -1,7 +1,5 @@
 //! What the operator makes, keeps and removes in a realm.
 
-use std::collections::BTreeMap;
-
 use reqwest::{Method, StatusCode};
 use restward_operator::{
     discovery::Guard,
@@ -72,7 +70,9 @@ pub(crate) async fn drift_is_put_right(keycloak: &Keycloak) {
     let mut mapper = mapper.unwrap().clone();
     let mapper_id = mapper["id"].as_str().unwrap().to_owned();
 
-    keycloak.change_client("reports", json!({"publicClient": true, "directAccessGrantsEnabled": true})).await;
+    keycloak
+        .change_client("reports", json!({"standardFlowEnabled": true, "directAccessGrantsEnabled": true}))
+        .await;
     let of_client = |kind: &str| format!("/fresh/clients/{client_id}/{kind}-client-scopes/{scope_id}");
     keycloak.admin(Method::DELETE, &of_client("default"), Value::Null).await;
     keycloak.admin(Method::PUT, &of_client("optional"), json!({})).await;
@@ -95,6 +95,14 @@ pub(crate) async fn drift_is_put_right(keycloak: &Keycloak) {
     let kept = keycloak.keep(&desired()).await;
     assert!(kept.trouble.is_none() && kept.done.len() == 2, "{kept:?}");
     assert_eq!(keycloak.scope("confluence").await["id"], scope_id, "clients that others gave it to keep it");
+    nothing_is_left(keycloak).await;
+
+    // Keycloak takes the secret from a client that becomes public, and makes another when it is none any more.
+    keycloak.change_client("reports", json!({"publicClient": true})).await;
+    assert!(keycloak.client("reports").await["secret"].is_null());
+    let kept = keycloak.keep(&desired()).await;
+    assert!(kept.trouble.is_none() && kept.done.len() == 1, "{kept:?}");
+    assert_eq!(audiences(&keycloak.token_of("reports").await), BOTH);
     nothing_is_left(keycloak).await;
 }
 
@@ -124,21 +132,19 @@ pub(crate) async fn what_is_not_ours_is_left_alone(keycloak: &Keycloak) {
     keycloak.change_client("reports", json!({"enabled": true})).await;
 
     // What has no mark, and what has another policy's.
-    keycloak
-        .admin(Method::POST, "/fresh/clients", json!({"clientId": "payroll", "publicClient": true}))
-        .await;
-    let before = keycloak.client("payroll").await;
+    keycloak.admin(Method::POST, "/fresh/clients", json!({"clientId": "ledger", "publicClient": true})).await;
+    let before = keycloak.client("ledger").await;
     let mut greedy = desired();
-    greedy.clients[0].client = "payroll".into();
+    greedy.clients[0].client = "ledger".into();
     let kept = keycloak.keep(&greedy).await;
     let said = kept.trouble.unwrap().to_string();
     assert!(
-        said.contains("client 'payroll' that was not made for this policy") && said.contains(OWNER),
+        said.contains("client 'ledger' that was not made for this policy") && said.contains(OWNER),
         "{said}"
     );
-    let removing = provision::plan::Desired { gone: vec!["payroll".into()], ..desired() };
+    let removing = provision::plan::Desired { gone: vec!["ledger".into()], ..desired() };
     assert_eq!(keycloak.keep(&removing).await.done, Vec::<String>::new());
-    assert_eq!(keycloak.client("payroll").await, before);
+    assert_eq!(keycloak.client("ledger").await, before);
     let other = provision::plan::Desired { owner: "cluster/atlassian/other".into(), ..desired() };
     assert!(matches!(keycloak.keep(&other).await.trouble, Some(Trouble::Taken(_))));
     let removing = provision::plan::Desired { owner: "cluster/atlassian/other".into(), ..nothing() };
@@ -158,15 +164,15 @@ pub(crate) async fn everything_goes_on_request(keycloak: &Keycloak) {
     for id in ["reports", "wiki-cli", "wiki-gate"] {
         assert!(keycloak.client(id).await.is_null(), "{id}");
     }
-    assert!(keycloak.scope("confluence").await.is_null() && !keycloak.client("payroll").await.is_null());
+    assert!(keycloak.scope("confluence").await.is_null() && !keycloak.client("ledger").await.is_null());
     let again = keycloak.keep(&nothing()).await;
     assert!(again.done.is_empty() && again.trouble.is_none(), "{again:?}");
 }
 
 pub(crate) async fn each_trouble_is_a_sentence_without_the_secret(keycloak: &Keycloak) {
-    let said = async |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>), realm: &str| {
+    let said = async |key: &str, item: &str, realm: &str| {
         let mut data = keycloak.secret(OPERATOR);
-        change(&mut data);
+        data.insert(key.into(), item.into());
         let desired = provision::plan::Desired { realm: realm.into(), ..desired() };
         let trouble = match AdminClient::from_secret("kc", &data) {
             Ok(admin) => {
@@ -179,28 +185,23 @@ pub(crate) async fn each_trouble_is_a_sentence_without_the_secret(keycloak: &Key
         assert!(!said.contains(&format!("{OPERATOR}-secret")) && !said.contains("s3cret"), "{said}");
         said
     };
-    let set = |key: &'static str, value: &'static str| {
-        move |data: &mut BTreeMap<String, Vec<u8>>| {
-            data.insert(key.into(), value.into());
-        }
-    };
-    for (change, realm, part) in [
+    for ((key, item), realm, part) in [
         (
-            set("admin-client-secret", "s3cret"),
+            ("admin-client-secret", "s3cret"),
             REALM,
             "does not accept the operator's client (unauthorized_client)",
         ),
-        (set("admin-client-id", "nobody"), REALM, "does not accept the operator's client (invalid_client)"),
-        (set("admin-client-id", " "), REALM, "no Secret 'kc' with the keys"),
-        (set("keycloak-url", "ftp://h"), REALM, "keycloak-url of the Secret 'kc' must start with https://"),
+        (("admin-client-id", "nobody"), REALM, "does not accept the operator's client (invalid_client)"),
+        (("admin-client-id", " "), REALM, "no Secret 'kc' with the keys"),
+        (("keycloak-url", "ftp://h"), REALM, "keycloak-url of the Secret 'kc' must start with https://"),
         (
-            set("keycloak-url", "http://127.0.0.1:1"),
+            ("keycloak-url", "http://127.0.0.1:1"),
             REALM,
             "http://127.0.0.1:1/realms/fresh/protocol/openid-connect/token cannot be reached",
         ),
-        (set("unused", ""), "nowhere", "no realm of that name at keycloak-url"),
+        (("unused", ""), "nowhere", "no realm of that name at keycloak-url"),
     ] {
-        let said = said(&change, realm).await;
+        let said = said(key, item, realm).await;
         assert!(said.contains(part), "{part} is not in: {said}");
     }
     let public =

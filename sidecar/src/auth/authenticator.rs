@@ -191,13 +191,7 @@ impl Authenticator {
             .inspect_err(|refusal| self.note_untimely(refusal))?;
         let verdict = match Question::about(&self.settings, &verified) {
             Some(question) => Verdict::Ask(question, Arc::new(verified)),
-            None => {
-                let leaves_audience_out = verified.claims().leaves_audience_out();
-                let permit = verified.permit(&self.settings, &keys, now);
-                Verdict::Permit(Arc::new(
-                    permit.inspect_err(|deny| self.note_ungranted(deny, leaves_audience_out))?,
-                ))
-            }
+            None => Verdict::Permit(Arc::new(self.grant(verified, &keys, now)?)),
         };
         let mut verdicts = self.lock();
         if Arc::ptr_eq(&verdicts.made_with, &keys) {
@@ -213,12 +207,13 @@ impl Authenticator {
         }
     }
 
-    fn note_ungranted(&self, deny: &Deny, leaves_audience_out: bool) {
-        match deny.reason {
+    fn grant(&self, verified: Verified, keys: &Snapshot, now: UnixTime) -> Result<Permit, Deny> {
+        let leaves_audience_out = verified.claims().leaves_audience_out();
+        verified.permit(&self.settings, keys, now).inspect_err(|deny| match deny.reason {
             Reason::AudienceMismatch if leaves_audience_out => self.online.note(Advice::LightweightTokens),
             Reason::AudienceMismatch => self.online.note(Advice::AudienceMissing),
             _ => {}
-        }
+        })
     }
 
     /// A verdict made with exactly these keys; with other keys all verdicts are forgotten.
