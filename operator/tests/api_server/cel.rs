@@ -37,12 +37,38 @@ fn hosts() -> Vec<Row> {
     rows
 }
 
-fn provisioned(provisioning: &Value, audiences: &[&str]) -> Value {
-    let mut spec = json!({"keycloak": {"host": "h", "realm": "r", "provisioning": provisioning}});
-    if !audiences.is_empty() {
-        spec["tokens"] = json!({"audiences": audiences});
-    }
-    spec
+fn provisioning() -> Vec<Row> {
+    let with = |more: Value, audiences: &[&str]| {
+        let mut provisioning = json!({"adminSecretRef": {"name": "keycloak-admin"}});
+        provisioning.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut spec = json!({"keycloak": {"host": "h", "realm": "r", "provisioning": provisioning}});
+        if !audiences.is_empty() {
+            spec["tokens"] = json!({"audiences": audiences});
+        }
+        spec
+    };
+    let client = |id: &str, purpose: &str| json!({"client": id, "purpose": purpose});
+    let clients = |listed: &[Value]| with(json!({"clients": listed}), &["confluence"]);
+    let many =
+        |count: usize| -> Vec<Value> { (0..count).map(|i| client(&format!("c{i}"), "Device")).collect() };
+    let needs = Some("keycloak.provisioning makes a client scope with the audiences of tokens.audiences");
+    vec![
+        (with(json!({}), &["confluence"]), None),
+        (with(json!({}), &[]), needs),
+        (with(json!({"state": "Absent"}), &[]), None),
+        (clients(&[client("reports", "ServiceAccount"), client("wiki-cli", "Device")]), None),
+        (
+            clients(&[client("reports", "ServiceAccount"), client("reports", "Device")]),
+            Some("duplicate entries"),
+        ),
+        (clients(&[client("a b", "Device")]), Some("spec.keycloak.provisioning.clients[0].client")),
+        (clients(&many(32)), None),
+        (clients(&many(33)), Some("spec.keycloak.provisioning.clients")),
+        (
+            with(json!({"clientScope": "a b"}), &["confluence"]),
+            Some("spec.keycloak.provisioning.clientScope"),
+        ),
+    ]
 }
 
 fn link(link: &Value) -> Value {
@@ -164,21 +190,6 @@ fn other_fields() -> Vec<Row> {
                    "keycloak": {"host": "h", "realm": "r", "clientSecretRef": {"name": "sso-client"}}}),
             None,
         ),
-        (provisioned(&json!({"adminSecretRef": {"name": "keycloak-admin"}}), &["confluence"]), None),
-        (
-            provisioned(&json!({"adminSecretRef": {"name": "keycloak-admin"}}), &[]),
-            Some("keycloak.provisioning makes a client scope with the audiences of tokens.audiences"),
-        ),
-        (provisioned(&json!({"adminSecretRef": {"name": "keycloak-admin"}, "state": "Absent"}), &[]), None),
-        (
-            provisioned(
-                &json!({"adminSecretRef": {"name": "keycloak-admin"}, "clients": [
-                    {"client": "reports", "purpose": "ServiceAccount"}, {"client": "reports", "purpose": "Device"},
-                ]}),
-                &["confluence"],
-            ),
-            Some("Duplicate value"),
-        ),
         (json!({"tokens": {"revocation": {"pollInterval": "0s"}}}), None),
         (
             json!({"tokens": {"revocation": {"pollInterval": "5ms"}}}),
@@ -248,7 +259,9 @@ async fn the_api_server_refuses_what_makes_no_sense_and_says_why() {
     let api =
         kube::Api::<DynamicObject>::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
     let params = PatchParams::apply("restward-tests").dry_run().validation_strict();
-    for (spec, refusal) in [hosts(), upstream(), end_of_passwords(), enforcement(), other_fields()].concat() {
+    for (spec, refusal) in
+        [hosts(), provisioning(), upstream(), end_of_passwords(), enforcement(), other_fields()].concat()
+    {
         let object: DynamicObject = serde_json::from_value(policy("wiki", spec.clone())).unwrap();
         match (api.patch("wiki", &params, &Patch::Apply(object)).await, refusal) {
             (Ok(_), None) => {}

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{lease::fence::Closed, testing};
 
-fn policy(provisioning: Value, status: Option<ProvisioningStatus>) -> RestApiAuthPolicy {
+fn policy(provisioning: &Value, status: Option<ProvisioningStatus>) -> RestApiAuthPolicy {
     let mut policy = testing::policy(json!({
         "keycloak": {"host": "https://sso.example.com", "realm": "staff", "provisioning": provisioning},
         "tokens": {"audiences": ["confluence"]},
@@ -47,11 +47,11 @@ fn wants_after(policy: &RestApiAuthPolicy, lately: &[String]) -> Desired {
 
 #[test]
 fn what_was_made_and_is_not_listed_any_more_goes() {
-    let kept = wants(&policy(spec("Present", &["a", "b"]), Some(made(&["b", "c"]))));
+    let kept = wants(&policy(&spec("Present", &["a", "b"]), Some(made(&["b", "c"]))));
     assert_eq!(kept.owner, "c-1/atlassian/wiki");
     assert_eq!(kept.scope.unwrap().name, "restward-atlassian-wiki");
     assert_eq!((kept.clients.len(), kept.gone), (2, vec!["c".to_owned()]));
-    let absent = wants(&policy(spec("Absent", &["a", "b"]), Some(made(&["b", "c"]))));
+    let absent = wants(&policy(&spec("Absent", &["a", "b"]), Some(made(&["b", "c"]))));
     assert!(absent.scope.is_none() && absent.clients.is_empty());
     assert_eq!(absent.gone, ["a", "b", "c"]);
 }
@@ -62,18 +62,18 @@ fn status_remembers_what_was_made_until_it_is_gone() {
     let well =
         |done: &[&str]| Kept { done: done.iter().map(ToString::to_string).collect(), ..Kept::default() };
     let ill = Kept { trouble: Some(Trouble::NoSecret("kc".into())), ..Kept::default() };
-    let present = policy(spec("Present", &["a", "b"]), Some(made(&["b", "c"])));
+    let present = policy(&spec("Present", &["a", "b"]), Some(made(&["b", "c"])));
     let shown = status(&present, Some(&well(&["make x", "give y"])), at).unwrap();
     assert_eq!(shown.clients, ["a", "b"]);
     assert_eq!(shown.last_change.as_deref(), Some("2026-01-02T03:04:05Z: make x; give y"));
     assert_eq!(status(&present, Some(&well(&[])), at).unwrap().last_change, made(&[]).last_change);
-    let much = status(&present, Some(&well(&["x"; MAX_CHANGE])), at).unwrap().last_change.unwrap();
+    let much = status(&present, Some(&well(&vec!["x"; MAX_CHANGE])), at).unwrap().last_change.unwrap();
     assert_eq!(much.len(), MAX_CHANGE);
     // Somebody has to remove them yet.
     assert_eq!(status(&present, Some(&ill), at).unwrap().clients, ["a", "b", "c"]);
     assert_eq!(status(&present, None, at), Some(made(&["b", "c"])), "the policy is not accepted");
 
-    let absent = policy(spec("Absent", &["a"]), Some(made(&["a"])));
+    let absent = policy(&spec("Absent", &["a"]), Some(made(&["a"])));
     assert_eq!(status(&absent, Some(&ill), at).unwrap().clients, ["a"]);
     let gone = status(&absent, Some(&well(&[])), at).unwrap();
     assert!(gone.client_scope.is_none() && gone.clients.is_empty());
@@ -82,11 +82,11 @@ fn status_remembers_what_was_made_until_it_is_gone() {
 
 #[test]
 fn what_was_made_lately_goes_too_when_status_comes_late() {
-    let policy = policy(spec("Present", &["a"]), None);
+    let policy = policy(&spec("Present", &["a"]), None);
     let remembered = |trouble| Remembered {
         desired: Desired {
             gone: vec!["c".into()],
-            ..wants(&self::policy(spec("Present", &["a", "b"]), None))
+            ..wants(&self::policy(&spec("Present", &["a", "b"]), None))
         },
         admin: admin("http://h", "s"),
         ca_pem: None,
@@ -131,7 +131,7 @@ fn cluster(secret: (StatusCode, Value)) -> Client {
 }
 
 async fn read(secret: (StatusCode, Value)) -> Result<(), Trouble> {
-    let policy = policy(spec("Present", &[]), None);
+    let policy = policy(&spec("Present", &[]), None);
     let wanted = policy.spec.keycloak.provisioning.as_ref().unwrap();
     let given = given(&cluster(secret), &policy, wanted).await.unwrap();
     assert_eq!(given.cluster, "c-1");
@@ -176,7 +176,7 @@ async fn nothing_is_read_for_policies_that_want_nothing_or_are_not_accepted() {
     let plain = testing::policy(json!({}));
     let validated = super::super::validate::validate(&plain, &testing::observed()).unwrap();
     assert_eq!(realms.keep(&nobody, &plain, Some(&validated)).await.unwrap(), None);
-    let wants_it = policy(spec("Present", &[]), None);
+    let wants_it = policy(&spec("Present", &[]), None);
     assert_eq!(realms.keep(&nobody, &wants_it, None).await.unwrap(), None);
     assert!(realms.keep(&nobody, &wants_it, Some(&validated)).await.is_err(), "the cluster is asked");
 }
@@ -208,7 +208,7 @@ async fn keycloak_is_asked_seldom_and_at_once_when_something_is_changed() {
     })
     .await;
     let realms = Realms::new(Guard::AllowLoopback, Fence::default());
-    let (one, other) = (policy(spec("Present", &[]), None), policy(spec("Present", &["a"]), None));
+    let (one, other) = (policy(&spec("Present", &[]), None), policy(&spec("Present", &["a"]), None));
     let mut seen = Vec::new();
     for (policy, secret) in
         [(&one, "s"), (&one, "s"), (&other, "s"), (&other, "s"), (&other, "t"), (&other, "t")]
@@ -232,6 +232,6 @@ async fn a_replica_that_may_lead_no_more_changes_nothing() {
     })
     .await;
     let realms = Realms::new(Guard::AllowLoopback, Fence::default());
-    let kept = keep(&realms, &policy(spec("Present", &["a"]), None), admin(&base, "s")).await;
+    let kept = keep(&realms, &policy(&spec("Present", &["a"]), None), admin(&base, "s")).await;
     assert_eq!((kept.done, kept.trouble), (vec![], Some(Trouble::NotLeading(Closed))));
 }

@@ -27,20 +27,16 @@ fn carried_out(calls: &[Call]) -> Found {
     for (number, call) in calls.iter().enumerate() {
         let mut body = call.body.clone().unwrap();
         body["id"] = json!(format!("id-{number}"));
-        match call.path[0].as_str() {
-            "client-scopes" => {
-                for (number, mapper) in body["protocolMappers"].as_array_mut().unwrap().iter_mut().enumerate()
-                {
-                    mapper["id"] = json!(format!("m-{number}"));
-                    mapper["config"]["userinfo.token.claim"] = json!("false");
-                }
-                found.scopes.push(serde_json::from_value(body).unwrap());
+        if call.path[0] == "client-scopes" {
+            for (number, mapper) in body["protocolMappers"].as_array_mut().unwrap().iter_mut().enumerate() {
+                mapper["id"] = json!(format!("m-{number}"));
+                mapper["config"]["userinfo.token.claim"] = json!("false");
             }
-            _ => {
-                body["secret"] = json!("of the client");
-                body["defaultClientScopes"] = json!(["basic", "profile"]);
-                found.clients.push(serde_json::from_value(body).unwrap());
-            }
+            found.scopes.push(serde_json::from_value(body).unwrap());
+        } else {
+            body["secret"] = json!("of the client");
+            body["defaultClientScopes"] = json!(["basic", "profile"]);
+            found.clients.push(serde_json::from_value(body).unwrap());
         }
     }
     found
