@@ -213,10 +213,10 @@ fn identity_provider(outcome: &Outcome<'_>) -> Finding {
         }
         None => Report { reason: ProviderReason::Pending, message: "not asked yet".into() },
     };
-    let said = worst.filter(|report| report.reason != ProviderReason::Pending);
-    let mut report = said.clone().unwrap_or_else(own);
+    let reported = worst.filter(|report| report.reason != ProviderReason::Pending);
+    let mut report = reported.clone().unwrap_or_else(own);
     let is_away = matches!(report.reason, ProviderReason::Unreachable | ProviderReason::Degraded);
-    if said.is_some() && is_away && outcome.provider.is_some_and(Result::is_ok) {
+    if reported.is_some() && is_away && outcome.provider.is_some_and(Result::is_ok) {
         report.message.push_str(PODS_CANNOT);
     }
     let truth = match report.reason {
