@@ -11,7 +11,10 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use restward_crds::{api::v1alpha1::RestApiAuthPolicy, condition::InjectedReason, names};
-use restward_operator::controller::rollout::{self, Report};
+use restward_operator::controller::{
+    census::Said,
+    rollout::{self, Report},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -30,7 +33,7 @@ async fn look(cluster: &Cluster) -> Report {
     let (policy, observed, candidate, census) = taken_stock(cluster, &client).await;
     let report =
         rollout::attach(cluster.context(), &policy, Some(&candidate), &census, &observed.templates).await;
-    let workloads = census.listed(&cluster.namespace, &report.memory);
+    let workloads = census.listed(&cluster.namespace, &Said::default(), &report.memory);
     let status = Patch::Merge(json!({"status": {"workloads": workloads}}));
     let policies: Api<RestApiAuthPolicy> = Api::namespaced(client, &cluster.namespace);
     policies.patch_status("wiki", &PatchParams::default(), &status).await.unwrap();
