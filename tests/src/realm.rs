@@ -13,11 +13,54 @@ const REALM: &str = "atlassian";
 /// # Errors
 /// When Keycloak refuses.
 pub async fn set_secret(world: &World, client: &str, secret: &str) -> Result<()> {
-    let found = ask(world, Method::GET, &format!("/clients?clientId={client}"), None).await?;
-    let mut client = found[0].clone();
-    let id = client["id"].as_str().with_context(|| format!("no such client: {found}"))?.to_owned();
+    let mut client = existing_client(world, client).await?;
     client["secret"] = secret.into();
-    ask(world, Method::PUT, &format!("/clients/{id}"), Some(&client)).await.map(drop)
+    let path = path(&client)?;
+    ask(world, Method::PUT, &path, Some(&client)).await.map(drop)
+}
+
+/// The client of this id, if there is one.
+///
+/// # Errors
+/// When Keycloak refuses.
+pub async fn client(world: &World, id: &str) -> Result<Option<Value>> {
+    let found = ask(world, Method::GET, &format!("/clients?clientId={id}"), None).await?;
+    Ok(found.get(0).cloned())
+}
+
+async fn existing_client(world: &World, id: &str) -> Result<Value> {
+    client(world, id).await?.with_context(|| format!("no client {id}"))
+}
+
+fn path(client: &Value) -> Result<String> {
+    Ok(format!("/clients/{}", client["id"].as_str().context("a client without an id")?))
+}
+
+/// Takes a client away.
+///
+/// # Errors
+/// When there is none, or Keycloak refuses.
+pub async fn delete_client(world: &World, id: &str) -> Result<()> {
+    let path = path(&existing_client(world, id).await?)?;
+    ask(world, Method::DELETE, &path, None).await.map(drop)
+}
+
+/// Makes a client that may make others.
+///
+/// # Errors
+/// When Keycloak refuses.
+pub async fn create_manager_of_clients(world: &World, id: &str, secret: &str) -> Result<()> {
+    let client = json!({"clientId": id, "secret": secret, "publicClient": false, "serviceAccountsEnabled": true,
+        "standardFlowEnabled": false});
+    ask(world, Method::POST, "/clients", Some(&client)).await?;
+    let account = format!("{}/service-account-user", path(&existing_client(world, id).await?)?);
+    let user = ask(world, Method::GET, &account, None).await?;
+    let user = user["id"].as_str().context("no service account")?;
+    let management = existing_client(world, "realm-management").await?;
+    let role = ask(world, Method::GET, &format!("{}/roles/manage-clients", path(&management)?), None).await?;
+    let management = management["id"].as_str().context("no id")?;
+    let mappings = format!("/users/{user}/role-mappings/clients/{management}");
+    ask(world, Method::POST, &mappings, Some(&json!([role]))).await.map(drop)
 }
 
 /// Makes this the URL under which the realm issues tokens; the empty one is Keycloak's own `hostname` again.

@@ -1,6 +1,7 @@
 //! Changing the operator's Helm release as its administrator does.
 
 use anyhow::Result;
+use serde_json::Value;
 
 use crate::{command::run, world::OPERATOR};
 
@@ -26,7 +27,15 @@ pub async fn tag_again() -> Result<()> {
 /// # Errors
 /// When Helm fails.
 pub async fn set_sidecar(tag: &str) -> Result<()> {
-    let value = format!("sidecar.image.tag={tag}");
+    set("sidecar.image.tag", &tag.into()).await
+}
+
+/// Sets one value of the chart.
+///
+/// # Errors
+/// When Helm fails.
+pub async fn set(path: &str, value: &Value) -> Result<()> {
+    let value = format!("{path}={value}");
     let upgrade = ["upgrade", OPERATOR, "../charts/restward", "-n", OPERATOR, "--reuse-values", "--wait"];
-    run("helm", &[&upgrade[..], &["--timeout=5m", "--set", &value]].concat(), None).await.map(drop)
+    run("helm", &[&upgrade[..], &["--timeout=5m", "--set-json", &value]].concat(), None).await.map(drop)
 }
