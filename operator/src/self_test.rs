@@ -1,15 +1,20 @@
 //! `self-test`: called by `helm test`, in a pod of its own that has no rights.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use anyhow::{Context, bail};
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Certificate, Client, Response, redirect};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use crate::{args::SelfTestArgs, webhook};
 
 /// As long as the API server waits at most.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a network plug-in may take to let through a pod that is new. kube-router refuses its connections for a second or two.
+const NEWCOMER: Duration = Duration::from_secs(20);
+/// Between two attempts to connect.
+const PAUSE: Duration = Duration::from_secs(1);
 /// UID of the question, and of the policy that it says to come from.
 const UID: &str = "self-test";
 
@@ -27,12 +32,35 @@ pub async fn run(args: &SelfTestArgs) -> anyhow::Result<()> {
         .tls_certs_only([Certificate::from_pem(&pem).with_context(|| format!("{path} is no certificate"))?])
         .build()?;
     let url = format!("{}{}", args.webhook.trim_end_matches('/'), webhook::path(UID, UID));
-    let answer =
-        client.post(&url).body(question().to_string()).send().await.context("the webhook was not reached")?;
+    let answer = reach(&client, &url).await.context("the webhook was not reached")?;
     let status = answer.status().as_u16();
     judge(status, &answer.bytes().await.context("the webhook's answer broke off")?)?;
     tracing::info!("{} answers as the webhook, with a certificate that its authority signed", args.webhook);
     Ok(())
+}
+
+async fn reach(client: &Client, url: &str) -> reqwest::Result<Response> {
+    let begin = Instant::now();
+    loop {
+        match client.post(url).body(question().to_string()).send().await {
+            Err(error) if is_kept_out(&error) && begin.elapsed() < NEWCOMER => {
+                tracing::info!(%error, "not reached yet");
+                sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Whether nobody was reached. A certificate of somebody else is no matter of time.
+fn is_kept_out(error: &reqwest::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let mut io = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    let is_one = |error: &std::io::Error| {
+        matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut)
+    };
+    error.is_timeout() || io.any(is_one)
 }
 
 /// About a workload whose pods stay as they are: it is allowed without a look at any policy, and counted nowhere.
@@ -63,6 +91,11 @@ fn judge(status: u16, body: &[u8]) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
     use super::*;
 
     #[test]
@@ -77,5 +110,25 @@ mod tests {
         ] {
             assert!(judge(status, &body).is_err(), "{status} {}", String::from_utf8_lossy(&body));
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_let_through_after_a_moment_is_reached() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        // Only the first call in a process succeeds.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = Client::builder().no_proxy().build().unwrap();
+        let url = format!("http://{address}/");
+        assert!(is_kept_out(&client.get(&url).send().await.unwrap_err()));
+        let later = tokio::spawn(async move {
+            sleep(PAUSE / 2).await;
+            let (mut stream, _) = TcpListener::bind(address).await.unwrap().accept().await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        });
+        assert_eq!(reach(&client, &url).await.unwrap().status(), 200);
+        later.await.unwrap();
     }
 }
