@@ -1,6 +1,6 @@
 //! `self-test`: called by `helm test`, in a pod of its own that has no rights.
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use anyhow::{Context, bail};
 use reqwest::{Certificate, Client, Response, redirect};
@@ -52,15 +52,15 @@ async fn reach(client: &Client, url: &str) -> reqwest::Result<Response> {
     }
 }
 
-/// Whether nobody was reached. A certificate of somebody else is no matter of time.
+/// Whether nobody was reached, or no name was resolved. A certificate of somebody else is no matter of time.
 fn is_kept_out(error: &reqwest::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let mut io = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-    let is_one = |error: &std::io::Error| {
-        matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut)
-    };
-    error.is_timeout() || io.any(is_one)
+    let mut causes = std::iter::successors(error.source(), |cause| {
+        // What an I/O error wraps is not its source.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|error| error as &(dyn Error + 'static)).or_else(|| (*cause).source())
+    });
+    let is_of_tls = causes.any(<dyn Error>::is::<rustls::Error>);
+    error.is_timeout() || error.is_connect() && !is_of_tls
 }
 
 /// About a workload whose pods stay as they are: it is allowed without a look at any policy, and counted nowhere.
