@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use crate::{
     command::{apply, kubectl, kubectl_json},
-    wait::eventually,
+    wait::{SLOW, eventually},
     world::WIKI_NAMESPACE,
 };
 
@@ -91,6 +91,21 @@ pub async fn until(
             bail!("{kind}={is}/{why}: {message}");
         }
         Ok(message.to_owned())
+    })
+    .await
+}
+
+/// Waits until the demo's policy is advised of something in a sentence that begins with `advice` and holds `what`, or is not any more.
+///
+/// # Errors
+/// When that does not come.
+pub async fn until_advised(advice: &str, what: &str, wanted: bool) -> Result<()> {
+    eventually(&format!("advisory {advice} with '{what}': {wanted}"), SLOW, || async {
+        let advisories = read().await?["status"]["advisories"].clone();
+        let mut said = advisories.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let is_said = said.any(|said| said.starts_with(&format!("{advice}: ")) && said.contains(what));
+        ensure!(is_said == wanted, "{advisories}");
+        Ok(())
     })
     .await
 }

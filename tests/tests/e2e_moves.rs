@@ -99,12 +99,7 @@ async fn replace_the_secret(world: &World) -> Result<Seen> {
 /// The kubelet brings a changed Secret into a pod within a minute and a half, the operator asks a sidecar that is well each
 /// minute: both together are more than quick.
 async fn is_advised_of(advice: &str, wanted: bool) -> Result<()> {
-    eventually(&format!("advisory {advice}: {wanted}"), SLOW, || async {
-        let advisories = policy::read().await?["status"]["advisories"].clone();
-        ensure!(advisories.to_string().contains(&format!("{advice}: ")) == wanted, "{advisories}");
-        Ok(())
-    })
-    .await
+    policy::until_advised(advice, "", wanted).await
 }
 
 /// Both authorities, then Keycloak's certificate of the next one, then that authority alone.

@@ -72,15 +72,9 @@ async fn wish_for(clients: &[&str]) -> Result<()> {
 }
 
 async fn is_advised_of(advice: &str, what: &str) -> Result<()> {
-    eventually(&format!("advisory {advice} about {what}"), SLOW, || async {
-        let status = policy::read().await?["status"].clone();
-        let advisories = status["advisories"].as_array().context("no advisories")?;
-        let said = advisories.iter().filter_map(Value::as_str).find(|said| said.starts_with(advice));
-        ensure!(said.is_some_and(|said| said.contains(what)), "{advisories:?}");
-        ensure!(!status.to_string().contains(MANAGER_SECRET), "status holds the secret");
-        Ok(())
-    })
-    .await
+    policy::until_advised(advice, what, true).await?;
+    ensure!(!policy::read().await?.to_string().contains(MANAGER_SECRET), "the policy holds the secret");
+    Ok(())
 }
 
 /// With the secret that Keycloak made.

@@ -12,7 +12,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, ResourceExt};
 use restward_crds::api::v1alpha1::{Provisioning, ProvisioningState, ProvisioningStatus, RestApiAuthPolicy};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::validate::Validated;
 use crate::{
@@ -37,34 +37,37 @@ const MAX_CHANGE: usize = 2048;
 const PLAIN_HTTP: &str = "PlainHttp: the secret of spec.keycloak.provisioning goes to Keycloak over http; whoever is on the way can \
                           manage the clients of the realm";
 
-/// What the cluster has for it.
-struct Given {
-    /// UID of the cluster.
-    cluster: String,
-    /// The client as which it is done.
-    admin: Result<AdminClient, Trouble>,
+/// UID of the cluster.
+async fn cluster_uid(client: &Client) -> kube::Result<String> {
+    let cluster = Api::<Namespace>::all(client.clone()).get_metadata(CLUSTER).await?;
+    Ok(cluster.uid().unwrap_or_default())
 }
 
-/// Fetches it.
-async fn given(client: &Client, policy: &RestApiAuthPolicy, wanted: &Provisioning) -> kube::Result<Given> {
-    let cluster = Api::<Namespace>::all(client.clone()).get_metadata(CLUSTER).await?;
+/// The client as which it is done.
+async fn admin_client(
+    client: &Client,
+    policy: &RestApiAuthPolicy,
+    wanted: &Provisioning,
+) -> kube::Result<Result<AdminClient, Trouble>> {
     let name = &wanted.admin_secret_ref.name;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &policy.namespace().unwrap_or_default());
-    let admin = match secrets.get_opt(name).await {
+    match secrets.get_opt(name).await {
         Ok(secret) => {
             let data = secret.and_then(|secret| secret.data).unwrap_or_default();
-            AdminClient::from_secret(name, &data.into_iter().map(|(key, item)| (key, item.0)).collect())
+            let data = data.into_iter().map(|(key, item)| (key, item.0)).collect();
+            Ok(AdminClient::from_secret(name, &data))
         }
-        Err(kube::Error::Api(status)) if status.is_forbidden() => Err(Trouble::NotReadable(name.clone())),
-        Err(error) => return Err(error),
-    };
-    Ok(Given { cluster: cluster.uid().unwrap_or_default(), admin })
+        Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(Err(Trouble::NotReadable(name.clone()))),
+        Err(error) => Err(error),
+    }
 }
 
 /// What came of it lately, by the policy's UID.
 pub struct Realms {
     guard: Guard,
     fence: Fence,
+    /// Once it was asked for; it stays.
+    cluster: OnceCell<String>,
     known: Mutex<HashMap<String, Remembered>>,
 }
 
@@ -87,7 +90,7 @@ impl Remembered {
 impl Realms {
     /// With the addresses that `guard` admits, as long as `fence` lets changes pass.
     pub fn new(guard: Guard, fence: Fence) -> Self {
-        Self { guard, fence, known: Mutex::default() }
+        Self { guard, fence, cluster: OnceCell::new(), known: Mutex::default() }
     }
 
     /// Has the realm be as the policy wants it, unless it was lately. The Secret of a policy that is not accepted is not read.
@@ -103,9 +106,9 @@ impl Realms {
         let (Some(wanted), Some(validated)) = (&policy.spec.keycloak.provisioning, accepted) else {
             return Ok(None);
         };
-        let Given { cluster, admin } = given(client, policy, wanted).await?;
-        Ok(Some(match admin {
-            Ok(admin) => self.keep_as(admin, policy, wanted, &cluster, validated.ca_pem.clone()).await,
+        let cluster = self.cluster.get_or_try_init(|| cluster_uid(client)).await?;
+        Ok(Some(match admin_client(client, policy, wanted).await? {
+            Ok(admin) => self.keep_as(admin, policy, wanted, cluster, validated.ca_pem.clone()).await,
             Err(trouble) => Kept { trouble: Some(trouble), ..Kept::default() },
         }))
     }

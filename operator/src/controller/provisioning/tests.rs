@@ -133,9 +133,9 @@ fn cluster(secret: (StatusCode, Value)) -> Client {
 async fn read(secret: (StatusCode, Value)) -> Result<(), Trouble> {
     let policy = policy(&spec("Present", &[]), None);
     let wanted = policy.spec.keycloak.provisioning.as_ref().unwrap();
-    let given = given(&cluster(secret), &policy, wanted).await.unwrap();
-    assert_eq!(given.cluster, "c-1");
-    given.admin.map(drop)
+    let cluster = cluster(secret);
+    assert_eq!(cluster_uid(&cluster).await.unwrap(), "c-1");
+    admin_client(&cluster, &policy, wanted).await.unwrap().map(drop)
 }
 
 #[tokio::test]
