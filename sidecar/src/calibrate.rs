@@ -39,6 +39,7 @@ pub use verdict::oauth_problem;
 
 use crate::{
     current_user,
+    flights::Flights,
     identity::{Header, Identity, Key, Origin, Outgoing, oauth1},
     link::Keeper,
     loopback::{Answer, Client},
@@ -78,6 +79,7 @@ struct Shared {
     proof: Mutex<Proof>,
     state: ArcSwap<State>,
     wake: Notify,
+    under_way: Flights<(), ()>,
     /// Set by the first poke after a calibration began, so that a flood of them is one.
     poked: AtomicBool,
 }
@@ -119,6 +121,7 @@ impl Calibration {
                 proof: Mutex::default(),
                 state: ArcSwap::from_pointee(State { origin: None, report, visitors: Visitors::Unknown }),
                 wake: Notify::new(),
+                under_way: Flights::default(),
                 poked: AtomicBool::new(false),
             }),
         }
@@ -131,6 +134,18 @@ impl Calibration {
     pub fn origin(&self) -> Result<Origin, Deny> {
         let state = self.shared.state.load();
         state.origin.clone().ok_or_else(|| verdict::deny(state.report.reason).into())
+    }
+
+    /// The same, but where nothing is known yet Confluence is asked first: it takes calls as soon as it runs, which may
+    /// be long before the next calibration is due.
+    ///
+    /// # Errors
+    /// As [`Self::origin`].
+    pub async fn origin_asked_for(&self) -> Result<Origin, Deny> {
+        if self.report().reason == UpstreamReason::Pending && self.origin().is_err() {
+            self.calibrate().await;
+        }
+        self.origin()
     }
 
     /// For status.
@@ -186,8 +201,15 @@ impl Calibration {
         }
     }
 
-    /// One calibration.
+    /// One calibration, shared by all who want one at the same time.
     pub async fn calibrate(&self) {
+        let this = self.clone();
+        let one = async move { this.ask_and_store().await };
+        // One that died has changed nothing, and the next is not far.
+        let _ended = self.shared.under_way.join((), one).await;
+    }
+
+    async fn ask_and_store(&self) {
         let before = self.shared.state.load_full();
         let is_running = self.is_running().await;
         let visit = if is_running { self.answer_to(None).await } else { None };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -132,6 +133,21 @@ async fn confluence_down_is_502_and_time_has_limits() {
     let world = World::start(|_| {}, |pod| pod.upstream_port = closed, |_, _| {}).await;
     let reply = world.get("/display/x", &[]).await;
     assert_eq!((reply.status, reply.reason().as_str()), (502, "upstream_unreachable"));
+}
+
+/// The next calibration of its own accord is 15 seconds away.
+#[tokio::test]
+async fn a_confluence_that_has_just_come_up_serves_its_first_callers() {
+    let world = World::start(|_| {}, |_| {}, |_, wiki| wiki.behave(|wiki| wiki.is_elsewhere = true)).await;
+    world.has_metric("restward_sidecar_keys_usable 1").await;
+    let alice = world.idp.token("alice");
+    let early = world.get_as("/rest/api/content", &alice).await;
+    assert_eq!((early.status, early.reason().as_str()), (503, "user_check_unavailable"));
+    assert!(world.wiki.arrived().is_empty());
+    world.wiki.behave(|wiki| wiki.is_elsewhere = false);
+    let bob = world.idp.token("bob");
+    let first = join_all([&alice, &bob, &alice].map(|token| world.get_as("/rest/api/content", token))).await;
+    assert_eq!(first.iter().map(|reply| reply.status).collect::<Vec<_>>(), [200; 3]);
 }
 
 #[tokio::test]
