@@ -73,15 +73,17 @@ pub(super) async fn restarts(pod: &str) -> Result<u32> {
     Ok(kubectl(&["get", "pod", pod, "-n", NAMESPACE, "-o", path]).await?.parse()?)
 }
 
-/// Who holds the Lease.
+/// Who leads. For a moment nobody does: a leader that ends gives its Lease back.
 pub(super) async fn leader() -> Result<String> {
-    kubectl(&["get", "lease", NAMESPACE, "-n", NAMESPACE, "-o", "jsonpath={.spec.holderIdentity}"]).await
+    another_leads_than("").await
 }
 
 /// Waits for another leader than this.
 pub(super) async fn another_leads_than(before: &str) -> Result<String> {
     eventually("another replica leads", QUICK, || async {
-        let now = leader().await?;
+        let holder = ["-o", "jsonpath={.spec.holderIdentity}"];
+        let lease = ["get", "lease", NAMESPACE, "-n", NAMESPACE];
+        let now = kubectl(&[&lease[..], &holder].concat()).await?;
         ensure!(!now.is_empty() && now != before, "{now:?} leads");
         Ok(now)
     })
