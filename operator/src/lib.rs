@@ -32,6 +32,7 @@ pub mod keys;
 pub mod lease;
 pub mod metrics;
 pub mod page;
+pub mod pages;
 pub mod policy_source;
 pub mod provision;
 pub mod selector;

@@ -15,15 +15,13 @@ use kube::{
 use restward_crds::names;
 
 use crate::{
+    pages,
     policy_source::{Candidate, FILE_CANDIDATE, PolicySource},
     server_xml,
 };
 
 /// Selects the objects that the operator made.
 pub const MANAGED: &str = "restward.io/managed=true";
-
-/// ConfigMaps that are listed at a time when the watch begins: each may have a megabyte.
-const PAGE: u32 = 100;
 
 /// [`PolicySource`] over a reflector.
 pub struct ProgrammedPolicies {
@@ -35,7 +33,7 @@ impl ProgrammedPolicies {
     /// The store, and the stream that fills it: it has to be polled as long as the store is used.
     pub fn watch(client: Client) -> (Self, impl Stream<Item = ()> + Send) {
         let (maps, writer) = reflector::store();
-        let managed = watcher::Config::default().labels(MANAGED).page_size(PAGE);
+        let managed = watcher::Config::default().labels(MANAGED).page_size(pages::PAGE);
         let watched = watcher(Api::<ConfigMap>::all(client.clone()), managed);
         let filled = watched.default_backoff().modify(forget_the_rest).reflect(writer).map(|event| {
             if let Err(error) = event {

@@ -31,7 +31,10 @@ use restward_crds::{
     sidecar::{PodSettings, Settings, status::Report},
     text::Username,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use candidates::context_path;
@@ -39,7 +42,6 @@ pub use verdict::oauth_problem;
 
 use crate::{
     current_user,
-    flights::Flights,
     identity::{Header, Identity, Key, Origin, Outgoing, oauth1},
     link::Keeper,
     loopback::{Answer, Client},
@@ -58,6 +60,10 @@ const EVERY_UNTRUSTED: Duration = Duration::from_secs(15);
 const EVERY_TRUSTED: Duration = Duration::from_hours(1);
 /// Shortest time between two calibrations, however often one is asked for.
 const AT_LEAST: Duration = Duration::from_secs(5);
+/// The same while nothing is known of Confluence yet, and callers wait for it.
+const AT_LEAST_UNKNOWN: Duration = Duration::from_secs(1);
+/// How long a caller waits for a calibration.
+const CALLERS_WAIT: Duration = Duration::from_secs(3);
 /// For one call.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -79,7 +85,8 @@ struct Shared {
     proof: Mutex<Proof>,
     state: ArcSwap<State>,
     wake: Notify,
-    under_way: Flights<(), ()>,
+    /// Told of the end of each calibration.
+    ended: watch::Sender<()>,
     /// Set by the first poke after a calibration began, so that a flood of them is one.
     poked: AtomicBool,
 }
@@ -121,7 +128,7 @@ impl Calibration {
                 proof: Mutex::default(),
                 state: ArcSwap::from_pointee(State { origin: None, report, visitors: Visitors::Unknown }),
                 wake: Notify::new(),
-                under_way: Flights::default(),
+                ended: watch::Sender::default(),
                 poked: AtomicBool::new(false),
             }),
         }
@@ -136,16 +143,23 @@ impl Calibration {
         state.origin.clone().ok_or_else(|| verdict::deny(state.report.reason).into())
     }
 
-    /// The same, but where nothing is known yet Confluence is asked first: it takes calls as soon as it runs, which may
-    /// be long before the next calibration is due.
+    /// The same, but where nothing is known yet the end of a calibration is waited for: Confluence takes calls as soon as it
+    /// runs, which may be long before the next one is due.
     ///
     /// # Errors
     /// As [`Self::origin`].
-    pub async fn origin_asked_for(&self) -> Result<Origin, Deny> {
-        if self.report().reason == UpstreamReason::Pending && self.origin().is_err() {
-            self.calibrate().await;
+    pub async fn origin_awaited(&self) -> Result<Origin, Deny> {
+        if self.is_unknown() {
+            let mut ended = self.shared.ended.subscribe();
+            self.poke();
+            // Whether it ended or not: what is known then counts.
+            let _ = tokio::time::timeout(CALLERS_WAIT, ended.changed()).await;
         }
         self.origin()
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.report().reason == UpstreamReason::Pending && self.origin().is_err()
     }
 
     /// For status.
@@ -196,20 +210,16 @@ impl Calibration {
             let pause = if is_settled { EVERY_TRUSTED } else { EVERY_UNTRUSTED };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.shared.wake.notified() => tokio::time::sleep_until(begun + AT_LEAST).await,
+                () = self.shared.wake.notified() => {
+                    let pause = if self.is_unknown() { AT_LEAST_UNKNOWN } else { AT_LEAST };
+                    tokio::time::sleep_until(begun + pause).await;
+                }
             }
         }
     }
 
-    /// One calibration, shared by all who want one at the same time.
+    /// One calibration.
     pub async fn calibrate(&self) {
-        let this = self.clone();
-        let one = async move { this.ask_and_store().await };
-        // One that died has changed nothing, and the next is not far.
-        let _ended = self.shared.under_way.join((), one).await;
-    }
-
-    async fn ask_and_store(&self) {
         let before = self.shared.state.load_full();
         let is_running = self.is_running().await;
         let visit = if is_running { self.answer_to(None).await } else { None };
@@ -225,6 +235,7 @@ impl Calibration {
             tracing::info!(upstream.reason = reason, upstream.message = state.report.message, "calibration");
         }
         self.shared.state.store(Arc::new(state));
+        self.shared.ended.send_replace(());
     }
 
     async fn by_signature(&self, is_running: bool, visit: Option<&Answer>, before: &State) -> State {

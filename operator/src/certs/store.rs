@@ -5,17 +5,21 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use k8s_openapi::{
-    api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::Secret},
+    api::{
+        admissionregistration::v1::{MutatingWebhookConfiguration, WebhookClientConfig},
+        core::v1::Secret,
+    },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
     Api,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{Patch, PatchParams, PostParams},
 };
 use restward_crds::names;
 use serde_json::json;
 
 use super::{Settings, plan::Authorities, stored};
+use crate::pages;
 
 /// The Secret.
 pub(super) struct Store {
@@ -72,17 +76,20 @@ impl Store {
     /// # Errors
     /// The API server did not answer.
     pub(super) async fn is_trusted(&self, certificate: &str) -> anyhow::Result<bool> {
-        let managed = ListParams::default().labels(crate::store::MANAGED);
-        let listed = self.webhooks.list(&managed).await.context("the webhooks cannot be listed")?;
-        let hooks = listed.items.iter().flat_map(|object| object.webhooks.iter().flatten());
-        let mut ours = hooks.map(|hook| &hook.client_config).filter(|config| {
-            let (namespace, name) = &self.service;
+        let (namespace, name) = &self.service;
+        let is_ours = |config: &WebhookClientConfig| {
             config.service.as_ref().is_some_and(|it| it.namespace == *namespace && it.name == *name)
-        });
-        Ok(ours.all(|config| {
+        };
+        let trusts = |config: &WebhookClientConfig| {
             let bundle = config.ca_bundle.as_ref();
             bundle.is_some_and(|bundle| String::from_utf8_lossy(&bundle.0).contains(certificate.trim()))
-        }))
+        };
+        let is_so = |object: &MutatingWebhookConfiguration| {
+            let mut configs = object.webhooks.iter().flatten().map(|hook| &hook.client_config);
+            configs.all(|config| !is_ours(config) || trusts(config))
+        };
+        let all = pages::all(&self.webhooks, crate::store::MANAGED, is_so).await;
+        all.context("the webhooks cannot be listed")
     }
 }
 

@@ -26,6 +26,7 @@ use seen::{Parts, Seen, hash};
 
 use super::{Context, after_error, reconcile};
 use crate::{
+    pages,
     policy_source::FILE_CANDIDATE,
     selector::{self, Labels},
     server_xml, store,
@@ -37,9 +38,6 @@ const DEBOUNCE: Duration = Duration::from_millis(300);
 /// Between two failures of watches.
 const BETWEEN_FAILURES: Duration = Duration::from_secs(1);
 
-/// Objects that are listed at a time when a watch begins.
-const PAGE: u32 = 100;
-
 /// Runs the controller until `shutdown`. `nudge` makes it look at every policy again.
 pub async fn run(
     context: Arc<Context>,
@@ -48,7 +46,7 @@ pub async fn run(
 ) {
     let client = context.client.clone();
     // Some at a time, as ConfigMaps may have a megabyte each.
-    let any = || watcher::Config::default().page_size(PAGE);
+    let any = || watcher::Config::default().page_size(pages::PAGE);
     let (policies, writer) = reflector::store();
     let found = watcher(Api::<RestApiAuthPolicy>::all(client.clone()), any()).modify(forget_the_rest);
     let controller = Controller::for_stream(found.reflect(writer).applied_objects(), policies.clone());

@@ -116,7 +116,7 @@ impl Case<'_> {
         self.authorize(Some(Subject { user: &user, permit: &permit }))?;
         self.count(&user, &permit)?;
         self.verifier.admits(&self.active.settings.upstream.identity)?;
-        let origin = self.active.calibration().origin_asked_for().await?;
+        let origin = self.active.calibration().origin_awaited().await?;
         self.active.user_check().confirm_user(&user).await?;
         record.outcome = Outcome::AsUser;
         Ok(Treatment::AsUser { origin, user })

@@ -1,6 +1,6 @@
 //! Bodies, tunnels and the end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use tokio::{
@@ -11,6 +11,7 @@ use tokio::{
 use crate::support::{
     World, eventually,
     http::{exchange, parse, raw, read_head, request},
+    wiki::Wiki,
 };
 
 #[tokio::test]
@@ -144,6 +145,14 @@ async fn a_confluence_that_has_just_come_up_serves_its_first_callers() {
     let early = world.get_as("/rest/api/content", &alice).await;
     assert_eq!((early.status, early.reason().as_str()), (503, "user_check_unavailable"));
     assert!(world.wiki.arrived().is_empty());
+    let looks = |wiki: &Wiki| wiki.all_arrived().iter().filter(|it| it.path() == "/status").count();
+    let (begin, before) = (Instant::now(), looks(&world.wiki));
+    for _ in 0..5 {
+        join_all([&alice; 4].map(|token| world.get_as("/rest/api/content", token))).await;
+    }
+    let allowed = usize::try_from(begin.elapsed().as_secs()).unwrap() + 1;
+    let asked = looks(&world.wiki) - before;
+    assert!((1..=allowed).contains(&asked), "{asked} looks in {:?}", begin.elapsed());
     world.wiki.behave(|wiki| wiki.is_elsewhere = false);
     let bob = world.idp.token("bob");
     let first = join_all([&alice, &bob, &alice].map(|token| world.get_as("/rest/api/content", token))).await;

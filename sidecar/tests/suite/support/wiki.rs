@@ -48,7 +48,7 @@ impl Arrived {
         self.all(name).first().copied()
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.target.split('?').next().unwrap()
     }
 
