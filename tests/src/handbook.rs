@@ -85,11 +85,19 @@ pub async fn until_rolled_out() -> Result<()> {
 /// # Errors
 /// When the API server does not answer.
 pub async fn pods() -> Result<Vec<Value>> {
+    let mut pods = pods_and_ending().await?;
+    pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    Ok(pods)
+}
+
+/// Its pods, and those that end.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn pods_and_ending() -> Result<Vec<Value>> {
     let selector = format!("{INSTANCE}={NAME}");
     let mut list = kubectl_json(&["get", "pods", "-n", NAME, "-l", &selector]).await?;
-    let pods = list["items"].as_array_mut().context("no list")?;
-    pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
-    Ok(std::mem::take(pods))
+    Ok(std::mem::take(list["items"].as_array_mut().context("no list")?))
 }
 
 /// How often its Deployment was rolled out.

@@ -125,6 +125,13 @@ async fn makes_new_pods_once(
     })
     .await?;
     every_pod_enforces().await?;
+    // A connection may be kept to one of them as long as it ends.
+    eventually("those before are gone", SLOW, || async {
+        let left = handbook::pods_and_ending().await?.len();
+        ensure!(left == REPLICAS, "{left} pods");
+        Ok(())
+    })
+    .await?;
     let seen = stop(caller).await?;
     let failed: u64 = seen.other.values().sum();
     ensure!(
