@@ -106,6 +106,11 @@ pub const KEY_KEYCLOAK_URL: &str = "keycloak-url";
 pub const KEY_ADMIN_CLIENT_ID: &str = "admin-client-id";
 /// Key in that Secret with the client's secret.
 pub const KEY_ADMIN_CLIENT_SECRET: &str = "admin-client-secret";
+/// Key in that Secret with the certificate authority (PEM) that signs Keycloak's certificate, where it is not a public one; the
+/// same in ConfigMaps of `keycloak.caCertificateRefs`, unless they say another.
+pub const KEY_CA_CERTIFICATE: &str = "ca.crt";
+/// What Kubernetes takes for the name of a Secret or ConfigMap (RFC 1123). The operator asks for those of policies by name.
+pub const OBJECT_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// Attribute in Keycloak of everything that the operator made there; its value tells the policy.
 pub const REALM_MARK: &str = "restward.io/managed-by";
 /// Directory in the sidecar at which [`STATE_VOLUME`] is mounted.

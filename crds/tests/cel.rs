@@ -217,3 +217,33 @@ fn the_rule_about_the_users_header_is_the_parsers() {
         assert_eq!(said.is_empty(), name.parse::<UserHeader>().is_ok(), "{name}: {said}");
     }
 }
+
+/// Every schema in the tree of a member that names an object, by that member's name.
+fn references(schema: &Value, found: &mut Vec<(String, Value)>) {
+    let Some(members) = schema["properties"].as_object() else { return };
+    for (name, member) in members {
+        let of_each = if member["items"].is_null() { member } else { &member["items"] };
+        if name.ends_with("Ref") || name.ends_with("Refs") {
+            found.push((name.clone(), of_each.clone()));
+        }
+        references(of_each, found);
+    }
+}
+
+/// Another name could not be asked for, or would be another path at the API server.
+#[test]
+fn what_names_an_object_of_the_cluster_can_be_its_name() {
+    let mut found = Vec::new();
+    references(&schema(), &mut found);
+    assert!(found.len() > 3, "{found:?}");
+    for (member, schema) in found {
+        let pattern = schema["properties"]["name"]["pattern"].as_str().unwrap_or(".*");
+        let pattern = regex::Regex::new(pattern).unwrap();
+        for good in ["a", "keycloak-admin", "keycloak.admin-2", "0"] {
+            assert!(pattern.is_match(good), "{member}: {good}");
+        }
+        for bad in ["", "keycloak admin", "../secrets/a", "a/b", "A", "-a", "a-", "a..b", "a.", "a\n"] {
+            assert!(!pattern.is_match(bad), "{member}: {bad:?}");
+        }
+    }
+}

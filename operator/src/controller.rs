@@ -222,7 +222,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     let upgrade = upgrade::round(context, policy, held_to, pods, &acks, generation).await;
     let promoted = rotation::finish(context, policy, candidate, keys, &acks).await?;
     let keys = promoted.as_ref().or(keys);
-    let provisioned = context.realms.keep(client, policy, verdict.as_ref().ok()).await?;
+    let provisioned = context.realms.keep(client, policy, verdict.as_ref().ok()).await;
     let provider = provider.map(|answer| answer.map(drop));
     let outcome = Outcome {
         policy,
@@ -245,7 +245,9 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     update_status::update_status(client, events, policy, &findings, assess::status(&outcome)).await?;
     let is_ready = conditions::holds(&findings, ConditionType::Ready);
     context.metrics.ready(&namespace, &policy.name_any(), is_ready);
-    let waits = upgrade.reason.is_some() || keys.is_some_and(|keys| keys.next_public_key().is_some());
+    let waits = upgrade.reason.is_some()
+        || provisioned == Some(provisioning::Progress::UnderWay)
+        || keys.is_some_and(|keys| keys.next_public_key().is_some());
     let pause = pause::pause(policy, &findings, &acks, config_hash, waits);
     programmed?;
     Ok(Action::requeue(budget.next(&uid, pause, census.sidecars.len())))

@@ -23,6 +23,8 @@ pub use guard::Guard;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Largest answer that is read.
 const MAX_BODY: usize = 1024 * 1024;
+const UNTRUSTED: &str =
+    "Name the ConfigMap with its certificate authority in spec.keycloak.caCertificateRefs";
 
 /// Why the identity provider cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,9 +69,10 @@ pub fn client(ca_pem: Option<&str>, guard: Guard) -> Result<Client, Failure> {
         .timeout(PATIENCE)
         .user_agent(concat!("restward-operator/", env!("CARGO_PKG_VERSION")));
     if let Some(pem) = ca_pem {
-        let Ok(authorities) = Certificate::from_pem_bundle(pem.as_bytes()) else {
+        let authorities = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+        if authorities.is_empty() {
             return failure(ProviderReason::TlsUntrusted, "caCertificateRefs hold no usable certificate");
-        };
+        }
         builder = builder.tls_certs_only(authorities);
     }
     builder.build().or_else(|error| {
@@ -169,7 +172,7 @@ fn can_verify(key: &Value) -> bool {
 /// The body of a 200; `None` for 404.
 async fn get(client: &Client, url: &Url, guard: Guard) -> Result<Option<Vec<u8>>, Failure> {
     admit(url, guard)?;
-    let failed = |error: reqwest::Error| cannot_connect(url, &error);
+    let failed = |error: reqwest::Error| cannot_connect(url, &error, UNTRUSTED);
     let mut response = client.get(url.clone()).send().await.map_err(failed)?;
     match response.status() {
         StatusCode::OK => {}
@@ -213,17 +216,14 @@ fn silent(address: &str) -> Failure {
     Failure { reason: ProviderReason::Unreachable, message }
 }
 
-/// There is no answer.
-pub fn cannot_connect(url: &Url, error: &reqwest::Error) -> Failure {
+/// There is no answer; `untrusted` is what to do about a certificate that is not trusted.
+pub fn cannot_connect(url: &Url, error: &reqwest::Error, untrusted: &str) -> Failure {
     if error.is_timeout() {
         return silent(url.as_str());
     }
     let cause = root_cause(error);
     if is_untrusted(error) {
-        let message = format!(
-            "the certificate of {url} is not trusted ({cause}). Name the ConfigMap with its certificate authority in \
-             spec.keycloak.caCertificateRefs"
-        );
+        let message = format!("the certificate of {url} is not trusted ({cause}). {untrusted}");
         return Failure { reason: ProviderReason::TlsUntrusted, message };
     }
     Failure { reason: ProviderReason::Unreachable, message: format!("{url} cannot be reached: {cause}") }

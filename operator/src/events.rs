@@ -53,6 +53,19 @@ impl Events {
         self.publish(&policy.object_ref(&()), None, type_, reason, note).await;
     }
 
+    /// Something that was done for a policy. An Event each time, and never one more of a series, which would tell what was done
+    /// the first time.
+    pub async fn about_change(&self, policy: &RestApiAuthPolicy, reason: &str, note: &str) {
+        let event = Event {
+            type_: EventType::Normal,
+            reason: reason.to_owned(),
+            note: Some(truncate(note, MAX_NOTE)),
+            action: "Reconcile".into(),
+            secondary: None,
+        };
+        write(&self.recorder_of_its_own(), &event, &policy.object_ref(&())).await;
+    }
+
     /// Something about one pod of a policy. Events that differ in the pod stay apart.
     pub async fn about_pod(
         &self,
@@ -91,7 +104,7 @@ impl Events {
         what: &'static str,
         note: &str,
     ) {
-        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        let recorder = self.recorder_of_its_own();
         let event = |secondary: Option<&ObjectReference>| Event {
             type_: EventType::Warning,
             reason: names::BREAK_GLASS_USED.into(),
@@ -127,10 +140,15 @@ impl Events {
     fn recorder(&self) -> Recorder {
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         if recorder.1 == REMEMBERED {
-            *recorder = (Recorder::new(self.client.clone(), self.reporter.clone()), 0);
+            *recorder = (self.recorder_of_its_own(), 0);
         }
         recorder.1 += 1;
         recorder.0.clone()
+    }
+
+    /// One that remembers nothing.
+    fn recorder_of_its_own(&self) -> Recorder {
+        Recorder::new(self.client.clone(), self.reporter.clone())
     }
 }
 
@@ -185,5 +203,20 @@ mod tests {
         }
         events.about_policy(&policy, EventType::Normal, "First", "x").await;
         assert_eq!(asked.take().pop().as_deref(), Some("POST"), "it was forgotten with the others");
+    }
+    #[tokio::test]
+    async fn each_change_is_told_with_its_own_note() {
+        let (asked, policy) = (Asked::default(), testing::policy(json!({})));
+        let noted = asked.clone();
+        let client = api_server::client_at_once(move |request| {
+            let note = request.body["note"].as_str().unwrap_or_default().to_owned();
+            noted.note(format!("{} {note}", request.method));
+            answer(request.body)
+        });
+        let events = Events::new(client, "t");
+        for note in ["made a", "made b"] {
+            events.about_change(&policy, "Made", note).await;
+        }
+        assert_eq!(asked.take(), ["POST made a", "POST made b"]);
     }
 }

@@ -16,12 +16,14 @@ use crate::{
     lease::fence::Closed,
 };
 use admin::{Admin, AdminClient};
-use plan::{Desired, Found, Taken};
+use plan::{Call, Desired, Found, Taken};
 
-/// For everything together: the policy's status waits for it.
+/// For everything together: others wait for their turn.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What is made in one round is given to clients in the next, and the one after that finds nothing left to do.
+/// What is made in one round is given to clients in the next; what is superfluous then goes in the one after that.
 const ROUNDS: usize = 3;
+/// Calls in one round: a policy's clients, twice, and all its audiences are fewer.
+const MAX_CALLS: usize = 256;
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,9 +54,18 @@ pub enum Trouble {
     /// Its address is none.
     #[error("keycloak-url of the Secret {0}")]
     BadUrl(String),
+    /// The API server does not say what is there.
+    #[error("the API server did not give {0}; it is asked again")]
+    NotTold(String),
+    /// The authority is none.
+    #[error("ca.crt of the Secret of spec.keycloak.provisioning holds no usable certificate")]
+    NoAuthority,
     /// No answer.
     #[error("{0}")]
     Unreachable(String),
+    /// It is all there, only slowly.
+    #[error("Keycloak at {0} answers so slowly that not all was done within {secs} seconds; it goes on in a minute", secs = PATIENCE.as_secs())]
+    Slow(String),
     /// There is no such realm.
     #[error("Keycloak has no realm of that name at keycloak-url ({0}): compare it and spec.keycloak.realm")]
     NoRealm(String),
@@ -92,6 +103,13 @@ pub enum Trouble {
     NotLeading(#[from] Closed),
 }
 
+impl Trouble {
+    /// Whether Keycloak said so of one call, and others may be carried out.
+    const fn is_of_one_call(&self) -> bool {
+        matches!(self, Self::NotAllowed(_) | Self::Hidden(_) | Self::Odd(..))
+    }
+}
+
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         Self::Unreachable(failure.message)
@@ -101,52 +119,81 @@ impl From<Failure> for Trouble {
 /// Has the realm be as `desired`. Each change has to `pass` first: two replicas must not undo each other's.
 pub async fn keep(
     client: &AdminClient,
-    ca_pem: Option<&str>,
+    guard: Guard,
+    pass: impl Fn() -> Result<(), Closed>,
+    desired: &Desired,
+) -> Kept {
+    keep_within(PATIENCE, client, guard, pass, desired).await
+}
+
+async fn keep_within(
+    patience: Duration,
+    client: &AdminClient,
     guard: Guard,
     pass: impl Fn() -> Result<(), Closed>,
     desired: &Desired,
 ) -> Kept {
     let mut done = Vec::new();
     let rounds = async {
-        let admin = Admin::log_in(client, ca_pem, guard, &desired.realm).await?;
+        let admin = Admin::log_in(client, guard, &desired.realm).await?;
         rounds(&admin, pass, desired, &mut done).await
     };
-    let trouble = match tokio::time::timeout(PATIENCE, rounds).await {
+    let trouble = match tokio::time::timeout(patience, rounds).await {
         Ok(outcome) => outcome.err(),
-        Err(_) => Some(Trouble::Unreachable(format!(
-            "Keycloak at {} did not answer within {} seconds",
-            client.address(),
-            PATIENCE.as_secs()
-        ))),
+        // One that is silent is given up long before.
+        Err(_) => Some(Trouble::Slow(client.address().to_owned())),
     };
     Kept { done, trouble, is_plain_http: client.is_plain_http() }
 }
 
+/// What one call is refused for leaves the others to be carried out; the first such is told.
 async fn rounds(
     admin: &Admin,
     pass: impl Fn() -> Result<(), Closed>,
     desired: &Desired,
     done: &mut Vec<String>,
 ) -> Result<(), Trouble> {
+    let mut refused: Vec<Call> = Vec::new();
+    let mut trouble = None;
     for _ in 0..ROUNDS {
-        let calls = plan::plan(desired, &find(admin, desired).await?)?;
+        let plan = plan::plan(desired, &find(admin, desired).await?);
+        let calls: Vec<Call> = plan.calls.into_iter().filter(|call| !refused.contains(call)).collect();
         if calls.is_empty() {
-            return Ok(());
+            return trouble.or(plan.taken.map(Trouble::from)).map_or(Ok(()), Err);
         }
-        for call in calls {
+        for call in calls.into_iter().take(MAX_CALLS) {
             pass()?;
-            admin.carry_out(&call).await?;
-            done.push(call.what);
+            match admin.carry_out(&call).await {
+                Ok(()) => done.push(call.what),
+                Err(of_it) if of_it.is_of_one_call() => {
+                    trouble.get_or_insert(of_it);
+                    refused.push(call);
+                }
+                Err(of_all) => return Err(of_all),
+            }
         }
     }
-    let left = plan::plan(desired, &find(admin, desired).await?)?;
-    left.into_iter().next().map_or(Ok(()), |call| Err(Trouble::NotStaying(call.what)))
+    let left = plan::plan(desired, &find(admin, desired).await?);
+    let taken = left.taken.map(Trouble::from);
+    let call = left.calls.into_iter().find(|call| !refused.contains(call));
+    trouble.or(taken).or(call.map(|call| Trouble::NotStaying(call.what))).map_or(Ok(()), Err)
 }
 
 async fn find(admin: &Admin, desired: &Desired) -> Result<Found, Trouble> {
+    let scopes = admin.scopes(|scope| desired.concerned_by(scope)).await?;
+    let kept = desired.own(&scopes).first().map(|scope| scope.name.as_str());
     let mut clients = Vec::new();
     for id in desired.client_ids() {
-        clients.extend(admin.client(id).await?);
+        clients.extend(admin.client(id).await?.map(|client| client.with_scope(kept)));
     }
-    Ok(Found { scopes: admin.scopes().await?, clients })
+    if desired.by_mark {
+        clients.extend(admin.marked(&desired.owner).await?);
+    }
+    // By a stable order: what is known of one that was found twice is what was found by its name.
+    clients.sort_by(|a, b| a.id.cmp(&b.id));
+    clients.dedup_by(|a, b| a.id == b.id);
+    Ok(Found { scopes, clients })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Minimal objects for tests. The names differ from the product's, so that a swapped value is caught.
 
 pub(crate) mod api_server;
+pub(crate) mod keycloak;
 
 use std::{
     collections::BTreeMap,

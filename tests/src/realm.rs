@@ -45,6 +45,15 @@ pub async fn delete_client(world: &World, id: &str) -> Result<()> {
     ask(world, Method::DELETE, &path, None).await.map(drop)
 }
 
+/// Whether there is a client scope of this name.
+///
+/// # Errors
+/// When Keycloak refuses.
+pub async fn has_client_scope(world: &World, name: &str) -> Result<bool> {
+    let scopes = ask(world, Method::GET, "/client-scopes", None).await?;
+    Ok(scopes.as_array().is_some_and(|scopes| scopes.iter().any(|scope| scope["name"] == name)))
+}
+
 /// Makes a client that may make others.
 ///
 /// # Errors

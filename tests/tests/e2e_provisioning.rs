@@ -33,28 +33,30 @@ async fn a_script_gets_its_client_by_the_policy() {
     let world = World::find().await.unwrap();
     until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.unwrap();
     realm::create_manager_of_clients(&world, MANAGER, MANAGER_SECRET).await.unwrap();
-    name_the_manager().await.unwrap();
+    name_the_manager(&world).await.unwrap();
     wish_for(&[SCRIPT]).await.unwrap();
     is_advised_of("ProvisioningFailed", "keycloakProvisioning.secretNames").await.unwrap();
     release::set(READABLE, &json!([REFERENCE])).await.unwrap();
 
     is_made(&[SCRIPT]).await.unwrap();
+    is_told(&format!("make the client '{SCRIPT}'")).await.unwrap();
     the_script_calls(&world).await.unwrap();
     others_lack_the_audience(&world).await.unwrap();
     // The realm is looked at every five minutes, and when the policy wants something else.
     realm::delete_client(&world, SCRIPT).await.unwrap();
     wish_for(&[SCRIPT, ANOTHER]).await.unwrap();
     is_made(&[SCRIPT, ANOTHER]).await.unwrap();
+    is_told(&format!("make the client '{ANOTHER}'")).await.unwrap();
     the_script_calls(&world).await.unwrap();
     it_is_taken_away(&world).await.unwrap();
     as_before(&world).await.unwrap();
 }
 
-async fn name_the_manager() -> Result<()> {
+async fn name_the_manager(world: &World) -> Result<()> {
     let secret = json!({"apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": REFERENCE, "namespace": WIKI_NAMESPACE},
         "stringData": {"keycloak-url": "https://keycloak.keycloak.svc:8443/auth", "admin-client-id": MANAGER,
-            "admin-client-secret": MANAGER_SECRET}});
+            "admin-client-secret": MANAGER_SECRET, "ca.crt": world.ca_pem}});
     apply(&secret.to_string()).await.map(drop)
 }
 
@@ -91,12 +93,21 @@ async fn the_script_calls(world: &World) -> Result<()> {
 }
 
 async fn is_made(clients: &[&str]) -> Result<()> {
-    eventually("status and an Event tell what was made", SLOW, || async {
+    eventually("status tells what was made", SLOW, || async {
         let status = policy::read().await?["status"]["provisioning"].clone();
         ensure!(status["clientScope"] == AUDIENCE && status["clients"] == json!(clients), "{status}");
-        let events =
-            kubectl(&["get", "events", "-n", WIKI_NAMESPACE, "-o", "jsonpath={.items[*].reason}"]).await?;
-        ensure!(events.contains("RealmProvisioned"), "no Event tells");
+        Ok(())
+    })
+    .await
+}
+
+/// By an Event that says this.
+async fn is_told(what: &str) -> Result<()> {
+    eventually(&format!("an Event tells: {what}"), SLOW, || async {
+        let field = "--field-selector=reason=RealmProvisioned";
+        let notes = "jsonpath={.items[*].message}";
+        let events = kubectl(&["get", "events", "-n", WIKI_NAMESPACE, field, "-o", notes]).await?;
+        ensure!(events.contains(what), "{events}");
         Ok(())
     })
     .await
@@ -113,7 +124,10 @@ async fn others_lack_the_audience(world: &World) -> Result<()> {
 async fn it_is_taken_away(world: &World) -> Result<()> {
     wish(json!({"state": "Absent"})).await?;
     eventually("what was made is gone", SLOW, || async {
-        ensure!(realm::client(world, SCRIPT).await?.is_none(), "the client is there");
+        for client in [SCRIPT, ANOTHER] {
+            ensure!(realm::client(world, client).await?.is_none(), "the client {client} is there");
+        }
+        ensure!(!realm::has_client_scope(world, AUDIENCE).await?, "the client scope is there");
         let status = policy::read().await?["status"]["provisioning"].clone();
         ensure!(status["clientScope"].is_null() && status["clients"].is_null(), "{status}");
         Ok(())

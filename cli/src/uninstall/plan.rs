@@ -78,7 +78,7 @@ impl Plan {
             ));
         }
         let made = policy.status.as_ref().and_then(|status| status.provisioning.as_ref());
-        if made.is_some_and(|made| made.client_scope.is_some() || !made.clients.is_empty()) {
+        if made.is_some_and(|made| !made.is_empty()) {
             self.notes.push(format!(
                 "{shown}: client scope and clients of spec.keycloak.provisioning stay in Keycloak: state: Absent takes them away, before \
                  this"

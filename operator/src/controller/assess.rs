@@ -28,7 +28,6 @@ use crate::{
     conditions::{Finding, Truth},
     discovery::Failure,
     keys::PolicyKeys,
-    provision::Kept,
 };
 
 /// Most different advisories of sidecars and pods that are shown.
@@ -78,7 +77,7 @@ pub struct Outcome<'a> {
     /// What the operator itself heard from the identity provider; `None` when it did not ask.
     pub provider: Option<&'a Result<(), Failure>>,
     /// What came of what the policy wants in its realm; `None` when it wants nothing or was not accepted.
-    pub provisioned: Option<&'a Kept>,
+    pub provisioned: Option<&'a provisioning::Progress>,
     /// The keys.
     pub keys: Option<&'a PolicyKeys>,
     /// Consumer key in force, where there is one.
@@ -287,7 +286,7 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
             header.name
         ));
     }
-    advisories.extend(provisioning::advisories(outcome.provisioned));
+    advisories.extend(provisioning::advisories(outcome.policy, outcome.provisioned));
     advisories.extend(upstream::not_kept(outcome));
     advisories.extend(passwords::end_of_them(outcome));
     advisories.extend(glass::used(outcome));

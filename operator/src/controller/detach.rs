@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
+    runtime::events::EventType,
 };
 use restward_crds::{
     api::v1alpha1::{IdentitySpec, RestApiAuthPolicy, RolloutStrategy},
@@ -24,6 +25,9 @@ use crate::{
     policy_source::{FILE_CANDIDATE, config_map_name},
     store,
 };
+
+/// Reason of the Event that tells what stays in the realm.
+const LEFT: &str = "LeftInRealm";
 
 /// Whether anything is left to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,9 +74,26 @@ pub async fn detach(context: &Context, policy: &RestApiAuthPolicy) -> Result<Det
         remove_config_map(client, policy, &uid).await?;
         apply::remove_keys(client, &namespace, &uid).await?;
     }
+    if let Some(note) = left_in_realm(policy) {
+        context.events.about_policy(policy, EventType::Normal, LEFT, &note).await;
+    }
     let kept = policy.finalizers().iter().filter(|finalizer| *finalizer != names::FINALIZER_DETACH).cloned();
     set_finalizers(client, policy, kept.collect()).await?;
     Ok(Detached::Completely)
+}
+
+/// Nobody looks after it from here on.
+fn left_in_realm(policy: &RestApiAuthPolicy) -> Option<String> {
+    let made = policy.status.as_ref()?.provisioning.as_ref().filter(|made| !made.is_empty())?;
+    let scope = made.client_scope.iter().map(|name| format!("client scope '{name}'"));
+    let clients = made.clients.iter().map(|id| format!("client '{id}'"));
+    let listed: Vec<String> = scope.chain(clients).collect();
+    Some(format!(
+        "the policy is gone, and what was made for it in the realm {} stays, with its secrets: a policy of the same name \
+         with keycloak.provisioning.state: Absent removes it ({})",
+        policy.spec.keycloak.realm,
+        listed.join(", ")
+    ))
 }
 
 async fn remove_config_map(
@@ -196,8 +217,24 @@ async fn set_finalizers(
 
 #[cfg(test)]
 mod tests {
+    use restward_crds::api::v1alpha1::ProvisioningStatus;
+
     use super::*;
     use crate::testing;
+
+    #[test]
+    fn what_stays_in_the_realm_is_told() {
+        let mut policy = testing::policy(json!({}));
+        assert_eq!(left_in_realm(&policy), None);
+        let status = policy.status.get_or_insert_default();
+        status.provisioning = Some(ProvisioningStatus::default());
+        assert_eq!(left_in_realm(&policy), None, "all was removed before");
+        let made = json!({"clientScope": "wiki", "clients": ["a", "b"]});
+        policy.status.as_mut().unwrap().provisioning = serde_json::from_value(made).unwrap();
+        let said = left_in_realm(&policy).unwrap();
+        assert!(said.contains("state: Absent"), "{said}");
+        assert!(said.ends_with("(client scope 'wiki', client 'a', client 'b')"), "{said}");
+    }
 
     #[test]
     fn pods_lose_the_sidecar_by_themselves_unless_a_header_is_a_login_without_it() {

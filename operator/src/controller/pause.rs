@@ -22,7 +22,7 @@ const CONVERGING: Duration = Duration::from_secs(2);
 /// How long after a change.
 const MOMENT: SignedDuration = SignedDuration::from_secs(60);
 
-/// When to look again; soon while something `waits` for what sidecars say: a consumer's next key, or another image.
+/// When to look again; soon while something `waits` for what sidecars say (a consumer's next key, or another image) or Keycloak.
 pub(super) fn pause(
     policy: &RestApiAuthPolicy,
     findings: &[Finding],

@@ -4,7 +4,6 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
-    runtime::events::EventType,
 };
 use restward_crds::{
     api::v1alpha1::{RestApiAuthPolicy, RestApiAuthPolicyStatus},
@@ -48,11 +47,11 @@ pub async fn update_status(
     }
     let repaired = |status: &RestApiAuthPolicyStatus| status.application_link.as_ref()?.repaired.clone();
     if let Some(what) = repaired(&status).filter(|what| Some(what) != repaired(&known).as_ref()) {
-        events.about_policy(policy, EventType::Normal, REPAIRED, &what).await;
+        events.about_change(policy, REPAIRED, &what).await;
     }
     let provisioned = |status: &RestApiAuthPolicyStatus| status.provisioning.as_ref()?.last_change.clone();
     if let Some(what) = provisioned(&status).filter(|what| Some(what) != provisioned(&known).as_ref()) {
-        events.about_policy(policy, EventType::Normal, PROVISIONED, &what).await;
+        events.about_change(policy, PROVISIONED, &what).await;
     }
     Ok(())
 }

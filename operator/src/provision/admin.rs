@@ -17,8 +17,19 @@ use super::{
 };
 use crate::discovery::{self, Failure, Guard};
 
-/// Largest answer that is read: all client scopes of a realm.
-const MAX_BODY: usize = 4 * 1024 * 1024;
+/// Largest answer that is read. Who answers is for whoever writes the Secret to say, and the operator's memory is everybody's.
+const MAX_ANSWER: usize = 128 * 1024;
+/// The same for lists: in Keycloak 26.7 a fresh client or client scope is about 1 KiB of them.
+const MAX_LIST: usize = 1024 * 1024;
+/// Clients that are listed at once.
+const PAGE: usize = 50;
+/// How often, at most.
+const MAX_PAGES: usize = 200;
+/// Clients of one policy that are found at once by their mark, about.
+const MAX_MARKED: usize = 100;
+
+const UNTRUSTED: &str = "Put the authority that signed it into the key ca.crt of the Secret of spec.keycloak.provisioning; it is no \
+                         other's, not even that of spec.keycloak.caCertificateRefs";
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -28,6 +39,9 @@ pub struct AdminClient {
     base: KeycloakBase,
     id: String,
     secret: String,
+    /// Whose certificates are trusted; none: those of the public authorities. Never what the policy says: its author could
+    /// have the secret shown to somebody else.
+    ca_pem: Option<String>,
 }
 
 impl AdminClient {
@@ -44,7 +58,9 @@ impl AdminClient {
             .parse()
             .map_err(|error| Trouble::BadUrl(format!("'{name}' {error}")))?;
         let (id, secret) = (item(names::KEY_ADMIN_CLIENT_ID)?, item(names::KEY_ADMIN_CLIENT_SECRET)?);
-        Ok(Self { base, id: id.to_owned(), secret: secret.to_owned() })
+        let authority = data.get(names::KEY_CA_CERTIFICATE);
+        let ca_pem = authority.map(|pem| String::from_utf8_lossy(pem).into_owned());
+        Ok(Self { base, id: id.to_owned(), secret: secret.to_owned(), ca_pem })
     }
 
     /// Where Keycloak is.
@@ -82,13 +98,9 @@ impl Admin {
     ///
     /// # Errors
     /// There is none; says why.
-    pub async fn log_in(
-        client: &AdminClient,
-        ca_pem: Option<&str>,
-        guard: Guard,
-        realm: &str,
-    ) -> Result<Self, Trouble> {
-        let http = discovery::client(ca_pem, guard)?;
+    pub async fn log_in(client: &AdminClient, guard: Guard, realm: &str) -> Result<Self, Trouble> {
+        let http = discovery::client(client.ca_pem.as_deref(), guard)
+            .map_err(|failure| if client.ca_pem.is_some() { Trouble::NoAuthority } else { failure.into() })?;
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
             .append_pair("client_id", &client.id)
@@ -97,7 +109,7 @@ impl Admin {
         for public in client.base.realm_urls(realm) {
             let url = below(&public, ["protocol", "openid-connect", "token"]);
             let request = http.post(url.clone()).header(header::CONTENT_TYPE, FORM).body(form.clone());
-            let (status, body) = send(&url, guard, request).await?;
+            let (status, body) = send(&url, guard, request, MAX_ANSWER).await?;
             match status {
                 StatusCode::OK => {
                     let odd = || Trouble::Odd("give a token".into(), status.as_u16());
@@ -117,22 +129,55 @@ impl Admin {
         Err(Trouble::NoRealm(client.address().to_owned()))
     }
 
-    /// All client scopes.
+    /// Those client scopes that `concern` somebody.
     ///
     /// # Errors
     /// They cannot be read.
-    pub async fn scopes(&self) -> Result<Vec<Scope>, Trouble> {
-        self.get(below(&self.realm, ["client-scopes"]), "list client scopes").await
+    pub async fn scopes(&self, concern: impl Fn(&Scope) -> bool) -> Result<Vec<Scope>, Trouble> {
+        let url = below(&self.realm, ["client-scopes"]);
+        let mut scopes: Vec<Scope> = self.get(url, MAX_LIST, "list client scopes").await?;
+        scopes.retain(concern);
+        Ok(scopes)
     }
 
     /// The client of this id, or none.
     ///
     /// # Errors
     /// It cannot be read.
-    pub async fn client(&self, id: &str) -> Result<Vec<Client>, Trouble> {
+    pub async fn client(&self, id: &str) -> Result<Option<Client>, Trouble> {
+        let url = self.clients(&[("clientId", id)]);
+        let clients: Vec<Client> = self.get(url, MAX_ANSWER, "look for clients").await?;
+        Ok(clients.into_iter().find(|client| client.client_id == id))
+    }
+
+    /// Clients with this mark, without their scopes, of the first ten thousand of the realm; when they are many, some of them. Keycloak 26.7 answers
+    /// 400 to a search by an attribute that its administrators did not list for that (`q=`), so all are looked at.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub async fn marked(&self, owner: &str) -> Result<Vec<Client>, Trouble> {
+        let mut marked = Vec::new();
+        for page in 0..MAX_PAGES {
+            let url = self.clients(&[("first", &(page * PAGE).to_string()), ("max", &PAGE.to_string())]);
+            let listed: Vec<Client> = self.get(url, MAX_LIST, "list clients").await?;
+            let is_last = listed.len() < PAGE;
+            marked.extend(
+                listed
+                    .into_iter()
+                    .filter(|client| client.attributes.are_of(owner))
+                    .map(|of| of.with_scope(None)),
+            );
+            if is_last || marked.len() >= MAX_MARKED {
+                break;
+            }
+        }
+        Ok(marked)
+    }
+
+    fn clients(&self, query: &[(&str, &str)]) -> Url {
         let mut url = below(&self.realm, ["clients"]);
-        url.query_pairs_mut().append_pair("clientId", id);
-        self.get(url, "look for clients").await
+        url.query_pairs_mut().extend_pairs(query);
+        url
     }
 
     /// Carries a call out.
@@ -141,11 +186,11 @@ impl Admin {
     /// It was not carried out.
     pub async fn carry_out(&self, call: &Call) -> Result<(), Trouble> {
         let url = below(&self.realm, call.path.iter().map(String::as_str));
-        self.ask(call.method.clone(), url, call.body.as_ref(), &call.what).await.map(drop)
+        self.ask(call.method.clone(), url, call.body.as_ref(), MAX_ANSWER, &call.what).await.map(drop)
     }
 
-    async fn get<T: DeserializeOwned>(&self, url: Url, what: &str) -> Result<T, Trouble> {
-        let body = self.ask(Method::GET, url, None, what).await?;
+    async fn get<T: DeserializeOwned>(&self, url: Url, most: usize, what: &str) -> Result<T, Trouble> {
+        let body = self.ask(Method::GET, url, None, most, what).await?;
         serde_json::from_slice(&body).map_err(|_| Trouble::Odd(what.into(), StatusCode::OK.as_u16()))
     }
 
@@ -154,6 +199,7 @@ impl Admin {
         method: Method,
         url: Url,
         body: Option<&Value>,
+        most: usize,
         what: &str,
     ) -> Result<Vec<u8>, Trouble> {
         let request = self.http.request(method.clone(), url.clone());
@@ -161,7 +207,7 @@ impl Admin {
         if let Some(body) = body {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        let (status, body) = send(&url, self.guard, request).await?;
+        let (status, body) = send(&url, self.guard, request, most).await?;
         match status {
             status if status.is_success() => Ok(body),
             // Somebody else was quicker.
@@ -177,16 +223,17 @@ async fn send(
     url: &Url,
     guard: Guard,
     request: reqwest::RequestBuilder,
+    most: usize,
 ) -> Result<(StatusCode, Vec<u8>), Failure> {
     discovery::admit(url, guard)?;
-    let failed = |error: reqwest::Error| discovery::cannot_connect(url, &error);
+    let failed = |error: reqwest::Error| discovery::cannot_connect(url, &error, UNTRUSTED);
     let mut response = request.send().await.map_err(failed)?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_BODY {
+        if body.len() + chunk.len() > most {
             return Err(discovery::too_large(url));
         }
+        body.extend_from_slice(&chunk);
     }
     Ok((response.status(), body))
 }

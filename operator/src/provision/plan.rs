@@ -1,20 +1,24 @@
 //! From what is wanted and what is there to the calls that make the one of the other. Pure.
 
-use std::collections::BTreeMap;
+mod mappers;
 
 use restward_crds::{
     api::v1alpha1::{ClientPurpose, ProvisionedClient},
     names,
+    text::harmless,
 };
 use serde_json::{Value, json};
 
-use super::realm::{Client, Flows, Mapper, Scope, is_marked};
+use super::realm::{Client, Scope};
+use crate::conditions::truncate;
 
-/// Mappers of a scope that begin so are the operator's; others are whoever's made them.
-const OWN_MAPPERS: &str = "restward-audience";
-const AUDIENCE: &str = "oidc-audience-mapper";
 /// Switches the device authorization grant on.
 const DEVICE: &str = "oauth2.device.authorization.grant.enabled";
+/// Below a client: scopes that its tokens always have, and those that they have when asked.
+const DEFAULT_SCOPES: &str = "default-client-scopes";
+const OPTIONAL_SCOPES: &str = "optional-client-scopes";
+/// Most of a name from the realm that is told.
+const MAX_SHOWN: usize = 255;
 
 /// What is to be in the realm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub struct Desired {
     pub clients: Vec<ProvisionedClient>,
     /// Clients that were made and are not to be there any more.
     pub gone: Vec<String>,
+    /// Whether there may be more of them, which nobody remembers: they are found by their mark.
+    pub by_mark: bool,
 }
 
 /// A client scope.
@@ -41,12 +47,32 @@ pub struct DesiredScope {
 }
 
 /// What is there.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Found {
-    /// All client scopes of the realm.
+    /// Client scopes that are [`Desired::concerned_by`].
     pub scopes: Vec<Scope>,
-    /// Those of [`Desired::client_ids`].
+    /// Those of [`Desired::client_ids`], and others with the mark.
     pub clients: Vec<Client>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// In this order; none when everything is as it should be, or is in the way.
+    pub calls: Vec<Call>,
+    /// Why that is not all.
+    pub taken: Option<Taken>,
+}
+
+impl Plan {
+    fn add(&mut self, calls: Result<Vec<Call>, Taken>) {
+        match calls {
+            Ok(calls) => self.calls.extend(calls),
+            Err(taken) => {
+                self.taken.get_or_insert(taken);
+            }
+        }
+    }
 }
 
 /// What has the name of something that is to be made was not made for this policy.
@@ -80,38 +106,57 @@ impl Desired {
         self.clients.iter().map(|client| client.client.as_str()).chain(self.gone.iter().map(String::as_str))
     }
 
+    /// Whether a client scope has to be looked at.
+    pub fn concerned_by(&self, scope: &Scope) -> bool {
+        scope.attributes.are_of(&self.owner) || self.scope.as_ref().is_some_and(|of| of.name == scope.name)
+    }
+
+    /// Client scopes of this policy; the one that is kept first.
+    pub fn own<'a>(&self, scopes: &'a [Scope]) -> Vec<&'a Scope> {
+        let mut own: Vec<&Scope> =
+            scopes.iter().filter(|scope| scope.attributes.are_of(&self.owner)).collect();
+        let name = self.scope.as_ref().map(|wanted| &wanted.name);
+        own.sort_by_key(|scope| (name != Some(&scope.name), &scope.id));
+        own
+    }
+
+    fn has_to_go(&self, client: &Client) -> bool {
+        client.attributes.are_of(&self.owner)
+            && self.clients.iter().all(|wanted| wanted.client != client.client_id)
+    }
+
     fn taken(&self, thing: String) -> Taken {
         Taken { thing, owner: self.owner.clone() }
     }
 }
 
-/// The calls; none when everything is as it should be.
-///
-/// # Errors
-/// Something else has a name that is needed.
-pub fn plan(desired: &Desired, found: &Found) -> Result<Vec<Call>, Taken> {
-    let mut calls = Vec::new();
-    let mut own: Vec<&Scope> =
-        found.scopes.iter().filter(|scope| is_marked(&scope.attributes, &desired.owner)).collect();
-    own.sort_by_key(|scope| {
-        (desired.scope.as_ref().map(|wanted| &wanted.name) != Some(&scope.name), &scope.id)
-    });
+/// What goes comes first, so that nothing which is in the way keeps a client alive whose secret somebody has; what cannot be
+/// done leaves the rest as it is.
+pub fn plan(desired: &Desired, found: &Found) -> Plan {
+    let own = desired.own(&found.scopes);
     let scope = own.first().copied();
+    let mut plan = Plan::default();
+    let gone = found.clients.iter().filter(|client| desired.has_to_go(client));
+    plan.calls.extend(gone.map(|client| {
+        delete(["clients", &client.id], format!("remove the client '{}'", shown(&client.client_id)))
+    }));
     for wanted in &desired.clients {
-        calls.extend(client(desired, wanted, scope, found)?);
+        plan.add(client(desired, wanted, scope, found));
     }
-    for id in &desired.gone {
-        let there = found.clients.iter().find(|client| client.client_id == *id);
-        let own = there.filter(|client| is_marked(&client.attributes, &desired.owner));
-        calls.extend(own.map(|client| delete(["clients", &client.id], format!("remove the client '{id}'"))));
+    let Some(wanted) = &desired.scope else {
+        plan.calls.extend(own.into_iter().map(remove_scope));
+        return plan;
+    };
+    plan.add(keep_scope(desired, wanted, scope, found));
+    // A second one of ours, whose audiences nobody keeps. Not before everybody has the first.
+    if plan.calls.is_empty() && plan.taken.is_none() {
+        plan.calls.extend(own.into_iter().skip(1).map(remove_scope));
     }
-    match (&desired.scope, scope) {
-        (Some(wanted), scope) => calls.extend(keep_scope(desired, wanted, scope, found)?),
-        (None, _) => calls.extend(own.iter().map(|scope| {
-            delete(["client-scopes", &scope.id], format!("remove the client scope '{}'", scope.name))
-        })),
-    }
-    Ok(calls)
+    plan
+}
+
+fn remove_scope(scope: &Scope) -> Call {
+    delete(["client-scopes", &scope.id], format!("remove the client scope '{}'", shown(&scope.name)))
 }
 
 fn keep_scope(
@@ -121,7 +166,7 @@ fn keep_scope(
     found: &Found,
 ) -> Result<Vec<Call>, Taken> {
     let name = &wanted.name;
-    let mappers = mappers(desired, wanted);
+    let mappers = mappers::wanted(desired, wanted);
     let is_taken = found.scopes.iter().any(|scope| scope.name == *name && Some(scope) != own);
     if is_taken {
         return Err(desired.taken(format!("client scope '{name}'")));
@@ -133,81 +178,29 @@ fn keep_scope(
             "attributes": {
                 names::REALM_MARK: desired.owner, "include.in.token.scope": "false", "display.on.consent.screen": "false",
             },
-            "protocolMappers": mappers.iter().map(|(name, config)| representation(name, config)).collect::<Vec<_>>(),
+            "protocolMappers": mappers.iter().map(|(name, config)| mappers::representation(name, config)).collect::<Vec<_>>(),
         });
         return Ok(vec![post(["client-scopes"], body, format!("make the client scope '{name}'"))]);
     };
     let mut calls = Vec::new();
     if own.name != *name {
         let body = json!({"name": name, "protocol": "openid-connect"});
-        let what = format!("call the client scope '{}' '{name}'", own.name);
+        let what = format!("call the client scope '{}' '{name}'", shown(&own.name));
         calls.push(put(["client-scopes", &own.id], Some(body), what));
     }
-    calls.extend(keep_mappers(own, &mappers));
+    calls.extend(mappers::keep(own, &mappers));
     Ok(calls)
 }
 
-/// The operator's mappers of a scope, by their names.
-fn mappers(desired: &Desired, wanted: &DesiredScope) -> BTreeMap<String, BTreeMap<&'static str, String>> {
-    let audience = |kind: &'static str, value: &str| {
-        let switch = |name: &'static str, on: bool| (name, on.to_string());
-        BTreeMap::from([
-            (kind, value.to_owned()),
-            switch("access.token.claim", true),
-            switch("introspection.token.claim", true),
-            switch("id.token.claim", false),
-        ])
-    };
-    let custom = wanted
-        .audiences
-        .iter()
-        .map(|value| (format!("{OWN_MAPPERS}:{value}"), audience("included.custom.audience", value)));
-    let asking = desired.clients.iter().filter(|client| client.purpose == ClientPurpose::Introspection);
-    let clients = asking.map(|ProvisionedClient { client, .. }| {
-        (format!("{OWN_MAPPERS}-client:{client}"), audience("included.client.audience", client))
-    });
-    custom.chain(clients).collect()
-}
-
-fn representation(name: &str, config: &BTreeMap<&'static str, String>) -> Value {
-    json!({"name": name, "protocol": "openid-connect", "protocolMapper": AUDIENCE, "config": config})
-}
-
-fn keep_mappers(scope: &Scope, wanted: &BTreeMap<String, BTreeMap<&'static str, String>>) -> Vec<Call> {
-    let models = ["client-scopes", &scope.id, "protocol-mappers", "models"];
-    let of_scope =
-        |verb: &str, name: &str| format!("{verb} the mapper '{name}' of the client scope '{}'", scope.name);
-    let is_right = |mapper: &Mapper, config: &BTreeMap<&'static str, String>| {
-        let has =
-            |(name, value): (&&str, &String)| mapper.config.get(*name).and_then(Value::as_str) == Some(value);
-        mapper.protocol_mapper == AUDIENCE && config.iter().all(has)
-    };
-    let mut calls = Vec::new();
-    for (name, config) in wanted {
-        let body = representation(name, config);
-        match scope.protocol_mappers.iter().find(|mapper| mapper.name == *name) {
-            None => calls.push(post(models, body, of_scope("make", name))),
-            Some(mapper) if !is_right(mapper, config) => {
-                let path = models.into_iter().chain([mapper.id.as_str()]);
-                let body = extended(body, json!({"id": mapper.id}));
-                calls.push(put(path, Some(body), of_scope("put right", name)));
-            }
-            Some(_) => {}
-        }
-    }
-    let superfluous =
-        |mapper: &&Mapper| mapper.name.starts_with(OWN_MAPPERS) && !wanted.contains_key(&mapper.name);
-    for mapper in scope.protocol_mappers.iter().filter(superfluous) {
-        let path = models.into_iter().chain([mapper.id.as_str()]);
-        calls.push(delete(path, of_scope("remove", &mapper.name)));
-    }
-    calls
-}
-
-/// What its purpose asks of a client.
-fn flows(purpose: ClientPurpose) -> Flows {
-    let is_public = purpose == ClientPurpose::Device;
-    Flows { public_client: is_public, service_accounts_enabled: !is_public, ..Flows::default() }
+/// Whether a client can do what its purpose asks, and no more.
+fn has_flows_for(client: &Client, purpose: ClientPurpose) -> bool {
+    let is_device = purpose == ClientPurpose::Device;
+    client.public_client == is_device
+        && client.service_accounts_enabled != is_device
+        && (client.attributes.device.as_deref() == Some("true")) == is_device
+        && !client.standard_flow_enabled
+        && !client.implicit_flow_enabled
+        && !client.direct_access_grants_enabled
 }
 
 fn client(
@@ -217,13 +210,11 @@ fn client(
     found: &Found,
 ) -> Result<Vec<Call>, Taken> {
     let ProvisionedClient { client: id, purpose } = wanted;
-    let flows = flows(*purpose);
     let is_device = *purpose == ClientPurpose::Device;
     let device = is_device.to_string();
     let body = json!({
-        "clientId": id, "publicClient": flows.public_client, "serviceAccountsEnabled": flows.service_accounts_enabled,
-        "standardFlowEnabled": flows.standard_flow_enabled, "implicitFlowEnabled": flows.implicit_flow_enabled,
-        "directAccessGrantsEnabled": flows.direct_access_grants_enabled, "attributes": {DEVICE: device},
+        "clientId": id, "publicClient": is_device, "serviceAccountsEnabled": !is_device, "standardFlowEnabled": false,
+        "implicitFlowEnabled": false, "directAccessGrantsEnabled": false, "attributes": {DEVICE: device},
     });
     let Some(there) = found.clients.iter().find(|client| client.client_id == *id) else {
         let first = json!({
@@ -233,35 +224,50 @@ fn client(
         });
         return Ok(vec![post(["clients"], extended(body, first), format!("make the client '{id}'"))]);
     };
-    if !is_marked(&there.attributes, &desired.owner) {
+    if !there.attributes.are_of(&desired.owner) {
         return Err(desired.taken(format!("client '{id}'")));
     }
     let mut calls = Vec::new();
-    let has_device = there.attributes.get(DEVICE).and_then(Value::as_str) == Some("true");
-    if there.flows != flows || has_device != is_device {
-        calls.push(put(
-            ["clients", &there.id],
-            Some(body),
-            format!("put the flows of the client '{id}' right"),
-        ));
+    if !has_flows_for(there, *purpose) {
+        let what = format!("put the flows of the client '{id}' right");
+        calls.push(put(["clients", &there.id], Some(body), what));
     }
-    if let Some(scope) = scope.filter(|_| *purpose != ClientPurpose::Introspection) {
-        calls.extend(give(there, scope));
-    }
+    // The client as which the sidecar asks calls nobody.
+    calls.extend(scope.into_iter().flat_map(|scope| match purpose {
+        ClientPurpose::Introspection => take(there, scope),
+        ClientPurpose::ServiceAccount | ClientPurpose::Device => give(there, scope),
+    }));
     Ok(calls)
+}
+
+fn of_client<'a>(kind: &'a str, client: &'a Client, scope: &'a Scope) -> [&'a str; 4] {
+    ["clients", &client.id, kind, &scope.id]
+}
+
+fn about(verb: &str, client: &Client, scope: &Scope) -> String {
+    format!("{verb} the client '{}' the client scope '{}'", shown(&client.client_id), shown(&scope.name))
+}
+
+fn take(client: &Client, scope: &Scope) -> Vec<Call> {
+    let is_given = client.default_client_scopes.contains(&scope.name);
+    let path = of_client(DEFAULT_SCOPES, client, scope);
+    is_given.then(|| delete(path, about("take from", client, scope))).into_iter().collect()
 }
 
 /// Keycloak leaves an optional scope optional when it is to be made a default one, and says that it is done.
 fn give(client: &Client, scope: &Scope) -> Vec<Call> {
-    let path = |kind| ["clients", client.id.as_str(), kind, scope.id.as_str()];
     if client.default_client_scopes.contains(&scope.name) {
         return Vec::new();
     }
-    let what = |verb| format!("{verb} the client '{}' the client scope '{}'", client.client_id, scope.name);
-    let take = || delete(path("optional-client-scopes"), what("take from"));
     let is_optional = client.optional_client_scopes.contains(&scope.name);
-    let give = put(path("default-client-scopes"), None, what("give"));
+    let take = || delete(of_client(OPTIONAL_SCOPES, client, scope), about("take from", client, scope));
+    let give = put(of_client(DEFAULT_SCOPES, client, scope), None, about("give", client, scope));
     is_optional.then(take).into_iter().chain([give]).collect()
+}
+
+/// Names in the realm are whoever's gave them.
+fn shown(name: &str) -> String {
+    truncate(&harmless(name), MAX_SHOWN)
 }
 
 /// With these members too, or instead.

@@ -65,6 +65,10 @@ fn provisioning() -> Vec<Row> {
         (clients(&many(32)), None),
         (clients(&many(33)), Some("spec.keycloak.provisioning.clients")),
         (
+            with(json!({"adminSecretRef": {"name": "../secrets/a"}}), &["confluence"]),
+            Some("spec.keycloak.provisioning.adminSecretRef.name"),
+        ),
+        (
             with(json!({"clientScope": "a b"}), &["confluence"]),
             Some("spec.keycloak.provisioning.clientScope"),
         ),

@@ -27,6 +27,7 @@ async fn everything_about_keycloak() {
     rights::the_least_that_suffices(&keycloak).await;
     provisioning::a_fresh_realm_becomes_usable(&keycloak).await;
     provisioning::drift_is_put_right(&keycloak).await;
+    provisioning::what_is_superfluous_goes(&keycloak).await;
     provisioning::what_is_not_ours_is_left_alone(&keycloak).await;
     provisioning::everything_goes_on_request(&keycloak).await;
     provisioning::each_trouble_is_a_sentence_without_the_secret(&keycloak).await;

@@ -106,6 +106,22 @@ pub(crate) async fn drift_is_put_right(keycloak: &Keycloak) {
     nothing_is_left(keycloak).await;
 }
 
+/// What was made for something else, and what there is twice.
+pub(crate) async fn what_is_superfluous_goes(keycloak: &Keycloak) {
+    let scope_id = keycloak.scope("confluence").await["id"].as_str().unwrap().to_owned();
+    let gate = keycloak.client("wiki-gate").await["id"].as_str().unwrap().to_owned();
+    let given = format!("/fresh/clients/{gate}/default-client-scopes/{scope_id}");
+    keycloak.admin(Method::PUT, &given, json!({})).await;
+    let twice = json!({"name": "twice", "protocol": "openid-connect", "attributes": {"restward.io/managed-by": OWNER}});
+    keycloak.admin(Method::POST, "/fresh/client-scopes", twice).await;
+    let kept = keycloak.keep(&desired()).await;
+    let expected =
+        ["take from the client 'wiki-gate' the client scope 'confluence'", "remove the client scope 'twice'"];
+    assert_eq!((kept.done.as_slice(), &kept.trouble), (&expected.map(ToOwned::to_owned)[..], &None));
+    assert_eq!(keycloak.scope("confluence").await["id"], scope_id);
+    nothing_is_left(keycloak).await;
+}
+
 pub(crate) async fn what_is_not_ours_is_left_alone(keycloak: &Keycloak) {
     // What administrators decide about our clients, and what they add to our scope.
     let scope_id = keycloak.scope("confluence").await["id"].as_str().unwrap().to_owned();
@@ -159,8 +175,17 @@ pub(crate) async fn everything_goes_on_request(keycloak: &Keycloak) {
         ..desired()
     };
     assert_eq!(keycloak.keep(&one_less).await.done, ["remove the client 'reports'"]);
-    let kept = keycloak.keep(&nothing()).await;
-    assert!(kept.trouble.is_none() && kept.done.len() == 3, "{kept:?}");
+    // More clients than are listed at once, and one that a policy of this name made before it was deleted.
+    for number in 0..60 {
+        let other = json!({"clientId": format!("other-{number}"), "attributes": {"restward.io/managed-by": format!("{OWNER}2")}});
+        keycloak.admin(Method::POST, "/fresh/clients", other).await;
+    }
+    let left = json!({"clientId": "zz-left", "attributes": {"restward.io/managed-by": OWNER}});
+    keycloak.admin(Method::POST, "/fresh/clients", left).await;
+    nothing_is_left(keycloak).await;
+    let kept = keycloak.keep(&provision::plan::Desired { by_mark: true, ..nothing() }).await;
+    assert!(kept.trouble.is_none() && kept.done.len() == 4, "{kept:?}");
+    assert!(keycloak.client("zz-left").await.is_null() && !keycloak.client("other-7").await.is_null());
     for id in ["reports", "wiki-cli", "wiki-gate"] {
         assert!(keycloak.client(id).await.is_null(), "{id}");
     }
@@ -176,7 +201,7 @@ pub(crate) async fn each_trouble_is_a_sentence_without_the_secret(keycloak: &Key
         let desired = provision::plan::Desired { realm: realm.into(), ..desired() };
         let trouble = match AdminClient::from_secret("kc", &data) {
             Ok(admin) => {
-                let kept = provision::keep(&admin, None, Guard::AllowLoopback, || Ok(()), &desired).await;
+                let kept = provision::keep(&admin, Guard::AllowLoopback, || Ok(()), &desired).await;
                 kept.trouble.unwrap()
             }
             Err(trouble) => trouble,
@@ -212,6 +237,6 @@ pub(crate) async fn each_trouble_is_a_sentence_without_the_secret(keycloak: &Key
     assert!(matches!(kept.trouble, Some(Trouble::NotAccepted(_))), "{kept:?}");
     // In a cluster neither the machine itself nor its cloud's metadata is asked.
     let admin = AdminClient::from_secret("kc", &keycloak.secret(OPERATOR)).unwrap();
-    let kept = provision::keep(&admin, None, Guard::Strict, || Ok(()), &desired()).await;
+    let kept = provision::keep(&admin, Guard::Strict, || Ok(()), &desired()).await;
     assert!(kept.trouble.unwrap().to_string().contains("loopback"));
 }

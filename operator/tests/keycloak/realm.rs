@@ -40,6 +40,7 @@ pub(crate) fn desired() -> Desired {
             wanted("wiki-gate", ClientPurpose::Introspection),
         ],
         gone: Vec::new(),
+        by_mark: false,
     }
 }
 
@@ -99,7 +100,7 @@ impl Keycloak {
     /// Has the operator's function do it, as this client.
     pub(crate) async fn keep_as(&self, id: &str, desired: &Desired) -> Kept {
         let admin = AdminClient::from_secret("kc", &self.secret(id)).unwrap();
-        provision::keep(&admin, None, Guard::AllowLoopback, || Ok(()), desired).await
+        provision::keep(&admin, Guard::AllowLoopback, || Ok(()), desired).await
     }
 
     pub(crate) async fn keep(&self, desired: &Desired) -> Kept {

@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::provisioning::Provisioning;
-use crate::sidecar::terms::{Authorities, ServiceAccount};
+use crate::{
+    names,
+    sidecar::terms::{Authorities, ServiceAccount},
+};
 
 /// A Keycloak realm.
 #[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +71,7 @@ pub struct Keycloak {
 #[serde(deny_unknown_fields)]
 pub struct ClientSecretRef {
     /// Name of the Secret, in the policy's namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = names::OBJECT_NAME))]
     pub name: String,
 }
 
@@ -92,7 +95,7 @@ pub struct ClientAssertion {
 #[serde(deny_unknown_fields)]
 pub struct CaCertificateRef {
     /// Name of the ConfigMap, in the policy's namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = names::OBJECT_NAME))]
     pub name: String,
     /// Key in the ConfigMap. Default: `ca.crt`.
     #[serde(default = "default_ca_key")]
@@ -101,7 +104,7 @@ pub struct CaCertificateRef {
 }
 
 fn default_ca_key() -> String {
-    "ca.crt".into()
+    names::KEY_CA_CERTIFICATE.into()
 }
 
 /// An OpenID Connect issuer. Its tokens name Confluence users as those of `keycloak` do, so whoever can make users there

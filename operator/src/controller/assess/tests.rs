@@ -89,7 +89,7 @@ struct Case {
     programming: Programming,
     acks: Vec<Ack>,
     provider: Option<Result<(), Failure>>,
-    provisioned: Option<Kept>,
+    provisioned: Option<provisioning::Progress>,
     /// Conditions that status shows already.
     before: Vec<Condition>,
     /// What the watchdog says.

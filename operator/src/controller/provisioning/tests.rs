@@ -1,18 +1,15 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+mod looks;
 
 use axum::{
     Router,
-    http::{Method, StatusCode, Uri},
+    http::{StatusCode, Uri},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use restward_crds::api::v1alpha1::RestApiAuthPolicyStatus;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{lease::fence::Closed, testing};
+use crate::testing;
 
 fn policy(provisioning: &Value, status: Option<ProvisioningStatus>) -> RestApiAuthPolicy {
     let mut policy = testing::policy(json!({
@@ -38,11 +35,11 @@ fn made(clients: &[&str]) -> ProvisioningStatus {
 }
 
 fn wants(policy: &RestApiAuthPolicy) -> Desired {
-    wants_after(policy, &[])
+    wants_after(policy, None)
 }
 
-fn wants_after(policy: &RestApiAuthPolicy, lately: &[String]) -> Desired {
-    desired(policy, policy.spec.keycloak.provisioning.as_ref().unwrap(), "c-1", lately.iter())
+fn wants_after(policy: &RestApiAuthPolicy, last: Option<&Look>) -> Desired {
+    desired(policy, policy.spec.keycloak.provisioning.as_ref().unwrap(), "c-1", last)
 }
 
 #[test]
@@ -57,11 +54,28 @@ fn what_was_made_and_is_not_listed_any_more_goes() {
 }
 
 #[test]
+fn what_nobody_remembers_is_looked_for_by_its_mark() {
+    let many: Vec<String> = (0..MAX_CLIENTS).map(|number| format!("c{number}")).collect();
+    let many = made(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    for (state, status, expected) in [
+        ("Present", None, true),
+        ("Present", Some(made(&["a"])), false),
+        ("Present", Some(many), true),
+        ("Absent", None, true),
+        ("Absent", Some(made(&["a"])), true),
+    ] {
+        let policy = policy(&spec(state, &["a"]), status);
+        assert_eq!(wants(&policy).by_mark, expected, "{:?}", policy.status);
+    }
+}
+
+#[test]
 fn status_remembers_what_was_made_until_it_is_gone() {
     let at = 1_767_323_045;
-    let well =
-        |done: &[&str]| Kept { done: done.iter().map(ToString::to_string).collect(), ..Kept::default() };
-    let ill = Kept { trouble: Some(Trouble::NoSecret("kc".into())), ..Kept::default() };
+    let well = |done: &[&str]| {
+        Progress::Over(Kept { done: done.iter().map(ToString::to_string).collect(), ..Kept::default() })
+    };
+    let ill = Progress::Over(Kept { trouble: Some(Trouble::NoSecret("kc".into())), ..Kept::default() });
     let present = policy(&spec("Present", &["a", "b"]), Some(made(&["b", "c"])));
     let shown = status(&present, Some(&well(&["make x", "give y"])), at).unwrap();
     assert_eq!(shown.clients, ["a", "b"]);
@@ -72,6 +86,13 @@ fn status_remembers_what_was_made_until_it_is_gone() {
     // Somebody has to remove them yet.
     assert_eq!(status(&present, Some(&ill), at).unwrap().clients, ["a", "b", "c"]);
     assert_eq!(status(&present, None, at), Some(made(&["b", "c"])), "the policy is not accepted");
+    assert_eq!(status(&present, Some(&Progress::UnderWay), at), Some(made(&["b", "c"])));
+
+    let names: Vec<String> = (0..3 * MAX_CLIENTS).map(|number| format!("c{number}")).collect();
+    let many =
+        policy(&spec("Present", &["a"]), Some(made(&names.iter().map(String::as_str).collect::<Vec<_>>())));
+    assert_eq!(status(&many, Some(&ill), at).unwrap().clients.len(), MAX_CLIENTS);
+    assert!(wants(&many).gone.len() <= MAX_CLIENTS);
 
     let absent = policy(&spec("Absent", &["a"]), Some(made(&["a"])));
     assert_eq!(status(&absent, Some(&ill), at).unwrap().clients, ["a"]);
@@ -83,33 +104,36 @@ fn status_remembers_what_was_made_until_it_is_gone() {
 #[test]
 fn what_was_made_lately_goes_too_when_status_comes_late() {
     let policy = policy(&spec("Present", &["a"]), None);
-    let remembered = |trouble| Remembered {
+    let look = |trouble| Look {
         desired: Desired {
             gone: vec!["c".into()],
             ..wants(&self::policy(&spec("Present", &["a", "b"]), None))
         },
         admin: admin("http://h", "s"),
-        ca_pem: None,
         at: Instant::now(),
-        trouble,
+        kept: Kept { trouble, ..Kept::default() },
     };
-    let gone = |remembered: &Remembered| {
-        let lately: Vec<String> = remembered.made().cloned().collect();
-        wants_after(&policy, &lately).gone
-    };
-    assert_eq!(gone(&remembered(None)), ["b"]);
-    assert_eq!(gone(&remembered(Some(Trouble::NoSecret("kc".into())))), ["b", "c"], "it may still be there");
+    let gone = |look: Look| wants_after(&policy, Some(&look)).gone;
+    assert_eq!(gone(look(None)), ["b"]);
+    assert_eq!(gone(look(Some(Trouble::NoSecret("kc".into())))), ["b", "c"], "it may still be there");
 }
 
 #[test]
-fn troubles_are_sentences() {
-    let told = |kept: Option<&Kept>| advisories(kept).collect::<Vec<_>>();
-    let ill =
-        Kept { trouble: Some(Trouble::NotReadable("kc".into())), is_plain_http: true, ..Kept::default() };
-    let said = told(Some(&ill));
+fn troubles_are_sentences_and_stay_until_the_next_look_is_over() {
+    let mut policy = policy(&spec("Present", &[]), None);
+    let over = |trouble, is_plain_http| Progress::Over(Kept { trouble, is_plain_http, ..Kept::default() });
+    let ill = over(Some(Trouble::NotReadable("kc".into())), true);
+    let said = advisories(&policy, Some(&ill));
     assert!(said[0].starts_with("ProvisioningFailed: the operator may not read the Secret 'kc'"), "{said:?}");
     assert!(said[1].starts_with("PlainHttp: the secret of spec.keycloak.provisioning"), "{said:?}");
-    assert_eq!((told(Some(&Kept::default())), told(None)), (vec![], vec![]));
+    let endless = over(Some(Trouble::Unreachable("x".repeat(10_000))), false);
+    assert_eq!(advisories(&policy, Some(&endless))[0].len(), MAX_ADVICE);
+
+    let shown = &mut policy.status.as_mut().unwrap().advisories;
+    *shown = [&["PlainHttp: keys are fetched over http".to_owned()], said.as_slice()].concat();
+    assert_eq!(advisories(&policy, Some(&Progress::UnderWay)), said);
+    assert_eq!(advisories(&policy, Some(&over(None, false))), [""; 0]);
+    assert_eq!(advisories(&policy, None), [""; 0]);
 }
 
 fn admin(base: &str, secret: &str) -> AdminClient {
@@ -134,8 +158,8 @@ async fn read(secret: (StatusCode, Value)) -> Result<(), Trouble> {
     let policy = policy(&spec("Present", &[]), None);
     let wanted = policy.spec.keycloak.provisioning.as_ref().unwrap();
     let cluster = cluster(secret);
-    assert_eq!(cluster_uid(&cluster).await.unwrap(), "c-1");
-    admin_client(&cluster, &policy, wanted).await.unwrap().map(drop)
+    assert_eq!(cluster_uid(&cluster).await, Ok("c-1".into()));
+    admin_client(&cluster, &policy, wanted).await.map(drop)
 }
 
 #[tokio::test]
@@ -147,6 +171,11 @@ async fn the_secret_is_read_where_the_chart_allows_it_and_has_to_be_whole() {
         Err(Trouble::NotReadable(name()))
     );
     assert_eq!(read((StatusCode::NOT_FOUND, refusal(404, "NotFound"))).await, Err(Trouble::NoSecret(name())));
+    let failed = read((StatusCode::INTERNAL_SERVER_ERROR, refusal(500, "InternalError"))).await.unwrap_err();
+    assert_eq!(
+        failed.to_string(),
+        "the API server did not give the Secret 'kc' of spec.keycloak.provisioning; it is asked again"
+    );
     let secret = |items: &[(&str, &str)]| {
         let data: Value = items
             .iter()
@@ -175,63 +204,12 @@ async fn nothing_is_read_for_policies_that_want_nothing_or_are_not_accepted() {
     let realms = Realms::new(Guard::AllowLoopback, Fence::default());
     let plain = testing::policy(json!({}));
     let validated = super::super::validate::validate(&plain, &testing::observed()).unwrap();
-    assert_eq!(realms.keep(&nobody, &plain, Some(&validated)).await.unwrap(), None);
+    assert_eq!(realms.keep(&nobody, &plain, Some(&validated)).await, None);
     let wants_it = policy(&spec("Present", &[]), None);
-    assert_eq!(realms.keep(&nobody, &wants_it, None).await.unwrap(), None);
-    assert!(realms.keep(&nobody, &wants_it, Some(&validated)).await.is_err(), "the cluster is asked");
-}
-
-/// A Keycloak that answers so; its base URL.
-async fn keycloak(
-    answer: impl Fn(Method, &str) -> (StatusCode, &'static str) + Clone + Send + Sync + 'static,
-) -> String {
-    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let answer = async move |method: Method, uri: Uri| answer(method, uri.path());
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-    base
-}
-
-async fn keep(realms: &Realms, policy: &RestApiAuthPolicy, admin: AdminClient) -> Kept {
-    let wanted = policy.spec.keycloak.provisioning.as_ref().unwrap();
-    realms.keep_as(admin, policy, wanted, "c-1", None).await
-}
-
-#[tokio::test]
-async fn keycloak_is_asked_seldom_and_at_once_when_something_is_changed() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
-    let base = keycloak(move |_, _| {
-        count.fetch_add(1, Ordering::SeqCst);
-        (StatusCode::FORBIDDEN, "")
-    })
-    .await;
-    let realms = Realms::new(Guard::AllowLoopback, Fence::default());
-    let (one, other) = (policy(&spec("Present", &[]), None), policy(&spec("Present", &["a"]), None));
-    let mut seen = Vec::new();
-    for (policy, secret) in
-        [(&one, "s"), (&one, "s"), (&other, "s"), (&other, "s"), (&other, "t"), (&other, "t")]
-    {
-        let kept = keep(&realms, policy, admin(&base, secret)).await;
-        assert_eq!(kept.trouble, Some(Trouble::Odd("give a token".into(), 403)));
-        assert!(kept.is_plain_http);
-        seen.push(asked.load(Ordering::SeqCst));
-    }
-    assert_eq!(seen, [1, 1, 2, 2, 3, 3]);
-}
-
-#[tokio::test]
-async fn a_replica_that_may_lead_no_more_changes_nothing() {
-    let base = keycloak(|method, path| match (method, path) {
-        (Method::POST, "/realms/staff/protocol/openid-connect/token") => {
-            (StatusCode::OK, r#"{"access_token": "t"}"#)
-        }
-        (Method::GET, _) => (StatusCode::OK, "[]"),
-        (method, path) => panic!("{method} {path}"),
-    })
-    .await;
-    let realms = Realms::new(Guard::AllowLoopback, Fence::default());
-    let kept = keep(&realms, &policy(&spec("Present", &["a"]), None), admin(&base, "s")).await;
-    assert_eq!((kept.done, kept.trouble), (vec![], Some(Trouble::NotLeading(Closed))));
+    assert_eq!(realms.keep(&nobody, &wants_it, None).await, None);
+    let Some(Progress::Over(kept)) = realms.keep(&nobody, &wants_it, Some(&validated)).await else {
+        panic!()
+    };
+    // Status is written all the same.
+    assert!(kept.trouble.unwrap().to_string().contains("did not give the UID of the namespace kube-system"));
 }
