@@ -159,7 +159,7 @@ async fn rounds(
         let plan = plan::plan(desired, &find(admin, desired).await?);
         let calls: Vec<Call> = plan.calls.into_iter().filter(|call| !refused.contains(call)).collect();
         if calls.is_empty() {
-            return trouble.or(plan.taken.map(Trouble::from)).map_or(Ok(()), Err);
+            return trouble.or_else(|| plan.taken.map(Trouble::from)).map_or(Ok(()), Err);
         }
         for call in calls.into_iter().take(MAX_CALLS) {
             pass()?;
@@ -174,9 +174,9 @@ async fn rounds(
         }
     }
     let left = plan::plan(desired, &find(admin, desired).await?);
-    let taken = left.taken.map(Trouble::from);
     let call = left.calls.into_iter().find(|call| !refused.contains(call));
-    trouble.or(taken).or(call.map(|call| Trouble::NotStaying(call.what))).map_or(Ok(()), Err)
+    let is_undone = || call.map(|call| Trouble::NotStaying(call.what));
+    trouble.or_else(|| left.taken.map(Trouble::from)).or_else(is_undone).map_or(Ok(()), Err)
 }
 
 async fn find(admin: &Admin, desired: &Desired) -> Result<Found, Trouble> {
