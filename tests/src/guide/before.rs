@@ -7,7 +7,7 @@ use crate::{
     command::{follow, kubectl},
     policy,
     table::Table,
-    wait::{QUICK, SLOW},
+    wait::{QUICK, SLOW, eventually},
     wiki::{Auth, CONTENT, call, get},
     world::{WIKI, WIKI_NAMESPACE, World},
 };
@@ -41,7 +41,9 @@ pub(super) async fn policy_and_restart(world: &World, table: &mut Table) -> Resu
     let pods = policy::read().await?["status"]["pods"].as_str().unwrap_or_default().to_owned();
     table.add("the restarted pod has the sidecar", "1/1", &pods, pods == "1/1");
 
-    let answer = call(world, Method::GET, "/status", &Auth::None).await?;
+    // Through an API server (`reach`) the way ended with the pod before.
+    let status = || call(world, Method::GET, "/status", &Auth::None);
+    let answer = eventually("the restarted pod is reached", QUICK, status).await?;
     table.status("/status through the sidecar", 200, &answer);
     Ok(())
 }
