@@ -6,7 +6,8 @@
 //! - [`args`]: the command line; [`app`] `[io]`: wiring; [`lease`] `[io]`: who leads; [`uninstall`] and
 //!   [`self_test`] `[io]`: the chart's hooks
 //! - [`controller`]: from a policy to keys, configuration, webhook and status, in five steps
-//! - [`policy_source`]: which policies are in force, as injection sees them; [`store`] `[io]`: the same, watched
+//! - [`policy_source`]: which policies are in force, as injection sees them; [`store`] `[io]`: the same, watched;
+//!   [`pages`] `[io]`: long lists, some objects at a time
 //! - [`inject`]: from a pod and its policy to a JSON Patch; [`webhook`] `[io]`: the admission webhook; [`certs`] `[io]`: its
 //!   certificates
 //! - [`discovery`] `[io]`: what the identity provider says; [`acks`] `[io]`: what the sidecars say; [`ask`] `[io]`: what they
