@@ -47,6 +47,8 @@ async fn users_are_named_by_a_header_while_nobody_gets_round() {
     policy::patch(&format!(r#"{{"spec":{{"onBypass":"Report","upstream":{{"identity":{identity}}}}}}}"#))
         .await
         .unwrap();
+    // Until then users are named by signatures, and nothing shows whether the header is believed.
+    until(WIKI_NAMESPACE, policy::NAME, "ConfigCurrent", "True", "Current", SLOW).await.unwrap();
     nobody_names_a_user_but_the_sidecar(&world).await.unwrap();
     a_way_around_ends_it(&world).await.unwrap();
 
