@@ -204,6 +204,7 @@ mod tests {
         events.about_policy(&policy, EventType::Normal, "First", "x").await;
         assert_eq!(asked.take().pop().as_deref(), Some("POST"), "it was forgotten with the others");
     }
+
     #[tokio::test]
     async fn each_change_is_told_with_its_own_note() {
         let (asked, policy) = (Asked::default(), testing::policy(json!({})));

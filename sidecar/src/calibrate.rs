@@ -159,7 +159,8 @@ impl Calibration {
     }
 
     fn is_unknown(&self) -> bool {
-        self.report().reason == UpstreamReason::Pending && self.origin().is_err()
+        let state = self.shared.state.load();
+        state.origin.is_none() && state.report.reason == UpstreamReason::Pending
     }
 
     /// For status.

@@ -150,8 +150,9 @@ impl Admin {
         Ok(clients.into_iter().find(|client| client.client_id == id))
     }
 
-    /// Clients with this mark, without their scopes, of the first ten thousand of the realm; when they are many, some of them. Keycloak 26.7 answers
-    /// 400 to a search by an attribute that its administrators did not list for that (`q=`), so all are looked at.
+    /// Clients with this mark, without their scopes, of the first ten thousand of the realm; when they are many, some of
+    /// them. Keycloak 26.7 answers 400 to a search by an attribute that its administrators did not list for that (`q=`), so
+    /// all are looked at.
     ///
     /// # Errors
     /// They cannot be read.
