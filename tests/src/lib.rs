@@ -1,6 +1,7 @@
 //! What the demo and the end-to-end suites have in common. They see the product as its users do: through `kubectl`,
 //! through HTTP, and through what status says. Nothing of the operator or the sidecar is linked in.
 //!
+//! - [`argo_cd`]: what Argo CD makes of a policy
 //! - [`caller`]: somebody with a token who never stops calling
 //! - [`clients`]: clients that people really use
 //! - [`collector`]: where sidecars send their traces
@@ -23,6 +24,7 @@
 
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
+pub mod argo_cd;
 pub mod caller;
 pub mod chaos;
 pub mod clients;

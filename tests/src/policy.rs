@@ -6,7 +6,9 @@ use anyhow::{Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use crate::{
+    argo_cd,
     command::{apply, kubectl, kubectl_json},
+    table::Table,
     wait::{SLOW, eventually},
     world::WIKI_NAMESPACE,
 };
@@ -67,6 +69,16 @@ pub fn condition<'a>(policy: &'a Value, kind: &str) -> Option<(&'a str, &'a str,
     let condition =
         policy["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)?;
     Some((condition["status"].as_str()?, condition["reason"].as_str()?, condition["message"].as_str()?))
+}
+
+/// What Argo CD shows of the demo's policy, by the health check of the pages.
+///
+/// # Errors
+/// When the policy cannot be read, or the check fails.
+pub async fn is_shown_as(table: &mut Table, health: &str) -> Result<()> {
+    let (seen, _) = argo_cd::health(&read().await?)?;
+    table.add("health in Argo CD", health, &seen, seen == health);
+    Ok(())
 }
 
 /// Waits until a condition of the named policy has this status and reason, for the current generation; gives its message.

@@ -34,6 +34,7 @@ pub(super) async fn policy_and_restart(world: &World, table: &mut Table) -> Resu
         message.contains(&command),
     );
 
+    policy::is_shown_as(table, "Suspended").await?;
     follow(&message).await?;
     kubectl(&["rollout", "status", &format!("statefulset/{WIKI}"), "-n", WIKI_NAMESPACE, "--timeout=360s"])
         .await?;

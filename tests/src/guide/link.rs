@@ -21,6 +21,7 @@ pub(super) async fn before_the_link(world: &World, table: &mut Table) -> Result<
     let message =
         policy::until(WIKI_NAMESPACE, policy::NAME, "UpstreamTrusted", "False", "LinkMissing", patience)
             .await?;
+    policy::is_shown_as(table, "Suspended").await?;
     let link = policy::read().await?["status"]["applicationLink"].clone();
     let steps = link["instructions"].to_string();
     let told = link["publicKey"].as_str().is_some_and(|key| key.contains("BEGIN PUBLIC KEY"))
@@ -74,6 +75,7 @@ pub(super) async fn make_the_link(world: &World, table: &mut Table) -> Result<()
         true,
     );
     policy::until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", QUICK).await?;
+    policy::is_shown_as(table, "Healthy").await?;
     let token = user_token(world, "alice").await?;
     eventually("a valid token is served", QUICK, || async {
         let answer = get(world, CONTENT, &Auth::Bearer(token.clone())).await?;
