@@ -8,7 +8,7 @@ start_containerd() {
   render containerd.toml "$STATE/config/containerd.toml"
   render cni.conflist "$STATE/cni/10-restward.conflist"
   start_daemon containerd "$STATE/config/containerd.toml" containerd --config "$STATE/config/containerd.toml"
-  wait_for 30 containerd daemon_answers containerd ctr_k8s version
+  wait_for 300 containerd daemon_answers containerd ctr_k8s version
 }
 
 # overlayfs is fast, but does not work on top of every file system.

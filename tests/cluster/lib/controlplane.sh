@@ -14,7 +14,7 @@ start_apiserver() {
     --service-account-key-file="$PKI/service-account.key" --service-account-signing-key-file="$PKI/service-account.key" \
     --kubelet-client-certificate="$PKI/kubelet-client.crt" --kubelet-client-key="$PKI/kubelet-client.key" \
     --kubelet-certificate-authority="$PKI/ca.crt" --kubelet-preferred-address-types=InternalIP
-  wait_for 90 "the API server" daemon_answers kube-apiserver admin get --raw /readyz
+  wait_for 300 "the API server" daemon_answers kube-apiserver admin get --raw /readyz
 }
 
 start_controllers() {
@@ -25,8 +25,8 @@ start_controllers() {
     --flex-volume-plugin-dir="$STATE/volume-plugins" --root-ca-file="$PKI/ca.crt" --cluster-signing-cert-file="$PKI/ca.crt" --cluster-signing-key-file="$PKI/ca.key"
   start_daemon kube-scheduler "$STATE/kubeconfig/kube-scheduler" kube-scheduler \
     --kubeconfig="$STATE/kubeconfig/kube-scheduler" --bind-address="$NODE_IP" --leader-elect=false
-  wait_for 60 "the controller manager" daemon_answers kube-controller-manager healthy 10257
-  wait_for 60 "the scheduler" daemon_answers kube-scheduler healthy 10259
+  wait_for 300 "the controller manager" daemon_answers kube-controller-manager healthy 10257
+  wait_for 300 "the scheduler" daemon_answers kube-scheduler healthy 10259
 }
 
 # Their certificates are self-signed, so -k; the answer is only "ok".

@@ -4,8 +4,8 @@
 deploy_dns() {
   render coredns.yaml "$STATE/config/coredns.yaml"
   admin apply -f "$STATE/config/coredns.yaml"
-  admin --namespace kube-system rollout status deployment/coredns --timeout=120s
-  wait_for 30 "kube-proxy to route to CoreDNS" dns_is_routed
+  admin --namespace kube-system rollout status deployment/coredns --timeout=300s
+  wait_for 300 "kube-proxy to route to CoreDNS" dns_is_routed
 }
 
 # Until then a query is rejected or lost, and a client waits five seconds before it asks again.

@@ -11,7 +11,7 @@ start_etcd() {
     --client-cert-auth --trusted-ca-file "$PKI/etcd-ca.crt" --cert-file "$PKI/etcd-server.crt" --key-file "$PKI/etcd-server.key" \
     --peer-client-cert-auth --peer-trusted-ca-file "$PKI/etcd-ca.crt" --peer-cert-file "$PKI/etcd-server.crt" --peer-key-file "$PKI/etcd-server.key" \
     --auto-compaction-mode=periodic --auto-compaction-retention=30m --logger=zap
-  wait_for 30 etcd daemon_answers etcd etcd_is_healthy
+  wait_for 300 etcd daemon_answers etcd etcd_is_healthy
 }
 
 etcd_is_healthy() {

@@ -9,7 +9,7 @@ start_kubelet() {
   start_daemon kubelet "$STATE/config/kubelet.yaml $STATE/kubeconfig/kubelet" kubelet \
     --config="$STATE/config/kubelet.yaml" --kubeconfig="$STATE/kubeconfig/kubelet" \
     --root-dir="$STATE/kubelet" --cert-dir="$STATE/kubelet/pki" --hostname-override="$NODE_NAME" --node-ip="$NODE_IP"
-  wait_for 60 "the node to be ready" daemon_answers kubelet node_is_ready
+  wait_for 300 "the node to be ready" daemon_answers kubelet node_is_ready
 }
 
 node_is_ready() { [ "$(node_ready_status)" = True ] && curl -sf "http://$NODE_IP:10248/healthz"; }
@@ -21,7 +21,7 @@ node_ready_status() {
 start_kube_proxy() {
   render kube-proxy.yaml "$STATE/config/kube-proxy.yaml"
   start_daemon kube-proxy "$STATE/config/kube-proxy.yaml $STATE/kubeconfig/kube-proxy" kube-proxy --config="$STATE/config/kube-proxy.yaml"
-  wait_for 60 kube-proxy daemon_answers kube-proxy curl -sf "http://$NODE_IP:10256/healthz"
+  wait_for 300 kube-proxy daemon_answers kube-proxy curl -sf "http://$NODE_IP:10256/healthz"
 }
 
 # The kubelet wants its root cgroup to exist in every hierarchy, and with cgroup v2 the controllers handed down to it.

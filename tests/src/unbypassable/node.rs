@@ -1,8 +1,9 @@
 //! The node restarts: the kubelet alone, and everything, as when the power fails.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use super::{
     attempt::{FRONT, TOMCAT},
@@ -10,10 +11,9 @@ use super::{
     site::{self, NAMESPACE, POD},
 };
 use crate::{
-    command::{kubectl, run},
+    command::{kubectl, kubectl_json, run},
     table::Table,
     wait::{SLOW, eventually},
-    world::{KEYCLOAK, WIKI_NAMESPACE},
 };
 
 pub(super) async fn restarts(table: &mut Table) -> Result<()> {
@@ -30,14 +30,37 @@ pub(super) async fn restarts(table: &mut Table) -> Result<()> {
     let before = sandbox().await?;
     restarted(table, "the kubelet restarted", &["kubelet"], |now| now == before).await?;
     let what = "the node restarted: every process killed, every sandbox new";
+    let killed = containers().await?;
     restarted(table, what, &[], |now| now != before).await?;
-    // What the other suites need.
-    for (workload, namespace) in
-        [("deployment/keycloak", KEYCLOAK), ("statefulset/wiki-confluence", WIKI_NAMESPACE)]
-    {
-        kubectl(&["rollout", "status", workload, "-n", namespace, "--timeout=300s"]).await?;
-    }
-    Ok(())
+    everything_is_back(&killed).await
+}
+
+/// What this suite goes on with, and what the others need: until the kubelet has looked at a pod, status is from before.
+async fn everything_is_back(killed: &BTreeSet<String>) -> Result<()> {
+    eventually("all pods run anew and are ready", SLOW, || async {
+        let pods = kubectl_json(&["get", "pods", "--all-namespaces", RUNS]).await?;
+        for pod in pods["items"].as_array().into_iter().flatten() {
+            let is_ready = conditions(pod).any(|one| one["type"] == "Ready" && one["status"] == "True");
+            ensure!(is_ready, "{} is not ready", pod["metadata"]["name"]);
+        }
+        ensure!(containers().await?.is_disjoint(killed), "some containers are said to be those from before");
+        Ok(())
+    })
+    .await
+}
+
+fn conditions(pod: &Value) -> impl Iterator<Item = &Value> {
+    pod["status"]["conditions"].as_array().into_iter().flatten()
+}
+
+/// Not those that have done their work.
+const RUNS: &str = "--field-selector=status.phase!=Succeeded";
+
+/// Containers of all pods, by the kubelet's word.
+async fn containers() -> Result<BTreeSet<String>> {
+    let every = "jsonpath={.items[*].status.containerStatuses[*].containerID}";
+    let found = kubectl(&["get", "pods", "--all-namespaces", RUNS, "-o", every]).await?;
+    Ok(found.split_whitespace().map(Into::into).collect())
 }
 
 /// `is_meant` is asked about the sandbox: until the kubelet has looked, status is from before.
