@@ -106,34 +106,30 @@ pub fn password_of(user: &str) -> String {
 /// # Errors
 /// When the flow fails.
 pub async fn by_authorization_code(world: &World, user: &str) -> Result<String> {
+    let base = format!("https://{ISSUER_HOST}/auth");
+    let client = ["--client", "wiki-rest", "--client-secret", "wiki-rest-secret"];
+    log_in(world, user, &[&["--url", &base, "--realm", "atlassian"][..], &client].concat()).await
+}
+
+/// What a person does who opens the page of a device code: logs in and says yes.
+///
+/// # Errors
+/// When Keycloak shows something else.
+pub async fn approve_device(world: &World, user: &str, page: &str) -> Result<()> {
+    log_in(world, user, &["--device", page]).await.map(drop)
+}
+
+async fn log_in(world: &World, user: &str, more: &[&str]) -> Result<String> {
     let ca = std::env::temp_dir().join(format!("restward-ca-{}.crt", std::process::id()));
     std::fs::write(&ca, &world.ca_pem)?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("standins/login");
     let resolve = format!("{ISSUER_HOST}:443:{}", world.keycloak_address);
-    let base = format!("https://{ISSUER_HOST}/auth");
-    let args = [
-        "--url",
-        &base,
-        "--realm",
-        "atlassian",
-        "--client",
-        "wiki-rest",
-        "--client-secret",
-        "wiki-rest-secret",
-        "--user",
-        user,
-        "--password",
-        &password_of(user),
-        "--ca",
-        &ca.to_string_lossy(),
-        "--resolve",
-        &resolve,
-    ]
-    .map(ToOwned::to_owned);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let token = run(&script.to_string_lossy(), &args, None).await;
+    let password = password_of(user);
+    let path = ca.to_string_lossy();
+    let args = ["--user", user, "--password", &password, "--ca", &path, "--resolve", &resolve];
+    let said = run(&script.to_string_lossy(), &[&args[..], more].concat(), None).await;
     std::fs::remove_file(&ca)?;
-    Ok(token?.trim().to_owned())
+    Ok(said?.trim().to_owned())
 }
 
 /// Waits until `token` is expired beyond the tolerated difference of clocks.

@@ -3,6 +3,7 @@
 #![cfg(feature = "cluster-tests")]
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
+mod device;
 mod link;
 mod verify;
 
@@ -77,6 +78,7 @@ async fn the_program_sees_what_is_there() {
     check().await.unwrap();
     explain().await.unwrap();
     tokens(&world).await.unwrap();
+    device::code(&world).await.unwrap();
     next_pod().await.unwrap();
     link::all(&world).await.unwrap();
     verify::all(&world).await.unwrap();
