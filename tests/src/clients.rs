@@ -10,8 +10,34 @@ use tokio::process::Command;
 
 use crate::{
     command::run,
+    pages,
     world::{ISSUER_HOST, World},
 };
+
+/// Where the realm of the test cluster gives tokens.
+pub const TOKEN_URL: &str = "https://sso.example.test/auth/realms/atlassian/protocol/openid-connect/token";
+/// Of the client `reports`.
+const SECRET: &str = "reports-secret";
+/// A page to be written.
+const PAGE: &str = r#"{"type": "page", "title": "By the page for callers", "space": {"key": "DS"},
+    "body": {"storage": {"value": "<p>x</p>", "representation": "storage"}}}"#;
+
+/// A folder that goes with its user.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("restward-callers-{}", std::process::id()));
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
 
 /// What a client did, as its user sees it.
 #[derive(Debug)]
@@ -61,6 +87,50 @@ impl Clients {
             // The wiki of the test cluster is reached without TLS.
             .env("OAUTHLIB_INSECURE_TRANSPORT", "1")
             .envs(variables.iter().copied());
+        shown(command).await
+    }
+
+    /// Runs what docs/callers/README.md has in its blocks of this language that hold `part`, one after the other in one program, with
+    /// the variables and files that the page speaks of, and `more` at the end.
+    ///
+    /// # Errors
+    /// When the page has no such block, or the program cannot be run.
+    pub async fn page(&self, world: &World, language: &str, parts: &[&str], more: &str) -> Result<Shown> {
+        let page = pages::all().into_iter().find(|page| page.path.ends_with("docs/callers/README.md"));
+        let blocks = page.context("the page is gone")?.blocks();
+        let folder = Folder::new()?;
+        let mut script =
+            if language == "python" { "import places\n".to_owned() } else { "set -euo pipefail\n".into() };
+        for part in parts {
+            let block = blocks.iter().find(|block| block.language == language && block.text.contains(part));
+            script += &block.with_context(|| format!("no {language} block has {part:?}"))?.text;
+        }
+        script += more;
+        let place = format!(
+            "connect-to = {}\ncacert = {}\nnoproxy = *\n",
+            self.resolve.replace('=', ":"),
+            self.ca.display()
+        );
+        fs::write(folder.0.join(".curlrc"), place)?;
+        fs::write(folder.0.join("reports.secret"), SECRET)?;
+        fs::write(folder.0.join("page.json"), PAGE)?;
+        fs::write(folder.0.join("plan.pdf"), "%PDF-1.7")?;
+        let mut command =
+            Command::new(if language == "python" { self.python.as_os_str() } else { "bash".as_ref() });
+        command
+            .args(["-c", &script])
+            .current_dir(&folder.0)
+            .env("CURL_HOME", &folder.0)
+            .env("WIKI", &world.wiki_url)
+            .env("TOKEN_URL", TOKEN_URL)
+            .env("CLIENT_SECRET", SECRET)
+            .env(
+                "PYTHONPATH",
+                format!("{}:{}", in_clients("").display(), in_clients("../../docs/callers").display()),
+            )
+            .env("REQUESTS_CA_BUNDLE", &self.ca)
+            .env("RESOLVE", &self.resolve)
+            .env("NO_PROXY", "*");
         shown(command).await
     }
 

@@ -4,7 +4,7 @@
 
 use anyhow::{Result, ensure};
 use restward_tests::{
-    clients::{Clients, Shown},
+    clients::{Clients, Shown, TOKEN_URL},
     keycloak::{token_of, user_token},
     policy::{self, until},
     table::Table,
@@ -21,7 +21,6 @@ const UNMAPPED: &str = "Map the client to a Confluence user in the policy's serv
 const NO_BASIC: &str =
     "Basic authentication and password logins are switched off for this API. Use a Bearer token.";
 const ALICE: &str = "alice:alice-password";
-const TOKEN_URL: &str = "https://sso.example.test/auth/realms/atlassian/protocol/openid-connect/token";
 
 /// The client works, and shows this.
 fn works(table: &mut Table, what: &str, shown: &Shown, text: &str) {
@@ -63,6 +62,7 @@ async fn real_clients_work_and_show_why_they_are_refused() {
     requests_oauthlib(&world, &clients, &tokens, &mut table).await.unwrap();
     restward_auth(&world, &clients, &mut table).await.unwrap();
     discovery(&world, &clients, &mut table).await.unwrap();
+    as_the_page_says(&world, &clients, &mut table).await.unwrap();
 
     basic_is(&world, "Deny", 401).await.unwrap();
     without_basic(&world, &clients, &mut table).await.unwrap();
@@ -198,6 +198,23 @@ async fn discovery(world: &World, clients: &Clients, table: &mut Table) -> Resul
     works(table, "the call", &shown, "I am svc-reports");
     fails(table, "403: a client that is not mapped", &run("unmapped").await?, UNMAPPED);
     policy::patch(r#"{"spec":{"externalURLs":null}}"#).await
+}
+
+/// The page for callers, word for word.
+async fn as_the_page_says(world: &World, clients: &Clients, table: &mut Table) -> Result<()> {
+    table.section("docs/callers/README.md");
+    let shown = clients.page(world, "sh", &["client_credentials"], "").await?;
+    works(table, "curl: a token by client credentials, and a call", &shown, "svc-reports");
+    let shown = clients.page(world, "sh", &["client_credentials", "child/attachment"], "").await?;
+    works(table, "curl: a page is made, and a file is put there", &shown, "plan.pdf");
+    let more = "print('read', answer.status_code, answer.headers['X-AUSERNAME'])\n";
+    let shown = clients.page(world, "python", &["RestwardAuth(", "Retry("], more).await?;
+    works(table, "Python", &shown, "read 200 svc-reports");
+    let nobodys = clients
+        .page(world, "sh", &["client_credentials"], "\ncurl --fail-with-body -sS \"$WIKI/rest/api/content\"")
+        .await?;
+    fails(table, "curl: the refusal is shown", &nobodys, NO_TOKEN);
+    Ok(())
 }
 
 async fn without_basic(world: &World, clients: &Clients, table: &mut Table) -> Result<()> {
