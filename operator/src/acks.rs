@@ -15,7 +15,7 @@ use restward_crds::{
 };
 use tokio::time;
 
-use crate::keys::{self, PolicyKeys};
+use crate::keys::{self, PolicyKeys, Proof};
 use heard::Heard;
 
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -36,6 +36,8 @@ pub struct Ack {
     pub status: Option<SidecarStatus>,
     /// The same; of one that does not answer, what it said a moment ago.
     pub last: Option<SidecarStatus>,
+    /// It proved its status by the key from before: the new one has not reached it yet.
+    pub has_previous_key: bool,
 }
 
 impl Ack {
@@ -94,12 +96,13 @@ impl Acks {
         stream::iter(pods.to_vec())
             .map(|(pod, ip)| async move {
                 let is_late = begin.elapsed() >= ROUND;
-                let status = if is_late { None } else { self.ask(&ip, policy_uid, keys).await };
+                let answer = if is_late { None } else { self.ask(&ip, policy_uid, keys).await };
+                let (status, proof) = answer.unzip();
                 if status.is_none() {
                     tracing::debug!(pod.name = %pod, "the sidecar gave no valid status");
                 }
                 let last = self.last(&pod, ip, policy_uid, status.as_ref());
-                Ack { pod, status, last }
+                Ack { pod, status, last, has_previous_key: proof == Some(Proof::ByPreviousKey) }
             })
             .buffered(AT_ONCE)
             .collect()
@@ -120,7 +123,7 @@ impl Acks {
         Some(status.clone())
     }
 
-    async fn ask(&self, ip: &str, policy_uid: &str, keys: &PolicyKeys) -> Option<SidecarStatus> {
+    async fn ask(&self, ip: &str, policy_uid: &str, keys: &PolicyKeys) -> Option<(SidecarStatus, Proof)> {
         let nonce = keys::nonce().ok()?;
         let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
         let url = format!("http://{host}:{}/status?nonce={nonce}", self.port);
@@ -133,11 +136,9 @@ impl Acks {
                 return None;
             }
         }
-        if !keys.proves(&nonce, &body, &mac) {
-            return None;
-        }
+        let proof = keys.proof(&nonce, &body, &mac)?;
         let status: SidecarStatus = serde_json::from_slice(&body).ok()?;
-        (status.policy.uid == policy_uid).then_some(status)
+        (status.policy.uid == policy_uid).then_some((status, proof))
     }
 }
 

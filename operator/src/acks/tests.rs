@@ -87,6 +87,26 @@ async fn a_sidecar_that_proves_itself_is_believed() {
 }
 
 #[tokio::test]
+async fn one_that_has_the_key_from_before_is_believed_until_nobody_has_it() {
+    let keys = PolicyKeys::generate(None).unwrap();
+    let rotating = keys.clone().rotating("1".into(), true).unwrap();
+    let (old, new, has_new) = (keys.clone(), rotating.clone(), Arc::new(AtomicBool::new(false)));
+    let mounted = Arc::clone(&has_new);
+    let sign = move |nonce: &str, body: &str| {
+        mac(if mounted.load(Ordering::Relaxed) { &new } else { &old }, nonce, body)
+    };
+    let acks = sidecar(status(UID), sign).await;
+    let ack = poll(&acks, &rotating).await;
+    assert!(ack.status.is_some() && ack.has_previous_key);
+    assert!(poll(&acks, &rotating.clone().without_previous_status_key()).await.status.is_none());
+
+    has_new.store(true, Ordering::Relaxed);
+    let ack = poll(&acks, &rotating).await;
+    assert!(ack.status.is_some() && !ack.has_previous_key);
+    assert!(poll(&acks, &keys).await.status.is_none(), "the new key is none of before");
+}
+
+#[tokio::test]
 async fn nobody_else_can_speak_for_it() {
     let keys = PolicyKeys::generate(None).unwrap();
     let other = PolicyKeys::generate(None).unwrap();

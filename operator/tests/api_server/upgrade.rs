@@ -75,7 +75,7 @@ fn ack(pod: &str, policy: &RestApiAuthPolicy) -> Ack {
         verification: None,
         advisories: Vec::new(),
     };
-    Ack { pod: pod.into(), last: Some(status.clone()), status: Some(status) }
+    Ack { pod: pod.into(), last: Some(status.clone()), status: Some(status), has_previous_key: false }
 }
 
 /// One look at the policy's sidecars, of which these say what they run: without a whole reconciliation, which would ask them.

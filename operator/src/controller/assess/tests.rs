@@ -48,7 +48,7 @@ fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
         verification: Some(verification(EnforcedReason::Verified, "nothing found")),
         advisories: Vec::new(),
     };
-    Ack { pod: "wiki-0".into(), status: Some(status.clone()), last: Some(status) }
+    Ack { pod: "wiki-0".into(), status: Some(status.clone()), last: Some(status), has_previous_key: false }
 }
 
 /// A sidecar with which all is well.
@@ -79,7 +79,7 @@ fn silent_now(ack: Ack) -> Ack {
 
 /// A sidecar that does not answer, and did not a moment ago.
 fn silent() -> Ack {
-    Ack { pod: "wiki-0".into(), status: None, last: None }
+    Ack { pod: "wiki-0".into(), status: None, last: None, has_previous_key: false }
 }
 
 struct Case {

@@ -37,6 +37,9 @@ pub(super) const PASTED: &str = "eyJhbGciOiJSUzI1NiJ9.cGFzdGVkLXNlY3JldA.c2lnbmF
 /// Another, that has ended.
 pub(super) const ENDED: &str = "eyJhbGciOiJSUzI1NiJ9.ZW5kZWQtc2VjcmV0.c2lnbmF0dXJl";
 const STATUS_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+/// The one that it replaces.
+pub(super) const PREVIOUS_STATUS_KEY: &str =
+    "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeffe0e1e2e3e4e5e6e7e8e9eaebecedeeef";
 /// 2026-06-07T08:09:10Z.
 const NOW: i64 = 1_780_819_750;
 
@@ -292,8 +295,11 @@ fn api_answer(path: &str, body: &Value) -> Option<Value> {
         "/api/v1/namespaces/atlassian/pods" => Some(pods()),
         "/api/v1/namespaces/other/pods" => Some(json!({"metadata": {}, "items": []})),
         "/api/v1/namespaces/atlassian/secrets/restward-keys" => {
-            let key = BASE64_STANDARD.encode(STATUS_KEY);
-            Some(json!({"data": {format!("{uid}.status-key"): key}}))
+            let key = |hex: &str| BASE64_STANDARD.encode(hex);
+            Some(json!({"data": {
+                format!("{uid}.status-key"): key(STATUS_KEY),
+                format!("{uid}.previous-status-key"): key(PREVIOUS_STATUS_KEY),
+            }}))
         }
         _ => None,
     }
