@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
+use k8s_openapi::jiff::Timestamp;
 use reqwest::{Client, redirect};
 use restward_crds::{
     names,
@@ -38,6 +39,8 @@ pub struct Ack {
     pub last: Option<SidecarStatus>,
     /// It proved its status by the key from before: the new one has not reached it yet.
     pub has_previous_key: bool,
+    /// By how many seconds its clock is ahead of the operator's, or behind it where negative, when it says what time it has.
+    pub clock_ahead: Option<i64>,
 }
 
 impl Ack {
@@ -98,11 +101,14 @@ impl Acks {
                 let is_late = begin.elapsed() >= ROUND;
                 let answer = if is_late { None } else { self.ask(&ip, policy_uid, keys).await };
                 let (status, proof) = answer.unzip();
+                let now = Timestamp::now().as_second();
+                let clock_ahead = status.as_ref().and_then(|status: &SidecarStatus| Some(status.now? - now));
                 if status.is_none() {
                     tracing::debug!(pod.name = %pod, "the sidecar gave no valid status");
                 }
                 let last = self.last(&pod, ip, policy_uid, status.as_ref());
-                Ack { pod, status, last, has_previous_key: proof == Some(Proof::ByPreviousKey) }
+                let has_previous_key = proof == Some(Proof::ByPreviousKey);
+                Ack { pod, status, last, has_previous_key, clock_ahead }
             })
             .buffered(AT_ONCE)
             .collect()

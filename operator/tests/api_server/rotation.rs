@@ -57,6 +57,7 @@ async fn sidecar(policy: PolicyRef, status_key: Arc<Mutex<String>>, says: Arc<Mu
     let answer = async move |RawQuery(query): RawQuery| {
         let status = SidecarStatus {
             sidecar_version: "1".into(),
+            now: None,
             policy: policy.clone(),
             config_hash: String::new(),
             config_rejected: None,
