@@ -222,7 +222,8 @@ fn policies() -> [Value; 2] {
             condition("UpstreamTrusted", "True", "Trusted", "Confluence accepts signed calls"),
             condition("Ready", "True", "Ready", "everything holds"),
         ],
-        "advisories": ["AnyAudience: every client of the realm may call; name audiences in spec.tokens.audiences"],
+        "advisories": ["AudienceUnrestricted: every client of realm staff may call. Add an Audience mapper to the clients in Keycloak and \
+                       list the audience in spec.tokens.audiences, or list the clients in spec.tokens.authorizedParties"],
         "workloads": [{"kind": "StatefulSet", "name": "wiki-confluence", "pods": 2, "injected": 2, "outdated": 1, "imageCurrent": 2,
                        "restartCommand": "kubectl rollout restart statefulset/wiki-confluence -n atlassian"}],
         "applicationLink": {"consumerKey": "restward-wiki", "publicKey": "-", "fingerprint": "ab".repeat(32)},
