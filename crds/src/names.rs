@@ -29,7 +29,7 @@ pub const NO_CONTAINER: &str = "none";
 /// Annotation on pods that names the policy which injected them.
 pub const ANNOTATION_POLICY: &str = "restward.io/policy";
 
-/// Annotation on policies: each new value asks for a new key of the OAuth 1 consumer.
+/// Annotation on policies: each new value asks for a new key of the OAuth 1 consumer, and for another status key.
 pub const ANNOTATION_ROTATE: &str = "restward.io/rotate-consumer-key";
 
 /// Annotation on the Secret with the webhook's certificate authority: each new value asks for a new one.

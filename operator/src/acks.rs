@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
+use k8s_openapi::jiff::Timestamp;
 use reqwest::{Client, redirect};
 use restward_crds::{
     names,
@@ -15,7 +16,7 @@ use restward_crds::{
 };
 use tokio::time;
 
-use crate::keys::{self, PolicyKeys};
+use crate::keys::{self, PolicyKeys, Proof};
 use heard::Heard;
 
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -36,6 +37,10 @@ pub struct Ack {
     pub status: Option<SidecarStatus>,
     /// The same; of one that does not answer, what it said a moment ago.
     pub last: Option<SidecarStatus>,
+    /// It proved its status by the key from before: the new one has not reached it yet.
+    pub has_previous_key: bool,
+    /// By how many seconds its clock is ahead of the operator's, or behind it where negative, when it says what time it has.
+    pub clock_ahead: Option<i64>,
 }
 
 impl Ack {
@@ -94,12 +99,16 @@ impl Acks {
         stream::iter(pods.to_vec())
             .map(|(pod, ip)| async move {
                 let is_late = begin.elapsed() >= ROUND;
-                let status = if is_late { None } else { self.ask(&ip, policy_uid, keys).await };
+                let answer = if is_late { None } else { self.ask(&ip, policy_uid, keys).await };
+                let (status, proof) = answer.unzip();
+                let now = Timestamp::now().as_second();
+                let clock_ahead = status.as_ref().and_then(|status: &SidecarStatus| Some(status.now? - now));
                 if status.is_none() {
                     tracing::debug!(pod.name = %pod, "the sidecar gave no valid status");
                 }
                 let last = self.last(&pod, ip, policy_uid, status.as_ref());
-                Ack { pod, status, last }
+                let has_previous_key = proof == Some(Proof::ByPreviousKey);
+                Ack { pod, status, last, has_previous_key, clock_ahead }
             })
             .buffered(AT_ONCE)
             .collect()
@@ -120,7 +129,7 @@ impl Acks {
         Some(status.clone())
     }
 
-    async fn ask(&self, ip: &str, policy_uid: &str, keys: &PolicyKeys) -> Option<SidecarStatus> {
+    async fn ask(&self, ip: &str, policy_uid: &str, keys: &PolicyKeys) -> Option<(SidecarStatus, Proof)> {
         let nonce = keys::nonce().ok()?;
         let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
         let url = format!("http://{host}:{}/status?nonce={nonce}", self.port);
@@ -133,11 +142,9 @@ impl Acks {
                 return None;
             }
         }
-        if !keys.proves(&nonce, &body, &mac) {
-            return None;
-        }
+        let proof = keys.proof(&nonce, &body, &mac)?;
         let status: SidecarStatus = serde_json::from_slice(&body).ok()?;
-        (status.policy.uid == policy_uid).then_some(status)
+        (status.policy.uid == policy_uid).then_some((status, proof))
     }
 }
 

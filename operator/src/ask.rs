@@ -1,4 +1,5 @@
-//! What the operator asks a sidecar for people. Both ways are sealed by the policy's status key, as a question may be a token.
+//! What the operator asks a sidecar for people. Both ways are sealed by the policy's status key, as a question may be a token; while
+//! that key is being replaced by the one from before, where the sidecar does not know the new one yet.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -63,30 +64,47 @@ impl Asker {
     pub async fn token(
         &self,
         sidecar: IpAddr,
-        seal: &Seal,
+        seals: &[Seal],
         token: String,
         call: Option<MeantCall>,
     ) -> Result<Explained, Unanswered> {
-        self.ask(sidecar, seal, &Question::Token { token, call }, PATIENCE).await
+        self.ask(sidecar, seals, &Question::Token { token, call }, PATIENCE).await
     }
 
     /// What was refused lately.
     ///
     /// # Errors
     /// There is no answer that counts.
-    pub async fn tally(&self, sidecar: IpAddr, seal: &Seal) -> Result<Tally, Unanswered> {
-        self.ask(sidecar, seal, &Question::Tally, AT_ONCE).await
+    pub async fn tally(&self, sidecar: IpAddr, seals: &[Seal]) -> Result<Tally, Unanswered> {
+        self.ask(sidecar, seals, &Question::Tally, AT_ONCE).await
     }
 
     async fn ask<T: DeserializeOwned>(
         &self,
         sidecar: IpAddr,
-        seal: &Seal,
+        seals: &[Seal],
         question: &Question,
         patience: Duration,
     ) -> Result<T, Unanswered> {
         let question = serde_json::to_vec(question).map_err(|_| Unanswered::TooLong)?;
-        let question = seal.seal_question(&question).map_err(|_| Unanswered::Silent)?;
+        let mut answer = Err(Unanswered::Stranger);
+        for seal in seals {
+            answer = self.ask_sealed(sidecar, seal, &question, patience).await;
+            if !matches!(answer, Err(Unanswered::Stranger)) {
+                break;
+            }
+        }
+        answer
+    }
+
+    async fn ask_sealed<T: DeserializeOwned>(
+        &self,
+        sidecar: IpAddr,
+        seal: &Seal,
+        question: &[u8],
+        patience: Duration,
+    ) -> Result<T, Unanswered> {
+        let question = seal.seal_question(question).map_err(|_| Unanswered::Silent)?;
         if question.len() > MAX_QUESTION {
             return Err(Unanswered::TooLong);
         }

@@ -247,7 +247,7 @@ async fn reconcile_policy(policy: &RestApiAuthPolicy, context: &Context) -> Resu
     context.metrics.ready(&namespace, &policy.name_any(), is_ready);
     let waits = upgrade.reason.is_some()
         || provisioned == Some(provisioning::Progress::UnderWay)
-        || keys.is_some_and(|keys| keys.next_public_key().is_some());
+        || keys.is_some_and(PolicyKeys::is_rotating);
     let pause = pause::pause(policy, &findings, &acks, config_hash, waits);
     programmed?;
     Ok(Action::requeue(budget.next(&uid, pause, census.sidecars.len())))
@@ -279,9 +279,7 @@ async fn program(
 ) -> Result<Programmed, Error> {
     let client = &context.client;
     let uid = &policy.uid().unwrap_or_default();
-    // Only an application link has a key that could be replaced.
-    let request = consumer_key(verdict, observed).and_then(|_| rotation::request(policy));
-    let plan = build::keys(&observed.stored_keys, uid, &observed.pods, request);
+    let plan = build::keys(&observed.stored_keys, uid, &observed.pods, rotation::request(policy));
     let (validated, target) = match (verdict, &observed.programmed) {
         (Ok(validated), _) => (validated, context.webhook_target()?),
         (Err(_), Some(last_good)) => {
@@ -300,7 +298,8 @@ async fn program(
         }
         (Err(_), None) => return Ok(Programmed::only(Programming::Nothing, None)),
     };
-    let keys = match rotation::provide(context, policy, &validated.candidate, plan).await? {
+    let has_link = consumer_key(verdict, observed).is_some();
+    let keys = match rotation::provide(context, policy, &validated.candidate, plan, has_link).await? {
         Ok(keys) => keys,
         Err(message) => return Ok(Programmed::only(Programming::KeyMissing(message), None)),
     };

@@ -1,5 +1,5 @@
-//! The secrets of a policy: the RSA key pair of its OAuth 1 consumer, while that is being replaced the next one, and the key
-//! of its sidecars' status answers.
+//! The secrets of a policy: the RSA key pair of its OAuth 1 consumer and the key of its sidecars' status answers; while they are
+//! being replaced the consumer's next key, and the status key from before.
 
 use std::fmt::Write as _;
 
@@ -22,6 +22,7 @@ pub struct PolicyKeys {
     consumer: ConsumerKey,
     next: Option<ConsumerKey>,
     status_key_hex: String,
+    previous_status_key_hex: Option<String>,
     answered: Option<String>,
 }
 
@@ -87,6 +88,7 @@ impl PolicyKeys {
             consumer: ConsumerKey::generate()?,
             next: None,
             status_key_hex: random_hex::<32>()?,
+            previous_status_key_hex: None,
             answered: request,
         })
     }
@@ -103,24 +105,54 @@ impl PolicyKeys {
             consumer: ConsumerKey::from_pem(consumer_key_pem)?,
             next: None,
             status_key_hex: status_key_hex.trim().to_owned(),
+            previous_status_key_hex: None,
             answered: None,
         })
     }
 
-    /// The same with what the Secret says of a rotation: the next key, and the request that was answered last.
+    /// The same with what the Secret says of a rotation: the consumer's next key, the status key from before, and the request
+    /// that was answered last.
     ///
     /// # Errors
-    /// The next key is not what this operator writes.
-    pub fn in_rotation(self, next_pem: Option<&str>, answered: Option<String>) -> Result<Self, KeyError> {
-        Ok(Self { next: next_pem.map(ConsumerKey::from_pem).transpose()?, answered, ..self })
+    /// A key is not what this operator writes.
+    pub fn in_rotation(
+        self,
+        next_pem: Option<&str>,
+        previous_status_key_hex: Option<&str>,
+        answered: Option<String>,
+    ) -> Result<Self, KeyError> {
+        let next = next_pem.map(ConsumerKey::from_pem).transpose()?;
+        let previous = previous_status_key_hex.map(|hex| hex.trim().to_owned());
+        if previous.as_ref().is_some_and(|hex| decode_status_key(hex).is_none()) {
+            return Err(KeyError::StatusKey);
+        }
+        Ok(Self { next, previous_status_key_hex: previous, answered, ..self })
     }
 
-    /// The same with a new key that is to follow, as this request asks.
+    /// The same with new keys, as this request asks: a status key in the place of the one in use, which counts until no sidecar
+    /// has it any more, and, where there is a link, a key of the consumer that is to follow.
     ///
     /// # Errors
     /// The library failed.
-    pub fn rotating(self, request: String) -> Result<Self, KeyError> {
-        Ok(Self { next: Some(ConsumerKey::generate()?), answered: Some(request), ..self })
+    pub fn rotating(self, request: String, has_link: bool) -> Result<Self, KeyError> {
+        Ok(Self {
+            next: has_link.then(ConsumerKey::generate).transpose()?,
+            previous_status_key_hex: Some(self.status_key_hex),
+            status_key_hex: random_hex::<32>()?,
+            answered: Some(request),
+            consumer: self.consumer,
+        })
+    }
+
+    /// Whether a request for new keys has been answered in part.
+    pub const fn is_rotating(&self) -> bool {
+        self.next.is_some() || self.previous_status_key_hex.is_some()
+    }
+
+    /// The same without the status key from before.
+    #[must_use]
+    pub fn without_previous_status_key(self) -> Self {
+        Self { previous_status_key_hex: None, ..self }
     }
 
     /// The same with the next key in the place of the one from before.
@@ -147,6 +179,11 @@ impl PolicyKeys {
         &self.status_key_hex
     }
 
+    /// The status key from before, for the Secret only.
+    pub fn previous_status_key_hex(&self) -> Option<&str> {
+        self.previous_status_key_hex.as_deref()
+    }
+
     /// The request for a new key that was answered last.
     pub fn answered(&self) -> Option<&str> {
         self.answered.as_deref()
@@ -162,14 +199,29 @@ impl PolicyKeys {
         self.next.as_ref().map(|next| &next.public)
     }
 
-    /// Whether `mac` (hexadecimal) proves that `body` answers `nonce`, compared in constant time.
-    pub fn proves(&self, nonce: &str, body: &[u8], mac: &str) -> bool {
-        let (Some(key), Some(mac)) = (decode_status_key(&self.status_key_hex), decode_hex(mac)) else {
-            return false;
+    /// By which status key `mac` (hexadecimal) proves that `body` answers `nonce`; `None` when by neither. Compared in constant
+    /// time.
+    pub fn proof(&self, nonce: &str, body: &[u8], mac: &str) -> Option<Proof> {
+        let mac = decode_hex(mac)?;
+        let input = status::mac_input(nonce, body);
+        let is_by = |key: &str| {
+            let key = decode_status_key(key).map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key));
+            key.is_some_and(|key| hmac::verify(&key, &input, &mac).is_ok())
         };
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
-        hmac::verify(&key, &status::mac_input(nonce, body), &mac).is_ok()
+        if is_by(&self.status_key_hex) {
+            return Some(Proof::ByKey);
+        }
+        self.previous_status_key_hex().is_some_and(is_by).then_some(Proof::ByPreviousKey)
     }
+}
+
+/// How a sidecar has shown that it is the policy's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// By the status key.
+    ByKey,
+    /// By the one from before: the new one has not reached it yet.
+    ByPreviousKey,
 }
 
 /// What questions to the sidecars are sealed with that have this status key (hexadecimal); `None` when it is none.
@@ -230,63 +282,4 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn generated_keys_survive_the_secret_and_stay_out_of_debug() {
-        let keys = PolicyKeys::generate(None).unwrap();
-        let stored = PolicyKeys::from_stored(keys.consumer_key_pem(), keys.status_key_hex()).unwrap();
-        assert_eq!(stored, keys);
-        assert!(keys.consumer_key_pem().starts_with("-----BEGIN PRIVATE KEY-----\n"));
-        assert!(keys.public_key().pem.starts_with("-----BEGIN PUBLIC KEY-----\n"));
-        let shown = format!("{keys:?}");
-        assert!(!shown.contains("PRIVATE") && !shown.contains(keys.status_key_hex()));
-        assert_ne!(PolicyKeys::generate(None).unwrap(), keys);
-    }
-
-    #[test]
-    fn the_next_key_comes_beside_the_first_and_then_takes_its_place() {
-        let keys = PolicyKeys::generate(Some("1".into())).unwrap();
-        assert_eq!((keys.answered(), keys.next_public_key()), (Some("1"), None));
-        assert_eq!(keys.clone().promoted(), keys, "there is nothing to promote");
-        let rotating = keys.clone().rotating("2".into()).unwrap();
-        assert_eq!((rotating.public_key(), rotating.answered()), (keys.public_key(), Some("2")));
-        let next = rotating.next_public_key().unwrap().clone();
-        assert_ne!(&next, keys.public_key());
-        let stored = PolicyKeys::from_stored(rotating.consumer_key_pem(), rotating.status_key_hex())
-            .unwrap()
-            .in_rotation(rotating.next_consumer_key_pem(), Some("2".into()));
-        assert_eq!(stored.unwrap(), rotating);
-        assert!(!format!("{rotating:?}").contains("PRIVATE"));
-        let promoted = rotating.promoted();
-        assert_eq!((promoted.public_key(), promoted.next_public_key()), (&next, None));
-        assert_eq!(promoted.status_key_hex(), keys.status_key_hex(), "sidecars are still heard");
-        assert!(keys.in_rotation(Some("x"), None).is_err());
-    }
-
-    #[test]
-    fn foreign_content_is_refused() {
-        let keys = PolicyKeys::generate(None).unwrap();
-        let key = keys.consumer_key_pem();
-        assert_eq!(PolicyKeys::from_stored("", keys.status_key_hex()), Err(KeyError::ConsumerKey));
-        assert_eq!(
-            PolicyKeys::from_stored(&keys.public_key().pem, keys.status_key_hex()),
-            Err(KeyError::ConsumerKey)
-        );
-        for status in ["", "00", &"zz".repeat(32), &"é".repeat(32)] {
-            assert_eq!(PolicyKeys::from_stored(key, status), Err(KeyError::StatusKey), "{status}");
-        }
-    }
-
-    #[test]
-    fn only_the_right_key_nonce_and_body_prove() {
-        let keys = PolicyKeys::generate(None).unwrap();
-        let secret = hmac::Key::new(hmac::HMAC_SHA256, &decode_hex(keys.status_key_hex()).unwrap());
-        let mac = to_hex(hmac::sign(&secret, &status::mac_input("aa", b"{}")).as_ref());
-        assert!(keys.proves("aa", b"{}", &mac));
-        assert!(!keys.proves("ab", b"{}", &mac) && !keys.proves("aa", b"{ }", &mac));
-        assert!(!keys.proves("aa", b"{}", "") && !keys.proves("aa", b"{}", "é"));
-        assert!(!PolicyKeys::generate(None).unwrap().proves("aa", b"{}", &mac));
-    }
-}
+mod tests;

@@ -106,6 +106,12 @@ pub fn status_key_item(uid: &str) -> String {
     format!("{uid}.status-key")
 }
 
+/// Item of the Secret `restward-keys` with the status key from before, while a new one reaches the sidecars. None of them mounts
+/// it.
+pub fn previous_status_key_item(uid: &str) -> String {
+    format!("{uid}.previous-status-key")
+}
+
 /// Gives the programmed policies.
 pub trait PolicySource: Send + Sync + 'static {
     /// The programmed policies of a namespace, as far as this replica has heard.

@@ -19,7 +19,7 @@ use http::Method;
 use restward_crds::{reason::Reason, sidecar::terms::AuditLines};
 use serde::Serialize;
 
-use crate::{auth::Permit, credential::Kind, route::PathClass, time::UnixTime};
+use crate::{auth::Permit, credential::Kind, request_id::RequestId, route::PathClass, time::UnixTime};
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,7 +56,7 @@ impl Outcome {
 #[derive(Debug, Clone)]
 pub struct Record {
     /// Correlation id.
-    pub request_id: String,
+    pub request_id: RequestId,
     /// Address of the peer.
     pub client: IpAddr,
     /// Method.
@@ -175,7 +175,7 @@ impl Audit {
         let line = Line {
             event: "decision",
             time: done.at.secs(),
-            request_id: &record.request_id,
+            request_id: record.request_id.as_str(),
             client: record.client,
             method: record.method.as_str().get(..32).unwrap_or(record.method.as_str()),
             path_class: record.class_word(),
@@ -226,7 +226,7 @@ mod tests {
     fn written(lines: AuditLines, class: Option<PathClass>, outcome: Outcome, user: Option<&str>) -> String {
         let buffer = Shared::default();
         let record = Record {
-            request_id: "id".into(),
+            request_id: RequestId::fresh(),
             client: "192.0.2.1".parse().unwrap(),
             method: Method::GET,
             class,

@@ -170,11 +170,11 @@ mod tests {
     use http::{HeaderValue, Method};
 
     use super::*;
-    use crate::{credential::Kind, route::PathClass};
+    use crate::{credential::Kind, request_id::RequestId, route::PathClass};
 
     fn record(outcome: Outcome) -> Record {
         Record {
-            request_id: "id".into(),
+            request_id: RequestId::fresh(),
             client: "192.0.2.1".parse().unwrap(),
             method: Method::GET,
             class: Some(PathClass::Protected),

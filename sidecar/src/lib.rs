@@ -37,6 +37,7 @@ pub mod probes;
 pub mod random;
 pub mod refusal;
 pub mod request;
+pub mod request_id;
 pub mod respond;
 pub mod route;
 pub mod rpc;

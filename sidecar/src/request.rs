@@ -116,12 +116,13 @@ impl Gate {
             let asked = Asked {
                 realm: active.as_ref().map_or("restward", |active| active.realm()),
                 resource: answers::resource(active.as_deref(), &exchange),
-                request_id: &record.request_id,
+                request_id: record.request_id.as_str(),
                 has_body,
                 grant: exchange.origin.as_ref().and_then(|origin| self.grants.of(origin)),
             };
             respond::refusal(&deny, &asked)
         });
+        record.request_id.put_on(response.headers_mut());
         if exchange.learns_of_end {
             passwords::announce_end(active.as_deref(), &self.metrics, response.headers_mut());
         }

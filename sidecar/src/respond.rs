@@ -1,7 +1,7 @@
 //! From a refusal to the answer: the only place where one is written.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use restward_crds::{names, reason::Reason};
+use restward_crds::reason::Reason;
 use serde::Serialize;
 
 use crate::{
@@ -19,7 +19,7 @@ pub struct Asked<'a> {
     pub realm: &'a str,
     /// The URL by which the client knows the API, where it is known.
     pub resource: Option<String>,
-    /// Correlation id.
+    /// Names the request.
     pub request_id: &'a str,
     /// The request's body was not read, so the connection cannot go on.
     pub has_body: bool,
@@ -61,9 +61,6 @@ pub fn refusal(deny: &Deny, asked: &Asked<'_>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::from_str(asked.request_id) {
-        headers.insert(names::HEADER_REQUEST_ID, id);
-    }
     if explained.status == 401 || explained.bearer_error.is_some() {
         headers.insert(
             header::WWW_AUTHENTICATE,
@@ -154,7 +151,6 @@ mod tests {
             "Bearer realm=\"atlas\", error=\"invalid_token\", error_description=\"The token has expired. Get a new one.\""
         );
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
-        assert_eq!(response.headers()["x-request-id"], "id-1");
         assert!(!response.headers().contains_key(header::CONNECTION));
         let body = body(response).await;
         assert_eq!(body["statusCode"], 401);

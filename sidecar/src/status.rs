@@ -13,7 +13,7 @@ use restward_crds::{
 };
 use zeroize::Zeroizing;
 
-use crate::{calibrate::visitors, config::Store, digest::hex, verify::Verifier};
+use crate::{calibrate::visitors, config::Store, digest::hex, time::UnixTime, verify::Verifier};
 
 /// The policy's key for what the operator asks.
 pub struct StatusKey {
@@ -66,6 +66,7 @@ pub fn of(store: &Store, verifier: &Verifier) -> Option<SidecarStatus> {
     advisories.extend(visitors::advice(active.calibration().visitors(), &active.settings));
     Some(SidecarStatus {
         sidecar_version: env!("CARGO_PKG_VERSION").to_owned(),
+        now: Some(UnixTime::now().secs()),
         policy,
         config_hash: active.hash.clone(),
         config_rejected: store.rejected().map(|message| message.as_ref().clone()),

@@ -137,7 +137,7 @@ impl Trace {
         let mut attributes = vec![
             KeyValue::new("http.request.method", method_word(&record.method)),
             KeyValue::new("http.response.status_code", i64::from(status)),
-            KeyValue::new("restward.request_id", record.request_id.clone()),
+            KeyValue::new("restward.request_id", record.request_id.as_str().to_owned()),
             KeyValue::new("restward.path_class", record.class_word()),
             KeyValue::new("restward.credential", record.credential.as_str()),
             KeyValue::new("restward.decision", record.outcome.as_str()),

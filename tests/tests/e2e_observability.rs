@@ -11,12 +11,14 @@ use restward_tests::{
     keycloak::user_token,
     policy::{self, until},
     wait::{QUICK, SLOW, eventually},
-    wiki::{Auth, CONTENT, finish, in_confluence},
+    wiki::{Auth, CONTENT, finish, get, in_confluence},
     world::{OPERATOR, WIKI, WIKI_NAMESPACE, WIKI_POD, World},
 };
 use serde_json::{Value, json};
 
 const FILE: &str = "/audit/restward-audit-wiki-confluence-0.jsonl";
+/// Where Tomcat logs what it answered.
+const ACCESS_LOGS: &str = "cat /opt/atlassian/confluence/logs/conf_access_log*";
 const TRACE: [u8; 16] = 0x7e57_ace1_d0f1_e2d3_c4b5_a697_8879_6a5b_u128.to_be_bytes();
 
 /// The release with this collector, or without one.
@@ -61,6 +63,7 @@ async fn traces_and_audit_lines_leave_the_pod() {
     until(WIKI_NAMESPACE, policy::NAME, "ConfigCurrent", "True", "Current", QUICK).await.unwrap();
     roll_out(true).await.unwrap();
     a_call_is_seen(&world, &collector).await.unwrap();
+    an_error_of_confluence_itself_is_found_by_its_id(&world).await.unwrap();
     policy::patch(r#"{"spec":{"audit":null}}"#).await.unwrap();
     send_traces_to(None).await.unwrap();
     until(WIKI_NAMESPACE, policy::NAME, "ConfigCurrent", "True", "Current", QUICK).await.unwrap();
@@ -99,4 +102,28 @@ async fn a_call_is_seen(world: &World, collector: &Collector) -> Result<()> {
     let logs = kubectl(&["logs", WIKI_POD, "-n", WIKI_NAMESPACE, "-c", "restward-proxy"]).await?;
     ensure!(!logs.contains("\"event\":\"decision\""), "an audit line went to standard output");
     Ok(())
+}
+
+/// In the client's answer, in the audit line, and in Tomcat's access log, all by one id that the client did not choose.
+async fn an_error_of_confluence_itself_is_found_by_its_id(world: &World) -> Result<()> {
+    let token = Auth::Bearer(user_token(world, "alice").await?);
+    let answer = get(world, &format!("{CONTENT}999999999"), &token).await?;
+    ensure!(answer.status == 404 && answer.reason().is_none(), "{} {:?}", answer.status, answer.reason());
+    let ids: Vec<_> = answer.headers.get_all("x-request-id").iter().collect();
+    ensure!(ids.len() == 1, "{ids:?}");
+    let id = answer.header("x-request-id").context("the id is no text")?;
+
+    let lines = in_confluence(&["cat", FILE]).await?;
+    let line = lines.lines().find(|line| line.contains(id)).context("no audit line")?;
+    let line: Value = serde_json::from_str(line)?;
+    ensure!(line.get("status").is_some_and(|status| *status == 404), "{line}");
+
+    // It writes them down every ten seconds.
+    eventually("the line of Tomcat's access log", QUICK, || async {
+        let logs = in_confluence(&["sh", "-c", ACCESS_LOGS]).await?;
+        let line = logs.lines().find(|line| line.contains(id)).context("it is not in it")?;
+        ensure!(line.contains("999999999") && line.contains(" 404 "), "{line}");
+        Ok(())
+    })
+    .await
 }

@@ -116,6 +116,7 @@ fn respond(address: IpAddr, known: &Shared, size: Size, nonce: &str) -> Option<A
 fn content(of: &PolicyRef, hash: &str) -> SidecarStatus {
     SidecarStatus {
         sidecar_version: "0.1.0".into(),
+        now: None,
         policy: of.clone(),
         config_hash: hash.to_owned(),
         config_rejected: None,

@@ -12,6 +12,9 @@ use crate::condition::{EnforcedReason, ProviderReason, UpstreamReason};
 pub struct SidecarStatus {
     /// Version of the sidecar.
     pub sidecar_version: String,
+    /// What time it has, in seconds since 1970-01-01T00:00:00Z; absent from sidecars that are too old to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<i64>,
     /// The policy and its generation that the running configuration was rendered from.
     pub policy: PolicyRef,
     /// Lower-case hexadecimal SHA-256 of the configuration file that is in force.

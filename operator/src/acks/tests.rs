@@ -27,6 +27,7 @@ struct Asked {
 fn status(uid: &str) -> String {
     let status = SidecarStatus {
         sidecar_version: "1".into(),
+        now: None,
         policy: PolicyRef { namespace: "n".into(), name: "p".into(), uid: uid.into(), generation: 1 },
         config_hash: "h".into(),
         config_rejected: None,
@@ -84,6 +85,41 @@ async fn a_sidecar_that_proves_itself_is_believed() {
     let own = keys.clone();
     let acks = sidecar(status(UID), move |nonce, body| mac(&own, nonce, body)).await;
     assert_eq!(ask(&acks, &keys).await.unwrap().upstream.reason, UpstreamReason::Trusted);
+}
+
+#[tokio::test]
+async fn one_that_has_the_key_from_before_is_believed_until_nobody_has_it() {
+    let keys = PolicyKeys::generate(None).unwrap();
+    let rotating = keys.clone().rotating("1".into(), true).unwrap();
+    let (old, new, has_new) = (keys.clone(), rotating.clone(), Arc::new(AtomicBool::new(false)));
+    let mounted = Arc::clone(&has_new);
+    let sign = move |nonce: &str, body: &str| {
+        mac(if mounted.load(Ordering::Relaxed) { &new } else { &old }, nonce, body)
+    };
+    let acks = sidecar(status(UID), sign).await;
+    let ack = poll(&acks, &rotating).await;
+    assert!(ack.status.is_some() && ack.has_previous_key);
+    assert!(poll(&acks, &rotating.clone().without_previous_status_key()).await.status.is_none());
+
+    has_new.store(true, Ordering::Relaxed);
+    let ack = poll(&acks, &rotating).await;
+    assert!(ack.status.is_some() && !ack.has_previous_key);
+    assert!(poll(&acks, &keys).await.status.is_none(), "the new key is none of before");
+}
+
+#[tokio::test]
+async fn its_clock_is_compared_with_the_operators() {
+    let keys = PolicyKeys::generate(None).unwrap();
+    for (ahead, told) in [(Some(400), Some(400)), (Some(-400), Some(-400)), (None, None)] {
+        let mut said: SidecarStatus = serde_json::from_str(&status(UID)).unwrap();
+        said.now = ahead.map(|ahead| Timestamp::now().as_second() + ahead);
+        let own = keys.clone();
+        let acks =
+            sidecar(serde_json::to_string(&said).unwrap(), move |nonce, body| mac(&own, nonce, body)).await;
+        let seen = poll(&acks, &keys).await.clock_ahead;
+        assert_eq!(seen.is_some(), told.is_some());
+        assert!(seen.zip(told).is_none_or(|(seen, told)| (seen - told).abs() <= 10), "{seen:?}");
+    }
 }
 
 #[tokio::test]

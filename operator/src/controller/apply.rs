@@ -26,7 +26,8 @@ use super::{Context, dereference::ObservedPod, update_status::apply_status};
 use crate::{
     keys::PolicyKeys,
     policy_source::{
-        Candidate, answered_request_item, consumer_key_item, next_consumer_key_item, status_key_item,
+        Candidate, answered_request_item, consumer_key_item, next_consumer_key_item,
+        previous_status_key_item, status_key_item,
     },
     store,
 };
@@ -48,6 +49,7 @@ pub async fn store_keys(
         (status_key_item(uid), text(keys.status_key_hex())),
     ]);
     items.extend(keys.next_consumer_key_pem().map(|pem| (next_consumer_key_item(uid), text(pem))));
+    items.extend(keys.previous_status_key_hex().map(|hex| (previous_status_key_item(uid), text(hex))));
     items.extend(keys.answered().map(|request| (answered_request_item(uid), text(request))));
     apply_items(client, &candidate.namespace, uid, items).await.map(drop)
 }

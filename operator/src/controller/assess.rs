@@ -1,5 +1,6 @@
 //! From what was done and seen to the policy's status. Pure.
 
+mod clocks;
 mod config_current;
 mod enforced;
 mod glass;
@@ -288,6 +289,7 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
     }
     advisories.extend(provisioning::advisories(outcome.policy, outcome.provisioned));
     advisories.extend(upstream::not_kept(outcome));
+    advisories.extend(clocks::differ(outcome));
     advisories.extend(passwords::end_of_them(outcome));
     advisories.extend(glass::used(outcome));
     let told: BTreeSet<&String> = outcome

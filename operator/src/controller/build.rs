@@ -51,7 +51,7 @@ const MAX_LAST_KNOWN: usize = 256 * 1024;
 pub enum KeyPlan {
     /// The stored keys serve.
     Keep(PolicyKeys),
-    /// They do, and a new key of the consumer is asked for by this request.
+    /// They do, and new ones are asked for by this request.
     Rotate(PolicyKeys, String),
     /// There are none, and nobody uses any.
     Generate,
@@ -74,15 +74,16 @@ pub struct WebhookTarget {
 /// Decides about the keys. `request` asks for a new one, unless it was answered before, or another has not been answered in
 /// full.
 pub fn keys(stored: &StoredKeys, policy_uid: &str, pods: &[ObservedPod], request: Option<&str>) -> KeyPlan {
-    let StoredKeys { consumer_key, next_consumer_key, status_key, answered_request } = stored;
+    let StoredKeys { consumer_key, next_consumer_key, status_key, previous_status_key, answered_request } =
+        stored;
     let problem = match (consumer_key, status_key) {
         (Some(consumer), Some(status)) => {
-            let keys = PolicyKeys::from_stored(consumer, status)
-                .and_then(|keys| keys.in_rotation(next_consumer_key.as_deref(), answered_request.clone()));
+            let keys = PolicyKeys::from_stored(consumer, status).and_then(|keys| {
+                let (next, previous) = (next_consumer_key.as_deref(), previous_status_key.as_deref());
+                keys.in_rotation(next, previous, answered_request.clone())
+            });
             match (keys, request) {
-                (Ok(keys), Some(request))
-                    if keys.next_public_key().is_none() && keys.answered() != Some(request) =>
-                {
+                (Ok(keys), Some(request)) if !keys.is_rotating() && keys.answered() != Some(request) => {
                     return KeyPlan::Rotate(keys, request.to_owned());
                 }
                 (Ok(keys), _) => return KeyPlan::Keep(keys),

@@ -23,7 +23,7 @@ pub use templates::{Template, templates};
 use crate::{
     policy_source::{
         Candidate, answered_request_item, config_map_name, consumer_key_item, next_consumer_key_item,
-        status_key_item,
+        previous_status_key_item, status_key_item,
     },
     selector::{self, Labels},
     server_xml, store,
@@ -84,6 +84,8 @@ pub struct StoredKeys {
     pub next_consumer_key: Option<String>,
     /// Item with the status key.
     pub status_key: Option<String>,
+    /// Item with the status key from before.
+    pub previous_status_key: Option<String>,
     /// Item with the request for a new key that was answered last.
     pub answered_request: Option<String>,
 }
@@ -231,6 +233,7 @@ pub async fn stored_keys(client: &Client, namespace: &str, uid: &str) -> Result<
         consumer_key: item(&consumer_key_item(uid)),
         next_consumer_key: item(&next_consumer_key_item(uid)),
         status_key: item(&status_key_item(uid)),
+        previous_status_key: item(&previous_status_key_item(uid)),
         answered_request: item(&answered_request_item(uid)),
     })
 }

@@ -1,7 +1,12 @@
-//! The consumer's key is replaced when somebody asks for it, and only then. A new key comes beside the one in use, where all
-//! sidecars take it up; somebody puts it into the application link; when every sidecar has seen that Confluence takes it, it
-//! is the key, and the one from before goes. What is known of it stands in the Secret with the keys, so that it goes on
-//! wherever an operator ended.
+//! A policy's keys are replaced when somebody asks for it, and only then. A new key of the consumer comes beside the one in use,
+//! where all sidecars take it up; somebody puts it into the application link; when every sidecar has seen that Confluence takes
+//! it, it is the key, and the one from before goes.
+//!
+//! The status key is another one at once. Sidecars prove themselves by the one from before until the kubelet has brought them the
+//! new one, and the operator takes either until every sidecar has proved itself by the new one. Where a header names users there
+//! is no more to it.
+//!
+//! What is known of it stands in the Secret with the keys, so that it goes on wherever an operator ended.
 
 use kube::{ResourceExt, runtime::events::EventType};
 use restward_crds::{
@@ -21,10 +26,12 @@ use crate::{
 const BEGUN: &str = "ConsumerKeyRotationBegun";
 /// Reason of the Event that tells that it is the key now.
 const ROTATED: &str = "ConsumerKeyRotated";
+/// Reason of the Event that tells that the status key from before counts no more.
+const STATUS_KEY_ROTATED: &str = "StatusKeyRotated";
 /// As much of a fingerprint as tells keys apart.
 const SHORT: usize = 16;
 
-/// The request for a new key: any value that was not there before.
+/// The request for new keys: any value that was not there before.
 pub fn request(policy: &RestApiAuthPolicy) -> Option<&str> {
     policy.annotations().get(names::ANNOTATION_ROTATE).map(String::as_str).filter(|value| !value.is_empty())
 }
@@ -92,15 +99,22 @@ pub fn managed_link(
     Some(ManagedLink { key: next.unwrap_or_else(|| keys.public_key()).fingerprint.clone() })
 }
 
+/// Whether every sidecar has the status key, by its own word.
+pub fn all_have_status_key(acks: &[Ack]) -> bool {
+    !acks.is_empty() && acks.iter().all(|ack| ack.status.is_some() && !ack.has_previous_key)
+}
+
 /// What the pods are touched with, so that they take up new keys at once.
 pub fn mark(config_hash: &str, keys: &PolicyKeys) -> String {
-    match keys.next_public_key().and_then(|next| next.fingerprint.get(..SHORT)) {
+    let next = keys.next_public_key().and_then(|next| next.fingerprint.get(..SHORT));
+    match next.or_else(|| keys.is_rotating().then_some("status-key")) {
         Some(next) => format!("{config_hash}.{next}"),
         None => config_hash.to_owned(),
     }
 }
 
-/// Makes the keys that the plan wants. `Err`: they are missing, and it is for people to decide; says what.
+/// Makes the keys that the plan wants; of a consumer only where there is a link. `Err`: they are missing, and it is for people
+/// to decide; says what.
 ///
 /// # Errors
 /// They could not be made or stored.
@@ -109,6 +123,7 @@ pub(super) async fn provide(
     policy: &RestApiAuthPolicy,
     candidate: &Candidate,
     plan: KeyPlan,
+    has_link: bool,
 ) -> Result<Result<PolicyKeys, String>, Error> {
     let request = request(policy).map(str::to_owned);
     // Hundreds of milliseconds of arithmetic: not on a thread that serves others.
@@ -116,14 +131,16 @@ pub(super) async fn provide(
         KeyPlan::Keep(keys) => return Ok(Ok(keys)),
         KeyPlan::Missing(message) => return Ok(Err(message)),
         KeyPlan::Generate => tokio::task::spawn_blocking(move || PolicyKeys::generate(request)),
-        KeyPlan::Rotate(keys, request) => tokio::task::spawn_blocking(move || keys.rotating(request)),
+        KeyPlan::Rotate(keys, request) => {
+            tokio::task::spawn_blocking(move || keys.rotating(request, has_link))
+        }
     };
     let keys = make.await.map_err(|_| KeyError::Generate)??;
     apply::store_keys(&context.client, candidate, &keys).await?;
     if let Some(next) = keys.next_public_key() {
         let note = format!(
             "A new key of the application link's consumer was made, with the fingerprint {}. The one in use stays until every \
-             sidecar has seen that Confluence takes the new one",
+             sidecar has seen that Confluence takes the new one. The key by which sidecars prove their status is another one, too",
             next.fingerprint
         );
         context.events.about_policy(policy, EventType::Normal, BEGUN, &note).await;
@@ -131,7 +148,8 @@ pub(super) async fn provide(
     Ok(Ok(keys))
 }
 
-/// Promotes the next key when all sidecars say that Confluence takes it. Gives the keys then.
+/// Promotes the next key when all sidecars say that Confluence takes it, and lets the status key from before go when none has it
+/// any more. Gives the keys then.
 ///
 /// # Errors
 /// They could not be stored.
@@ -143,18 +161,33 @@ pub(super) async fn finish(
     acks: &[Ack],
 ) -> Result<Option<PolicyKeys>, Error> {
     let (Some(candidate), Some(keys)) = (candidate, keys) else { return Ok(None) };
-    let Some(next) = keys.next_public_key().filter(|next| progress(next, acks) == Progress::Over) else {
+    let taken = keys.next_public_key().filter(|next| progress(next, acks) == Progress::Over);
+    let is_proven = keys.previous_status_key_hex().is_some() && all_have_status_key(acks);
+    if taken.is_none() && !is_proven {
         return Ok(None);
-    };
-    let promoted = keys.clone().promoted();
-    apply::store_keys(&context.client, candidate, &promoted).await?;
-    let note = format!(
-        "All {} sidecars have seen that Confluence takes the key with the fingerprint {}; the one from before is deleted",
-        acks.len(),
-        next.fingerprint
-    );
-    context.events.about_policy(policy, EventType::Normal, ROTATED, &note).await;
-    Ok(Some(promoted))
+    }
+    let mut left = keys.clone();
+    if taken.is_some() {
+        left = left.promoted();
+    }
+    if is_proven {
+        left = left.without_previous_status_key();
+    }
+    apply::store_keys(&context.client, candidate, &left).await?;
+    let all = acks.len();
+    if let Some(next) = taken {
+        let note = format!(
+            "All {all} sidecars have seen that Confluence takes the key with the fingerprint {}; the one from before is deleted",
+            next.fingerprint
+        );
+        context.events.about_policy(policy, EventType::Normal, ROTATED, &note).await;
+    }
+    if is_proven {
+        let note =
+            format!("All {all} sidecars prove their status by the new key; the one from before is deleted");
+        context.events.about_policy(policy, EventType::Normal, STATUS_KEY_ROTATED, &note).await;
+    }
+    Ok(Some(left))
 }
 
 #[cfg(test)]

@@ -41,10 +41,10 @@ pub(super) struct Tried {
     pub(super) explained: Result<Explained, Unanswered>,
 }
 
-/// The sidecars of a policy, and what questions to them are sealed with.
+/// The sidecars of a policy, and what questions to them are sealed with: by the status key, or else by the one from before.
 pub(super) struct Sidecars {
     running: Vec<Sidecar>,
-    seal: Option<Seal>,
+    seals: Vec<Seal>,
 }
 
 /// The policies of the cluster, and whether there are more.
@@ -79,17 +79,21 @@ pub(super) async fn sidecars(client: &Client, policy: &RestApiAuthPolicy) -> Res
     // Those that are ready come first.
     running.sort_by(|(a, one), (b, other)| (a, &one.pod).cmp(&(b, &other.pod)));
     let stored = dereference::stored_keys(client, &namespace, &uid).await?;
-    let seal = stored.status_key.as_deref().and_then(keys::seal);
-    Ok(Sidecars { running: running.into_iter().map(|(_, sidecar)| sidecar).collect(), seal })
+    let status_keys = [stored.status_key, stored.previous_status_key];
+    let seals = status_keys.iter().flatten().filter_map(|key| keys::seal(key)).collect();
+    Ok(Sidecars { running: running.into_iter().map(|(_, sidecar)| sidecar).collect(), seals })
 }
 
 impl Sidecars {
     /// What each refused lately, and how many were not asked.
     pub(super) async fn tallies(&self, asker: &Asker) -> (Vec<Tallied>, usize) {
-        let Some(seal) = &self.seal else { return (Vec::new(), self.running.len()) };
+        let seals = &self.seals;
+        if seals.is_empty() {
+            return (Vec::new(), self.running.len());
+        }
         let first: Vec<Sidecar> = self.running.iter().take(MAX_SIDECARS).cloned().collect();
         let tallies = stream::iter(first)
-            .map(|Sidecar { pod, ip }| async move { Tallied { pod, tally: asker.tally(ip, seal).await } })
+            .map(|Sidecar { pod, ip }| async move { Tallied { pod, tally: asker.tally(ip, seals).await } })
             .buffered(MAX_SIDECARS)
             .collect()
             .await;
@@ -103,10 +107,12 @@ impl Sidecars {
         token: &str,
         call: Option<&MeantCall>,
     ) -> Option<Tried> {
-        let seal = self.seal.as_ref()?;
+        if self.seals.is_empty() {
+            return None;
+        }
         let mut last = None;
         for sidecar in self.running.iter().take(2) {
-            let explained = asker.token(sidecar.ip, seal, token.to_owned(), call.cloned()).await;
+            let explained = asker.token(sidecar.ip, &self.seals, token.to_owned(), call.cloned()).await;
             let is_answered = explained.is_ok();
             last = Some(Tried { pod: sidecar.pod.clone(), explained });
             if is_answered {

@@ -38,21 +38,26 @@ async fn stored(cluster: &Cluster, uid: &str) -> PolicyKeys {
         |name: &str| data.get(&format!("{uid}.{name}")).map(|it| String::from_utf8(it.0.clone()).unwrap());
     let keys =
         PolicyKeys::from_stored(&item("consumer-key.pem").unwrap(), &item("status-key").unwrap()).unwrap();
-    keys.in_rotation(item("next-consumer-key.pem").as_deref(), item("answered-request")).unwrap()
+    let (next, previous) = (item("next-consumer-key.pem"), item("previous-status-key"));
+    keys.in_rotation(next.as_deref(), previous.as_deref(), item("answered-request")).unwrap()
 }
 
 fn next(policy: &RestApiAuthPolicy) -> Option<NextKeyStatus> {
     policy.status.clone()?.application_link?.next
 }
 
-/// A sidecar that says this of its keys.
-async fn sidecar(policy: PolicyRef, status_key: &str, says: Arc<Mutex<ConsumerKeys>>) {
-    let bytes: Vec<u8> =
-        (0..64).step_by(2).map(|at| u8::from_str_radix(&status_key[at..at + 2], 16).unwrap()).collect();
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &bytes);
+/// A sidecar that has this status key, and says this of its others.
+async fn sidecar(policy: PolicyRef, status_key: Arc<Mutex<String>>, says: Arc<Mutex<ConsumerKeys>>) {
+    let key = move || {
+        let hex = status_key.lock().unwrap().clone();
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let bytes: Vec<u8> = (0..64).step_by(2).map(byte).collect();
+        aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &bytes)
+    };
     let answer = async move |RawQuery(query): RawQuery| {
         let status = SidecarStatus {
             sidecar_version: "1".into(),
+            now: None,
             policy: policy.clone(),
             config_hash: String::new(),
             config_rejected: None,
@@ -65,7 +70,7 @@ async fn sidecar(policy: PolicyRef, status_key: &str, says: Arc<Mutex<ConsumerKe
         };
         let body = serde_json::to_string(&status).unwrap();
         let nonce = query.unwrap().strip_prefix("nonce=").unwrap().to_owned();
-        let mac = aws_lc_rs::hmac::sign(&key, &mac_input(&nonce, body.as_bytes()));
+        let mac = aws_lc_rs::hmac::sign(&key(), &mac_input(&nonce, body.as_bytes()));
         let mac: String = mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         (HeaderMap::from_iter([(names::HEADER_STATUS_MAC.parse().unwrap(), mac.parse().unwrap())]), body)
     };
@@ -85,6 +90,7 @@ async fn a_key_is_replaced_on_request_when_all_sidecars_have_seen_that_confluenc
     let policy = cluster.reconcile("wiki").await.unwrap();
     let rotating = stored(&cluster, &uid).await;
     assert_eq!((rotating.public_key(), rotating.answered()), (first.public_key(), Some("2026-11")));
+    assert_eq!(rotating.previous_status_key_hex(), Some(first.status_key_hex()));
     let new = rotating.next_public_key().unwrap().clone();
     let shown = next(&policy).unwrap();
     assert_eq!((&shown.public_key, &shown.fingerprint), (&new.pem, &new.fingerprint));
@@ -108,13 +114,21 @@ async fn a_key_is_replaced_on_request_when_all_sidecars_have_seen_that_confluenc
         uid: uid.clone(),
         generation: 1,
     };
-    sidecar(reference, first.status_key_hex(), Arc::clone(&says)).await;
+    let status_key = Arc::new(Mutex::new(first.status_key_hex().to_owned()));
+    sidecar(reference, Arc::clone(&status_key), Arc::clone(&says)).await;
     let policy = cluster.reconcile("wiki").await.unwrap();
     assert_eq!(condition(&policy, "UpstreamTrusted"), "True/Trusted");
     let touched = pods.get("wiki-0").await.unwrap().annotations()[names::ANNOTATION_CONFIG_HASH].clone();
     assert!(touched.ends_with(&format!(".{}", &fingerprint[..16])), "{touched}: the kubelet is to look");
     let shown = next(&policy).unwrap();
     assert!(shown.message.contains("wiki-0 do not have it") && shown.instructions.is_empty(), "{shown:?}");
+    assert_eq!(stored(&cluster, &uid).await, rotating, "it proved itself by the status key from before");
+
+    rotating.status_key_hex().clone_into(&mut status_key.lock().unwrap());
+    let policy = cluster.reconcile("wiki").await.unwrap();
+    assert_eq!(condition(&policy, "UpstreamTrusted"), "True/Trusted");
+    let rotating = rotating.without_previous_status_key();
+    assert_eq!(stored(&cluster, &uid).await, rotating);
 
     says.lock().unwrap().held = vec![fingerprint.clone(), old];
     let shown = next(&cluster.reconcile("wiki").await.unwrap()).unwrap();
@@ -148,12 +162,16 @@ async fn what_a_policy_asks_for_when_it_is_made_is_answered_by_its_first_key() {
     cluster.reconcile("wiki").await.unwrap();
     let keys = stored(&cluster, &uid).await;
     assert_eq!((keys.answered(), keys.next_public_key()), (Some("1"), None));
-    // A header has no key.
+    // A header has no key, but its sidecars have one for their status.
     cluster
         .edit("wiki", json!({"upstream": {"identity": {"oauth1": null, "header": {"name": "X-Wiki-User"}}}}))
         .await;
     ask(&cluster, "2").await;
     cluster.reconcile("wiki").await.unwrap();
-    assert_eq!(stored(&cluster, &uid).await, keys);
+    let rotating = stored(&cluster, &uid).await;
+    assert_eq!((rotating.public_key(), rotating.next_public_key()), (keys.public_key(), None));
+    assert_eq!(rotating.previous_status_key_hex(), Some(keys.status_key_hex()));
+    cluster.reconcile("wiki").await.unwrap();
+    assert_eq!(stored(&cluster, &uid).await, rotating, "the same request is not answered again");
     cluster.clean_up().await;
 }

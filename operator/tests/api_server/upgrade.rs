@@ -60,6 +60,7 @@ async fn kubelet_says(cluster: &Cluster, pod: &str, container: &str, waits: Opti
 fn ack(pod: &str, policy: &RestApiAuthPolicy) -> Ack {
     let status = SidecarStatus {
         sidecar_version: "1".into(),
+        now: None,
         policy: PolicyRef {
             namespace: policy.namespace().unwrap(),
             name: policy.name_any(),
@@ -75,7 +76,13 @@ fn ack(pod: &str, policy: &RestApiAuthPolicy) -> Ack {
         verification: None,
         advisories: Vec::new(),
     };
-    Ack { pod: pod.into(), last: Some(status.clone()), status: Some(status) }
+    Ack {
+        pod: pod.into(),
+        last: Some(status.clone()),
+        status: Some(status),
+        has_previous_key: false,
+        clock_ahead: None,
+    }
 }
 
 /// One look at the policy's sidecars, of which these say what they run: without a whole reconciliation, which would ask them.

@@ -12,10 +12,7 @@ use crate::credential::Kind;
 const MEANINGS: &[(&str, &str)] = &[
     ("event", "What the line is about"),
     ("time", "Of the answer, seconds since 1970"),
-    (
-        "request_id",
-        "Also in the answer of a refusal, in the trace and in the request to Confluence (X-Request-Id)",
-    ),
+    ("request_id", "Also in the answer, in the trace and in the request to Confluence (X-Request-Id)"),
     ("client", "Address of the caller, as trustedProxies read it"),
     ("method", "Up to 32 characters; -: the head was too large or no HTTP"),
     (
@@ -40,7 +37,7 @@ fn line(has_all: bool) -> Map<String, Value> {
         id: Some("a3f0".into()),
     };
     let record = Record {
-        request_id: "id".into(),
+        request_id: RequestId::fresh(),
         client: [192, 0, 2, 1].into(),
         method: Method::GET,
         class: Some(PathClass::Protected),

@@ -1,16 +1,8 @@
 //! Headers that concern one connection only, and those that the sidecar adds to every request.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    net::IpAddr,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use restward_crds::names;
 
 /// Hop-by-hop by definition (RFC 9110 section 7.6.1), and what only makes sense together with them.
 static HOP_BY_HOP: [HeaderName; 10] = [
@@ -61,30 +53,6 @@ pub fn append_peer(headers: &mut HeaderMap, peer: IpAddr) {
     }
 }
 
-/// The request's id: the client's, when it can stand in a log, else a new one. It is sent on to Confluence.
-pub fn request_id(headers: &mut HeaderMap) -> String {
-    let name = HeaderName::from_static(names::HEADER_REQUEST_ID);
-    let mut sent = headers.get_all(&name).iter();
-    if let (Some(value), None) = (sent.next().and_then(|value| value.to_str().ok()), sent.next())
-        && (1..=128).contains(&value.len())
-        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
-    {
-        return value.to_owned();
-    }
-    let id = new_id();
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        headers.insert(name, value);
-    }
-    id
-}
-
-/// One of this process's ids, which nobody needs to be unable to guess: counted on from a random beginning.
-fn new_id() -> String {
-    static FIRST: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(()));
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("{:016x}{:016x}", *FIRST, COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,22 +93,5 @@ mod tests {
         append_peer(&mut map, "192.0.2.9".parse().unwrap());
         let values: Vec<_> = map.get_all("x-forwarded-for").iter().collect();
         assert_eq!(values, ["203.0.113.7, 10.0.0.1, 192.0.2.9"]);
-    }
-
-    #[test]
-    fn only_a_plain_id_of_the_client_is_kept() {
-        let mut map = headers(&[("X-Request-Id", "abc-1")]);
-        assert_eq!(request_id(&mut map), "abc-1");
-        for bad in [
-            vec![("x-request-id", "a b")],
-            vec![("x-request-id", "\"")],
-            vec![("x-request-id", "a"), ("x-request-id", "b")],
-            vec![],
-        ] {
-            let mut map = headers(&bad);
-            let id = request_id(&mut map);
-            assert_eq!(id.len(), 32, "{bad:?}");
-            assert_eq!(map.get_all("x-request-id").iter().collect::<Vec<_>>(), [id.as_str()]);
-        }
     }
 }

@@ -6,7 +6,9 @@ use std::{env, fs, path::Path};
 use http::Method;
 
 use super::*;
-use crate::{audit::Outcome, credential::Kind, route::PathClass, verify::verdict::Bypass};
+use crate::{
+    audit::Outcome, credential::Kind, request_id::RequestId, route::PathClass, verify::verdict::Bypass,
+};
 
 const ISSUER: &str = "https://sso.example.com/realms/atlassian";
 
@@ -30,7 +32,7 @@ const REQUESTS: &[(Option<PathClass>, Kind, Outcome, Option<Reason>)] = &[
 
 fn record(class: Option<PathClass>, credential: Kind, outcome: Outcome, reason: Option<Reason>) -> Record {
     Record {
-        request_id: "id".into(),
+        request_id: RequestId::fresh(),
         client: [192, 0, 2, 1].into(),
         method: Method::GET,
         class,

@@ -26,6 +26,7 @@ use crate::{
     },
     identity::{Outgoing, form},
     refusal::Deny,
+    request_id::RequestId,
     server::departed::Departure,
 };
 
@@ -57,12 +58,16 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Takes a request apart, whose body must not stop for longer than `body_time`. Gives its id beside.
-    pub(super) fn new(mut request: Request<Incoming>, peer: IpAddr, body_time: Duration) -> (Self, String) {
+    pub(super) fn new(
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+        body_time: Duration,
+    ) -> (Self, RequestId) {
         let wish = tunnel::wish(&mut request);
         let departure = request.extensions_mut().remove().unwrap_or_default();
         let (parts, body) = request.into_parts();
         let mut head = Head::new(parts);
-        let request_id = headers::request_id(&mut head.headers);
+        let request_id = RequestId::of(&mut head.headers);
         let (host, origin) = (head.host().cloned(), cors::origin(&head.headers));
         let body = forward::streamed(body, Some(body_time));
         let this = Self {

@@ -2,14 +2,14 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use http::{HeaderMap, Method};
+use http::Method;
 use restward_crds::{reason::Reason, sidecar::terms::AuditLines};
 
 use super::Gate;
 use crate::{
     audit::{Done, Outcome, Record},
     credential::Kind,
-    forward::headers,
+    request_id::RequestId,
     time::UnixTime,
 };
 
@@ -21,7 +21,7 @@ impl Gate {
     /// connection alone.
     pub fn note_unread(&self, reason: Reason, peer: SocketAddr) {
         let record = Record {
-            request_id: headers::request_id(&mut HeaderMap::new()),
+            request_id: RequestId::fresh(),
             client: peer.ip().to_canonical(),
             method: Method::from_bytes(NO_METHOD).unwrap_or_default(),
             class: None,

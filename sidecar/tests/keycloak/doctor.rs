@@ -4,6 +4,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
@@ -161,9 +162,18 @@ impl Elsewhen {
         (reply.status, reply.reason())
     }
 
+    async fn status(&self) -> Value {
+        self.asked("/status?nonce=00112233445566778899aabbccddeeff").await.json()
+    }
+
     async fn advisories(&self) -> String {
-        let status: Value = self.asked("/status?nonce=00112233445566778899aabbccddeeff").await.json();
-        status["advisories"].to_string()
+        self.status().await["advisories"].to_string()
+    }
+
+    /// By how many seconds it is ahead of this machine, as it says itself.
+    async fn ahead(&self) -> i64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        self.status().await["now"].as_i64().unwrap() - i64::try_from(now).unwrap()
     }
 }
 
@@ -188,5 +198,8 @@ pub(crate) async fn clocks_that_differ(keycloak: &Keycloak) {
     let ahead = Elsewhen::start(&world, "+400s").await;
     assert_eq!(ahead.outcome(&keycloak.token("wiki-rest", "alice").await).await, is(401, "token_expired"));
     assert!(!ahead.advisories().await.contains("ClocksDiffer"));
+    // The operator sees it, whose clock is another.
+    let (fast, slow) = (ahead.ahead().await, behind.ahead().await);
+    assert!((390..=410).contains(&fast) && (-130..=-110).contains(&slow), "{fast} {slow}");
     assert!(!advisories(&world).await.contains("ClocksDiffer"));
 }

@@ -10,6 +10,7 @@
     reason = "a test program: its helpers are not inside #[test] functions, but fail a test all the same"
 )]
 
+mod access_log;
 mod managed;
 mod matrix;
 mod paths;

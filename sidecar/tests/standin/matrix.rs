@@ -216,7 +216,7 @@ async fn until_trusted(wiki: &Wiki, sidecar: &Running) {
 
 /// The audit lines.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
@@ -229,7 +229,7 @@ impl Write for Lines {
 }
 
 impl Lines {
-    fn all(&self) -> Vec<Value> {
+    pub(crate) fn all(&self) -> Vec<Value> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().map(|line| line.parse().unwrap()).collect()
     }

@@ -243,6 +243,11 @@ impl Wiki {
         self.socket.as_deref().unwrap()
     }
 
+    /// Where Tomcat writes its logs.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.home.join("tomcat/logs")
+    }
+
     /// Tomcat's process.
     pub(crate) fn pid(&self) -> String {
         fs::read_to_string(self.home.join("pid")).unwrap().trim().to_owned()

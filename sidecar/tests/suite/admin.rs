@@ -1,5 +1,7 @@
 //! The admin port.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use openssl::{hash::MessageDigest, pkey::PKey, sign::Signer};
 use restward_crds::sidecar::pod::{AppProbe, ProbeAction};
 use restward_sidecar::{
@@ -29,6 +31,8 @@ async fn status_is_authenticated_by_the_policys_key() {
         (&status["policy"]["name"], &status["upstream"]["reason"]),
         (&"wiki".into(), &"Trusted".into())
     );
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+    assert!((now - status["now"].as_i64().unwrap()).abs() <= 10, "the operator compares clocks: {status}");
     for bad in
         ["/status", "/status?nonce=", "/status?nonce=00&x", "/status?nonce=zz112233445566778899aabbccddeeff"]
     {

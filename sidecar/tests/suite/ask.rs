@@ -3,10 +3,14 @@
 use restward_crds::seal::Seal;
 use serde_json::{Value, json};
 
-use crate::support::{STATUS_KEY, World, exchange, http::Reply, logs};
+use crate::support::{STATUS_KEY, World, eventually, exchange, http::Reply, logs};
 
 fn seal() -> Seal {
-    let byte = |at: usize| u8::from_str_radix(&STATUS_KEY[at..at + 2], 16).unwrap();
+    seal_of(STATUS_KEY)
+}
+
+fn seal_of(status_key: &str) -> Seal {
+    let byte = |at: usize| u8::from_str_radix(&status_key[at..at + 2], 16).unwrap();
     Seal::new(&(0..64).step_by(2).map(byte).collect::<Vec<u8>>()).unwrap()
 }
 
@@ -59,6 +63,19 @@ async fn nobody_else_is_answered() {
     // Of an operator to come.
     let unknown = seal().seal_question(b"\"weather\"").unwrap();
     assert_eq!(post(&world, &unknown).await.status, 404);
+}
+
+/// Which the operator replaces on request, without a restart.
+#[tokio::test]
+async fn another_status_key_counts_as_soon_as_it_is_mounted_and_the_one_from_before_no_more() {
+    let world = World::new().await;
+    let key = "f0".repeat(32);
+    let by = async |seal: Seal| post(&world, &seal.seal_question(b"\"tally\"").unwrap()).await.status;
+    assert_eq!((by(seal()).await, by(seal_of(&key)).await), (200, 403));
+    world.mount_status_key(&key);
+    eventually("the new key counts", || async { by(seal_of(&key)).await == 200 }).await;
+    assert_eq!(by(seal()).await, 403);
+    assert_eq!(world.get_as("/rest/api/content", &world.idp.token("alice")).await.status, 200);
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ mod mtls;
 mod online;
 mod paths;
 mod process;
+mod request_ids;
 mod rotation;
 mod socket;
 mod streams;

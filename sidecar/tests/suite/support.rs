@@ -233,6 +233,12 @@ impl World {
         eventually("the keys are held", has_them).await;
     }
 
+    /// Mounts another status key.
+    pub(crate) fn mount_status_key(&self, key: &str) {
+        key.clone_into(&mut self.directory.status_key.lock().unwrap());
+        self.directory.write(&self.config.to_string());
+    }
+
     /// Where the configuration is.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory.path

@@ -17,6 +17,7 @@ use crate::{
     testing::{injected, observed, pod, policy, sidecar},
 };
 
+mod clocks;
 mod config_current;
 mod enforced;
 mod glass;
@@ -33,6 +34,7 @@ const HASH: &str = "0c";
 fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
     let status = SidecarStatus {
         sidecar_version: "1".into(),
+        now: None,
         policy: PolicyRef {
             namespace: "atlassian".into(),
             name: "wiki".into(),
@@ -48,7 +50,13 @@ fn ack(provider: ProviderReason, upstream: UpstreamReason) -> Ack {
         verification: Some(verification(EnforcedReason::Verified, "nothing found")),
         advisories: Vec::new(),
     };
-    Ack { pod: "wiki-0".into(), status: Some(status.clone()), last: Some(status) }
+    Ack {
+        pod: "wiki-0".into(),
+        status: Some(status.clone()),
+        last: Some(status),
+        has_previous_key: false,
+        clock_ahead: None,
+    }
 }
 
 /// A sidecar with which all is well.
@@ -79,7 +87,7 @@ fn silent_now(ack: Ack) -> Ack {
 
 /// A sidecar that does not answer, and did not a moment ago.
 fn silent() -> Ack {
-    Ack { pod: "wiki-0".into(), status: None, last: None }
+    Ack { pod: "wiki-0".into(), status: None, last: None, has_previous_key: false, clock_ahead: None }
 }
 
 struct Case {

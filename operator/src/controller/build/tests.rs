@@ -113,6 +113,9 @@ fn a_missing_key_is_made_anew_only_while_no_pod_uses_it() {
     };
     assert!(matches!(keys(&stored(made.status_key_hex()), UID, &ours), KeyPlan::Keep(kept) if kept == made));
     assert!(matches!(keys(&stored("broken"), UID, &ours), KeyPlan::Missing(_)));
+    let broken_previous =
+        StoredKeys { previous_status_key: Some("broken".into()), ..stored(made.status_key_hex()) };
+    assert!(matches!(keys(&broken_previous, UID, &ours), KeyPlan::Missing(_)));
     // It may be the one that Confluence takes.
     let broken_next =
         StoredKeys { next_consumer_key: Some("broken".into()), ..stored(made.status_key_hex()) };
@@ -122,14 +125,16 @@ fn a_missing_key_is_made_anew_only_while_no_pod_uses_it() {
 #[test]
 fn each_request_for_a_new_key_is_answered_once_and_one_at_a_time() {
     let made = PolicyKeys::generate(None).unwrap();
-    let rotating = made.clone().rotating("1".into()).unwrap();
-    let promoted = rotating.clone().promoted();
+    let rotating = made.clone().rotating("1".into(), true).unwrap();
+    let half = rotating.clone().promoted();
+    let promoted = half.clone().without_previous_status_key();
     let table = [
         (&made, None, false),
         (&made, Some("1"), true),
         (&rotating, Some("1"), false),
         (&rotating, Some("2"), false),
         (&rotating, None, false),
+        (&half, Some("2"), false),
         (&promoted, Some("1"), false),
         (&promoted, None, false),
         (&promoted, Some("2"), true),
@@ -139,6 +144,7 @@ fn each_request_for_a_new_key_is_answered_once_and_one_at_a_time() {
             consumer_key: Some(before.consumer_key_pem().into()),
             next_consumer_key: before.next_consumer_key_pem().map(str::to_owned),
             status_key: Some(before.status_key_hex().into()),
+            previous_status_key: before.previous_status_key_hex().map(str::to_owned),
             answered_request: before.answered().map(str::to_owned),
         };
         match keys(&stored, UID, &[], request) {

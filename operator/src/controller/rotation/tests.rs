@@ -60,7 +60,7 @@ fn a_managed_link_gets_the_next_key_once_all_have_it_and_never_the_old_one_again
     let manual = policy_of(&json!({}));
     let mut policy = policy_of(&managed);
     let validated = validate(&policy, &observed()).unwrap();
-    let rotating = PolicyKeys::generate(None).unwrap().rotating("1".into()).unwrap();
+    let rotating = PolicyKeys::generate(None).unwrap().rotating("1".into(), true).unwrap();
     let (old, next) = (rotating.public_key().clone(), rotating.next_public_key().unwrap().clone());
     let wanted = |policy: &RestApiAuthPolicy, before: &Observed, keys: &PolicyKeys| {
         let candidate = &validate(policy, before).unwrap().candidate;
@@ -113,8 +113,29 @@ fn a_request_has_a_value() {
 fn pods_are_touched_when_a_key_comes_and_when_it_goes() {
     let keys = PolicyKeys::generate(None).unwrap();
     assert_eq!(mark("h", &keys), "h");
-    let rotating = keys.rotating("1".into()).unwrap();
+    let rotating = keys.clone().rotating("1".into(), true).unwrap();
     let fingerprint = &rotating.next_public_key().unwrap().fingerprint;
     assert_eq!(mark("h", &rotating), format!("h.{}", &fingerprint[..16]));
-    assert_eq!(mark("h", &rotating.promoted()), "h");
+    assert_eq!(mark("h", &rotating.promoted().without_previous_status_key()), "h");
+    // Where there is no link.
+    let rotating = keys.rotating("1".into(), false).unwrap();
+    assert_eq!(mark("h", &rotating), "h.status-key");
+    assert_eq!(mark("h", &rotating.without_previous_status_key()), "h");
+}
+
+#[test]
+fn the_old_status_key_goes_only_when_every_sidecar_proves_itself_by_the_new_one() {
+    let proven = || ack("a", None);
+    let behind = || Ack { has_previous_key: true, ..ack("b", None) };
+    let silent = || Ack { status: None, ..ack("c", None) };
+    for (acks, all_have_it) in [
+        (vec![], false),
+        (vec![behind()], false),
+        (vec![proven(), behind()], false),
+        (vec![proven(), silent()], false),
+        (vec![proven()], true),
+        (vec![proven(), proven()], true),
+    ] {
+        assert_eq!(all_have_status_key(&acks), all_have_it, "{acks:?}");
+    }
 }

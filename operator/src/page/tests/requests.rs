@@ -8,7 +8,7 @@ use std::{
 use axum::http::{Method, StatusCode};
 use tracing::level_filters::LevelFilter;
 
-use super::world::{ENDED, GUEST, NOBODY, PASTED, VIEWER, World};
+use super::world::{ENDED, GUEST, NOBODY, PASTED, PREVIOUS_STATUS_KEY, VIEWER, World};
 
 const WIKI: &str = "/policies/atlassian/wiki";
 
@@ -150,6 +150,18 @@ async fn a_sidecar_of_another_policy_is_not_believed() {
         "{}",
         tried.text
     );
+}
+
+/// While the status key is being replaced, until the kubelet has brought it.
+#[tokio::test]
+async fn a_sidecar_that_has_the_key_from_before_is_asked_all_the_same() {
+    let world = World::with(PREVIOUS_STATUS_KEY).await;
+    let viewer = world.session(VIEWER).await;
+    let tried = world.post(WIKI, &viewer, &[("token", PASTED)]).await;
+    assert!(tried.text.contains("alice"), "{}", tried.text);
+    let shown = world.get(WIKI, &viewer).await;
+    assert!(shown.text.contains("token_expired"), "{}", shown.text);
+    assert!(!shown.text.contains("no sidecar of this policy"), "{}", shown.text);
 }
 
 #[tokio::test]

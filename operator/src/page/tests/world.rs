@@ -37,6 +37,9 @@ pub(super) const PASTED: &str = "eyJhbGciOiJSUzI1NiJ9.cGFzdGVkLXNlY3JldA.c2lnbmF
 /// Another, that has ended.
 pub(super) const ENDED: &str = "eyJhbGciOiJSUzI1NiJ9.ZW5kZWQtc2VjcmV0.c2lnbmF0dXJl";
 const STATUS_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+/// The one that it replaces.
+pub(super) const PREVIOUS_STATUS_KEY: &str =
+    "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeffe0e1e2e3e4e5e6e7e8e9eaebecedeeef";
 /// 2026-06-07T08:09:10Z.
 const NOW: i64 = 1_780_819_750;
 
@@ -219,7 +222,8 @@ fn policies() -> [Value; 2] {
             condition("UpstreamTrusted", "True", "Trusted", "Confluence accepts signed calls"),
             condition("Ready", "True", "Ready", "everything holds"),
         ],
-        "advisories": ["AnyAudience: every client of the realm may call; name audiences in spec.tokens.audiences"],
+        "advisories": ["AudienceUnrestricted: every client of realm staff may call. Add an Audience mapper to the clients in Keycloak and \
+                       list the audience in spec.tokens.audiences, or list the clients in spec.tokens.authorizedParties"],
         "workloads": [{"kind": "StatefulSet", "name": "wiki-confluence", "pods": 2, "injected": 2, "outdated": 1, "imageCurrent": 2,
                        "restartCommand": "kubectl rollout restart statefulset/wiki-confluence -n atlassian"}],
         "applicationLink": {"consumerKey": "restward-wiki", "publicKey": "-", "fingerprint": "ab".repeat(32)},
@@ -292,8 +296,11 @@ fn api_answer(path: &str, body: &Value) -> Option<Value> {
         "/api/v1/namespaces/atlassian/pods" => Some(pods()),
         "/api/v1/namespaces/other/pods" => Some(json!({"metadata": {}, "items": []})),
         "/api/v1/namespaces/atlassian/secrets/restward-keys" => {
-            let key = BASE64_STANDARD.encode(STATUS_KEY);
-            Some(json!({"data": {format!("{uid}.status-key"): key}}))
+            let key = |hex: &str| BASE64_STANDARD.encode(hex);
+            Some(json!({"data": {
+                format!("{uid}.status-key"): key(STATUS_KEY),
+                format!("{uid}.previous-status-key"): key(PREVIOUS_STATUS_KEY),
+            }}))
         }
         _ => None,
     }

@@ -28,6 +28,8 @@ pub(super) struct Directory {
     pub(super) authority: Mutex<Option<String>>,
     /// The token that it may show instead, when it is mounted.
     pub(super) client_assertion: Mutex<Option<String>>,
+    /// The key of the status endpoint.
+    pub(super) status_key: Mutex<String>,
     /// The consumer's keys: the one in use, and the one that follows, when it is mounted.
     pub(super) consumer: Mutex<(&'static Key, Option<&'static Key>)>,
 }
@@ -44,6 +46,7 @@ impl Directory {
             client_secret: Mutex::new(Some(CLIENT_SECRET.to_owned())),
             authority: Mutex::default(),
             client_assertion: Mutex::default(),
+            status_key: Mutex::new(STATUS_KEY.to_owned()),
             consumer: Mutex::new((keys::consumer(), None)),
         }
     }
@@ -62,7 +65,7 @@ impl Directory {
         if let Some(next) = next {
             std::fs::write(directory.join(names::FILE_NEXT_CONSUMER_KEY), keys::pem(next)).unwrap();
         }
-        std::fs::write(directory.join(names::FILE_STATUS_KEY), STATUS_KEY).unwrap();
+        std::fs::write(directory.join(names::FILE_STATUS_KEY), &*self.status_key.lock().unwrap()).unwrap();
         if let Some(secret) = self.client_secret.lock().unwrap().as_deref() {
             std::fs::write(directory.join(names::FILE_CLIENT_ID), CLIENT_ID).unwrap();
             std::fs::write(directory.join(names::FILE_CLIENT_SECRET), secret).unwrap();

@@ -54,7 +54,7 @@ fn in_rotation(keys: &PolicyKeys, taken: &str) -> Ack {
 
 #[test]
 fn the_next_key_is_shown_with_its_call_once_all_have_it() {
-    let keys = PolicyKeys::generate(None).unwrap().rotating("1".into()).unwrap();
+    let keys = PolicyKeys::generate(None).unwrap().rotating("1".into(), true).unwrap();
     let old = keys.public_key().fingerprint.clone();
     let next = |spec: Value, acks: Vec<Ack>| {
         let case = Case { spec, acks, keys: Some(keys.clone()), ..Case::all_is_well() };

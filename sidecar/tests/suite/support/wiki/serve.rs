@@ -93,7 +93,8 @@ async fn tell(stream: &mut TcpStream, lie: &Lie, lied: &AtomicUsize) -> io::Resu
 
 /// After a 101 everything comes back.
 async fn echo(mut stream: TcpStream) {
-    let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                X-Request-Id: of-confluence\r\n\r\n";
     let _ = stream.write_all(head.as_bytes()).await;
     let (mut reader, mut writer) = stream.split();
     let _ = tokio::io::copy(&mut reader, &mut writer).await;
