@@ -1,5 +1,5 @@
 //! The built program against a scripted API server, behind whose port-forward are a scripted sidecar and a scripted Confluence: what
-//! changes things (`applink`, `uninstall`), step by step and where a step fails.
+//! changes things (`applink`, `uninstall`), step by step and where a step fails; and what goes into a support bundle.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
 
 mod api;
 mod applink;
+mod support;
 mod uninstall;
 mod wiki;
 
