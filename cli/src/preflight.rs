@@ -1,10 +1,12 @@
 //! `preflight WORKLOAD`: what comes of the next pod, and what could go wrong on the way, before anything is restarted.
 //!
 //! - [`facts`]: the dry run, and what stands around the workload (I/O)
+//! - [`nodes`]: where the pod could come to run
 //! - [`findings`]: what is right, and each risk with what removes it
 
 mod facts;
 mod findings;
+mod nodes;
 
 use crate::{
     args::Output,

@@ -1,18 +1,29 @@
+use k8s_openapi::api::core::v1::Node;
 use restward_crds::api::v1alpha1::RestApiAuthPolicy;
 use serde_json::{Value, json};
 
-use super::*;
-use crate::{failure::Failure, report::Level, workload::tests::stateful_set};
+use super::{risks::minor, *};
+use crate::{
+    failure::Failure,
+    report::Level,
+    workload::{Update, tests::stateful_set},
+};
 
 fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
 fn policy(accepted: &str) -> RestApiAuthPolicy {
+    policy_with(accepted, "Reachable", "True")
+}
+
+fn policy_with(accepted: &str, provider: &str, reachable: &str) -> RestApiAuthPolicy {
     object(json!({
         "apiVersion": "restward.io/v1alpha1", "kind": "RestApiAuthPolicy", "metadata": {"name": "wiki", "uid": "u"},
         "spec": {"selector": {"matchLabels": {"app": "wiki"}}, "keycloak": {"host": "h", "realm": "r"}},
         "status": {"conditions": [{"type": "Accepted", "status": accepted, "reason": "x", "message": "a field is wrong",
+                                   "lastTransitionTime": "2026-01-01T00:00:00Z"},
+                                  {"type": "IdentityProviderReachable", "status": reachable, "reason": provider, "message": "as seen",
                                    "lastTransitionTime": "2026-01-01T00:00:00Z"}]},
     }))
 }
@@ -44,9 +55,11 @@ fn facts() -> Facts {
 }
 
 fn node(os: &str, version: &str) -> Node {
-    object(json!({"metadata": {"name": "n"}, "status": {"nodeInfo": {
+    object(
+        json!({"metadata": {"name": "n"}, "status": {"images": [{"names": ["docker.io/library/sidecar:1"]}], "nodeInfo": {
         "operatingSystem": os, "kubeletVersion": version, "architecture": "", "bootID": "", "containerRuntimeVersion": "",
-        "kernelVersion": "", "kubeProxyVersion": "", "machineID": "", "osImage": "", "systemUUID": ""}}}))
+        "kernelVersion": "", "kubeProxyVersion": "", "machineID": "", "osImage": "", "systemUUID": ""}}}),
+    )
 }
 
 fn not_right(facts: &Facts) -> Vec<Finding> {
@@ -59,10 +72,8 @@ fn where_nothing_is_in_the_way_no_risk_is_told() {
     assert_eq!(not_right(&facts()), []);
 }
 
-/// Each: what is changed, how much it counts, and how its finding begins.
 #[test]
-fn each_risk_is_told_with_what_removes_it() {
-    type Change = fn(&mut Facts);
+fn commands_that_call_the_http_port_are_told() {
     let exec = |facts: &mut Facts, command: &str| {
         let probe = json!({"exec": {"command": ["curl", command]}});
         let container = json!({"name": "confluence", "readinessProbe": probe, "ports": [{"name": "http", "containerPort": 8090}]});
@@ -73,8 +84,14 @@ fn each_risk_is_told_with_what_removes_it() {
     assert_eq!(not_right(&called), [], "another port");
     exec(&mut called, "http://localhost:8090/status");
     assert_eq!(not_right(&called)[0].what, "confluence/readinessProbe asks Confluence");
+}
 
-    let table: [(Change, Level, &str, &str); 14] = [
+/// What is changed, how much it counts, how its finding begins, and what is in its fix.
+type Case = (fn(&mut Facts), Level, &'static str, &'static str);
+
+#[test]
+fn what_keeps_the_next_pod_from_coming_is_told() {
+    let table: [Case; 6] = [
         (|f| f.policies.clear(), Level::Warning, "a policy selects it", "apply the policy first"),
         (|f| f.policies = vec![policy("False")], Level::Wrong, "a policy selects it", "correct the policy"),
         (|f| f.next = next("other"), Level::Wrong, "it gets the sidecar", "check"),
@@ -99,6 +116,13 @@ fn each_risk_is_told_with_what_removes_it() {
             "not everything could be looked at",
             "may create pods",
         ),
+    ];
+    each_is_told(&table);
+}
+
+#[test]
+fn each_risk_is_told_with_what_removes_it() {
+    let table: [Case; 12] = [
         (|f| f.workload.replicas = 1, Level::Warning, "Confluence is away", "replicaCount: 2"),
         (|f| f.workload.update = Update::OnDelete, Level::Warning, "no pod is made anew", "updateStrategy"),
         (
@@ -112,6 +136,30 @@ fn each_risk_is_told_with_what_removes_it() {
             Level::Warning,
             "every node's kubelet",
             "nodeSelector",
+        ),
+        (
+            |f| f.nodes.as_mut().unwrap()[0].status.as_mut().unwrap().images = None,
+            Level::Warning,
+            "every node has the sidecar's image",
+            "sidecar.pullSecrets",
+        ),
+        (
+            |f| f.policies = vec![policy_with("True", "RealmNotFound", "False")],
+            Level::Warning,
+            "the identity provider answers",
+            "spec.keycloak.host",
+        ),
+        (
+            |f| f.policies = vec![policy_with("True", "Degraded", "True")],
+            Level::Warning,
+            "the identity provider answers",
+            "backchannelURL",
+        ),
+        (
+            |f| drop(f.policies[0].status.as_mut().unwrap().conditions.pop()),
+            Level::Warning,
+            "the identity provider answers",
+            "check",
         ),
         (|f| f.secrets = Ok(Vec::new()), Level::Warning, "its images can be pulled", "sidecar.pullSecrets"),
         (
@@ -145,15 +193,19 @@ fn each_risk_is_told_with_what_removes_it() {
             "maxUnavailable",
         ),
     ];
+    each_is_told(&table);
+}
+
+fn each_is_told(table: &[Case]) {
     for (change, level, what, fix) in table {
         let mut facts = facts();
         change(&mut facts);
         let found = not_right(&facts);
         assert!(
             found.len() == 1
-                && found[0].level == level
-                && found[0].what.starts_with(what)
-                && found[0].fix.as_ref().unwrap().contains(fix),
+                && found[0].level == *level
+                && found[0].what.starts_with(*what)
+                && found[0].fix.as_ref().unwrap().contains(*fix),
             "{what}: {found:?}"
         );
     }
