@@ -2,7 +2,9 @@
 //! nothing else is said. Pure.
 //!
 //! - [`risks`]: of the restart
+//! - [`probes`]: what the nodes say
 
+mod probes;
 mod risks;
 
 use k8s_openapi::{
@@ -20,10 +22,12 @@ use crate::{
 };
 
 pub(super) fn of(facts: &Facts) -> Report {
-    Report::of(vec![
+    let mut sections = vec![
         Section { title: format!("the next pod of {}", facts.workload.shown), findings: next_pod(facts) },
         Section { title: "risks of the restart".into(), findings: risks::of(facts) },
-    ])
+    ];
+    sections.extend(facts.probed.as_ref().map(|probed| probes::of(probed, image(facts))));
+    Report::of(sections)
 }
 
 fn next_pod(facts: &Facts) -> Vec<Finding> {
@@ -78,7 +82,14 @@ fn condition(policy: &RestApiAuthPolicy, kind: ConditionType) -> Option<&Conditi
     policy.status.iter().flat_map(|it| &it.conditions).find(|it| it.type_ == kind.as_str())
 }
 
-fn container(pod: &Pod) -> Option<&Container> {
+/// The sidecar's image in the next pod.
+fn image(facts: &Facts) -> &str {
+    let Next::Pod(pod) = &facts.next else { return "" };
+    container(pod).and_then(|sidecar| sidecar.image.as_deref()).unwrap_or_default()
+}
+
+/// The sidecar of a pod.
+pub(super) fn container(pod: &Pod) -> Option<&Container> {
     let mut containers = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
     containers.find(|it| it.name == names::SIDECAR_CONTAINER)
 }

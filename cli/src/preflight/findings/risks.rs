@@ -9,7 +9,7 @@ use super::{
         facts::{Facts, Next},
         nodes,
     },
-    condition, container,
+    condition, image,
 };
 use crate::{cluster, failure::Failure, report::Finding, workload::Update};
 
@@ -111,7 +111,11 @@ fn kubelets(facts: &Facts) -> Vec<Finding> {
 /// A node that cannot pull the sidecar's image shows that when Confluence is away already.
 fn images(facts: &Facts) -> Vec<Finding> {
     let (Next::Pod(pod), Ok(all)) = (&facts.next, &facts.nodes) else { return Vec::new() };
-    let Some(image) = container(pod).and_then(|sidecar| sidecar.image.as_deref()) else { return Vec::new() };
+    let image = image(facts);
+    // The nodes themselves have said it.
+    if image.is_empty() || matches!(facts.probed, Some(Ok(_))) {
+        return Vec::new();
+    }
     let without = nodes::eligible(all, pod).into_iter().filter(|node| !nodes::has_image(node, image));
     let without: Vec<String> = without.map(kube::ResourceExt::name_any).collect();
     if without.is_empty() {
@@ -125,7 +129,7 @@ fn images(facts: &Facts) -> Vec<Finding> {
         format!(
             "that {named}{more} can pull {image} is unproven: they do not tell that they have it (a kubelet tells of 50 images)"
         ),
-        "see that these nodes reach the registry, and that sidecar.pullSecrets of the chart restward has its login",
+        "kubectl restward preflight --probe has each of them try; sidecar.pullSecrets of the chart restward has the registry's login",
     )]
 }
 

@@ -2,7 +2,11 @@ use k8s_openapi::api::core::v1::Node;
 use restward_crds::api::v1alpha1::RestApiAuthPolicy;
 use serde_json::{Value, json};
 
-use super::{risks::minor, *};
+use super::{
+    super::probe::{Outcome, Probed},
+    risks::minor,
+    *,
+};
 use crate::{
     failure::Failure,
     report::Level,
@@ -51,6 +55,7 @@ fn facts() -> Facts {
         budgets: Ok(Vec::new()),
         network_policies: Ok(Vec::new()),
         secrets: Ok(vec!["registry".into()]),
+        probed: None,
     }
 }
 
@@ -217,6 +222,45 @@ fn what_may_not_be_looked_at_is_told_and_stops_nothing() {
     facts.nodes = Err(Failure::new("list nodes", "forbidden", "ask"));
     assert_eq!(not_right(&facts)[0].why.as_deref(), Some("list nodes: forbidden"));
     assert!(of(&facts).is_right);
+}
+
+#[test]
+fn what_the_nodes_say_is_told_and_ends_the_doubt_about_the_image() {
+    let probed = |outcome| {
+        let mut facts = facts();
+        facts.nodes.as_mut().unwrap()[0].status.as_mut().unwrap().images = None;
+        facts.probed = Some(Ok(vec![Probed { node: Some("n".into()), outcome }]));
+        not_right(&facts)
+    };
+    assert_eq!(probed(Ok(Outcome::Answers)), []);
+    for (outcome, level, what, why, fix) in [
+        (
+            Ok(Outcome::Says("RealmNotFound: no realm".into())),
+            Level::Wrong,
+            "the identity provider answers from node n",
+            "RealmNotFound: no realm",
+            "spec.keycloak.host",
+        ),
+        (
+            Ok(Outcome::NotPulled("ErrImagePull: 401".into())),
+            Level::Wrong,
+            "sidecar:1 comes to node n",
+            "ErrImagePull: 401",
+            "sidecar.pullSecrets",
+        ),
+        (Ok(Outcome::TooOld), Level::Unseen, "not everything", "cannot probe", "upgrade"),
+        (Ok(Outcome::Unknown("0/1 nodes".into())), Level::Unseen, "not everything", "0/1 nodes", "describe"),
+        (Err(Failure::new("probe", "forbidden", "ask")), Level::Unseen, "not everything", "forbidden", "ask"),
+    ] {
+        let found = probed(outcome);
+        let [found] = found.as_slice() else { panic!("{what}: {found:?}") };
+        assert!(found.level == level && found.what.starts_with(what), "{found:?}");
+        assert!(found.why.as_ref().unwrap().contains(why), "{found:?}");
+        assert!(found.fix.as_ref().unwrap().contains(fix), "{found:?}");
+    }
+    let mut interrupted = facts();
+    interrupted.probed = Some(Err(Failure::new("probe", "it was interrupted", "again")));
+    assert_eq!(not_right(&interrupted)[0].level, Level::Unseen);
 }
 
 #[test]
