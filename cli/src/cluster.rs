@@ -16,6 +16,8 @@ use crate::{
 
 /// Selects the objects that the operator made.
 pub(crate) const MANAGED: &str = "restward.io/managed=true";
+/// Selects what the chart made.
+pub(crate) const CHART: &str = "app.kubernetes.io/name=restward";
 /// Selects the operator's Deployment and pods, whatever the release is called.
 pub(crate) const OPERATOR: &str = "app.kubernetes.io/name=restward,app.kubernetes.io/component=operator";
 

@@ -35,6 +35,7 @@ pub mod pool;
 pub mod preflight;
 pub mod probes;
 pub mod random;
+pub mod reach;
 pub mod refusal;
 pub mod request;
 pub mod request_id;

@@ -1,14 +1,20 @@
 //! Entry point: arguments, signals, exit codes.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use clap::Parser as _;
 use restward_crds::sidecar::PodSettings;
 use restward_sidecar::{
     app::{self, Listeners, Options},
-    args::Args,
+    args::{Args, Command},
     audit::{Audit, file::AuditFile},
+    reach,
     server::Bounds,
     telemetry, trace,
     verify::network::Network,
@@ -23,6 +29,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Command::Probe { config_dir }) = &args.command {
+        return probe(config_dir).await;
+    }
     telemetry::start(&args.log);
     if let Err(error) = hide_from_own_user() {
         tracing::error!(%error, "the sidecar cannot hide its files and memory from processes of its own user");
@@ -32,6 +41,19 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(reason = format!("{error:#}"), "the sidecar cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Only sentences are written, which become the message of the container's end.
+async fn probe(config_dir: &Path) -> ExitCode {
+    // The first call in a process cannot fail.
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match reach::providers(config_dir).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentences) => {
+            _ = writeln!(io::stdout(), "{sentences}");
             ExitCode::FAILURE
         }
     }
@@ -47,7 +69,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
-    let pod = PodSettings::from_json(&args.pod).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let pod = PodSettings::from_json(args.pod.as_deref().unwrap_or_default())
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listeners =

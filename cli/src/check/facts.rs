@@ -6,6 +6,7 @@ use k8s_openapi::{
     api::{
         admissionregistration::v1::{
             MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+            ValidatingWebhookConfiguration,
         },
         apps::v1::Deployment,
         coordination::v1::Lease,
@@ -19,14 +20,12 @@ use serde::de::DeserializeOwned;
 
 use super::certificate;
 use crate::{
-    cluster::{self, MANAGED, OPERATOR, Session},
+    cluster::{self, CHART, MANAGED, OPERATOR, Session},
     failure::Failure,
     forward::PodPort,
 };
 
 const DEFINITION: &str = "restapiauthpolicies.restward.io";
-/// Selects what the chart made.
-const CHART: &str = "app.kubernetes.io/name=restward";
 
 /// A fact, or why it could not be had.
 pub(super) type Seen<T> = Result<T, Failure>;
@@ -39,6 +38,8 @@ pub(super) struct Facts {
     pub(super) backstop: Seen<Vec<ValidatingAdmissionPolicy>>,
     pub(super) bindings: Seen<Vec<ValidatingAdmissionPolicyBinding>>,
     pub(super) webhooks: Seen<Vec<MutatingWebhookConfiguration>>,
+    /// The chart's, by which uses of break-glass are told.
+    pub(super) witnesses: Seen<Vec<ValidatingWebhookConfiguration>>,
     pub(super) policies: Seen<Vec<Policy>>,
 }
 
@@ -48,6 +49,20 @@ pub(super) struct Operator {
     /// Who leads, if anybody does.
     pub(super) leader: Seen<Option<String>>,
     pub(super) replicas: Seen<Vec<Replica>>,
+}
+
+impl Operator {
+    /// Of which release it says that it is.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.deployment.labels().get("app.kubernetes.io/version").map(String::as_str)
+    }
+
+    /// What it is told by the argument that begins like this.
+    pub(super) fn told(&self, argument: &str) -> Option<&str> {
+        let containers = &self.deployment.spec.as_ref()?.template.spec.as_ref()?.containers;
+        let mut arguments = containers.iter().flat_map(|container| container.args.iter().flatten());
+        arguments.find_map(|it| it.strip_prefix(argument))
+    }
 }
 
 /// A pod of the operator.
@@ -94,6 +109,7 @@ pub(super) async fn gather(session: &Session) -> Result<Facts, Failure> {
         backstop: all(client, CHART, "admission policies").await,
         bindings: bindings(client).await,
         webhooks,
+        witnesses: all(client, CHART, "webhook configurations").await,
         policies: policies(session).await,
     })
 }

@@ -1,25 +1,23 @@
 //! What is right and what is not, from facts. Pure.
+//!
+//! - [`definition`]: of the kind
+//! - [`backstop`]: what the API server itself refuses
+//! - [`policy`]: each policy with its pods
 
-use k8s_openapi::{
-    api::core::v1::Pod, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-    apimachinery::pkg::apis::meta::v1::Condition,
-};
+mod backstop;
+mod definition;
+mod policy;
+
 use kube::ResourceExt as _;
-use restward_crds::{api::v1alpha1::RestApiAuthPolicy, condition::ConditionType, fix, names};
 
-use super::facts::{Facts, Operator, Policy, Replica, Seen};
-use crate::{
-    cluster::is_ready,
-    report::{Finding, Report, Section},
-};
+use super::facts::{Facts, Operator, Replica, Seen};
+use crate::report::{Finding, Report, Section};
 
-/// The version of the kind that this program reads.
-const VERSION: &str = "v1alpha1";
-/// The chart's policies without which a way is open, by the ends of their names.
-const BACKSTOP: [&str; 5] = ["require-sidecar", "injected-pods", "keys", "managed-objects", "sidecar-image"];
+/// The version of this program.
+const OWN: &str = env!("CARGO_PKG_VERSION");
 
 pub(super) fn of(facts: &Facts) -> Report {
-    let mut sections = vec![installed(facts), backstop(facts)];
+    let mut sections = vec![installed(facts), backstop::of(facts)];
     match &facts.policies {
         Ok(policies) if policies.is_empty() => sections.push(Section {
             title: "policies".into(),
@@ -29,7 +27,7 @@ pub(super) fn of(facts: &Facts) -> Report {
                 "write one: the README has the smallest",
             )],
         }),
-        Ok(policies) => sections.extend(policies.iter().map(|policy| self::policy(policy, facts))),
+        Ok(policies) => sections.extend(policies.iter().map(|policy| policy::of(policy, facts))),
         // Without the definition that is said already.
         Err(_) if matches!(facts.definition, Ok(None)) => {}
         Err(failure) => {
@@ -44,7 +42,7 @@ fn seen<T>(seen: &Seen<T>, findings: impl FnOnce(&T) -> Vec<Finding>) -> Vec<Fin
 }
 
 fn installed(facts: &Facts) -> Section {
-    let mut findings = seen(&facts.definition, |it| vec![definition(it.as_ref())]);
+    let mut findings = seen(&facts.definition, |it| definition::of(it.as_ref(), &facts.operators));
     findings.extend(seen(&facts.operators, |operators| match operators.as_slice() {
         [] => vec![Finding::wrong(
             "the operator is installed",
@@ -56,26 +54,10 @@ fn installed(facts: &Facts) -> Section {
     Section { title: "operator".into(), findings }
 }
 
-fn definition(definition: Option<&CustomResourceDefinition>) -> Finding {
-    let what = format!("RestApiAuthPolicy is defined in version {VERSION}");
-    let serves = |it: &CustomResourceDefinition| {
-        it.spec.versions.iter().any(|version| version.name == VERSION && version.served)
-    };
-    match definition {
-        Some(it) if serves(it) => Finding::right(what),
-        Some(_) => {
-            Finding::wrong(what, "the cluster has other versions only", "upgrade the chart restward-crds")
-        }
-        None => {
-            Finding::wrong(what, "the API server does not know the kind", "install the chart restward-crds")
-        }
-    }
-}
-
 fn operator(operator: &Operator) -> Vec<Finding> {
     let deployment = &operator.deployment;
     let name = format!("{}/{}", deployment.namespace().unwrap_or_default(), deployment.name_any());
-    let mut findings = vec![version(&name, deployment.labels().get("app.kubernetes.io/version"))];
+    let mut findings = vec![version(&name, operator.version())];
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     findings.extend(seen(&operator.replicas, |replicas| serving(&name, wanted, replicas)));
     findings.extend(seen(&operator.leader, |leader| {
@@ -100,8 +82,7 @@ fn operator(operator: &Operator) -> Vec<Finding> {
     findings
 }
 
-fn version(name: &str, version: Option<&String>) -> Finding {
-    const OWN: &str = env!("CARGO_PKG_VERSION");
+fn version(name: &str, version: Option<&str>) -> Finding {
     let what = format!("{name} is of the version of this program");
     match version {
         Some(version) if version == OWN => Finding::right(format!("{what}: {OWN}")),
@@ -141,143 +122,6 @@ fn serving(name: &str, wanted: i32, replicas: &[Replica]) -> Vec<Finding> {
         })
     });
     std::iter::once(first).chain(certificates).collect()
-}
-
-fn backstop(facts: &Facts) -> Section {
-    let findings = seen(&facts.backstop, |policies| {
-        let mut findings: Vec<Finding> = BACKSTOP
-            .iter()
-            .map(|end| {
-                let what = format!("the API server itself refuses: {end}");
-                if policies.iter().any(|policy| policy.name_any().ends_with(&format!("-{end}"))) {
-                    Finding::right(what)
-                } else {
-                    Finding::wrong(
-                        what,
-                        "the admission policy of the chart is not there",
-                        "helm upgrade restward",
-                    )
-                }
-            })
-            .collect();
-        for policy in policies {
-            let warnings =
-                policy.status.as_ref().and_then(|it| it.type_checking.as_ref()?.expression_warnings.as_ref());
-            for warning in warnings.into_iter().flatten() {
-                findings.push(Finding::warning(
-                    format!("the rules of {} are of the right types", policy.name_any()),
-                    format!("{}: {}", warning.field_ref, warning.warning),
-                    "see whether the cluster's version is supported",
-                ));
-            }
-        }
-        findings
-    });
-    Section { title: "backstop".into(), findings }
-}
-
-fn policy(of: &Policy, facts: &Facts) -> Section {
-    let policy = &of.policy;
-    let mut findings = vec![looked_at(policy)];
-    findings.extend(ConditionType::ALL.iter().map(|kind| condition(policy, *kind)));
-    findings.extend(programmed(policy, facts));
-    findings.extend(seen(&of.pods, |pods| pods.iter().filter_map(|pod| self::pod(policy, pod)).collect()));
-    let advisories = policy.status.iter().flat_map(|status| &status.advisories);
-    findings.extend(advisories.map(|advisory| {
-        let (name, text) = advisory.split_once(": ").unwrap_or((advisory, ""));
-        Finding::warning(name, text, "kubectl describe has it too; it may stay if it is meant")
-    }));
-    let title = format!("policy {}/{}", policy.namespace().unwrap_or_default(), policy.name_any());
-    Section { title, findings }
-}
-
-fn looked_at(policy: &RestApiAuthPolicy) -> Finding {
-    let what = "the operator has looked at the newest change";
-    let observed = policy.status.as_ref().and_then(|status| status.observed_generation);
-    if observed.is_some() && observed == policy.metadata.generation {
-        return Finding::right(what);
-    }
-    Finding::wrong(
-        what,
-        "status is of an older one, or there is none",
-        "wait a moment; if it stays, look at the operator above",
-    )
-}
-
-fn condition(policy: &RestApiAuthPolicy, kind: ConditionType) -> Finding {
-    let conditions = policy.status.iter().flat_map(|status| &status.conditions);
-    let Some(found) = conditions.into_iter().find(|condition| condition.type_ == kind.as_str()) else {
-        return Finding::wrong(
-            kind.as_str(),
-            "the operator has said nothing about it",
-            "look at the operator above",
-        );
-    };
-    let Condition { reason, message, status, .. } = found;
-    let what = format!("{}: {reason}", kind.as_str());
-    let fix = || {
-        fix::of(kind, reason)
-            .unwrap_or("the message says what to do; this program does not know the reason yet")
-    };
-    match status.as_str() {
-        "True" if fix::is_best(kind, reason) => Finding::right(what),
-        "True" | "Unknown" => Finding::warning(what, message, fix()),
-        _ => Finding::wrong(what, message, fix()),
-    }
-}
-
-/// Whether what refuses pods without the sidecar is there, beside what status says of it.
-fn programmed(policy: &RestApiAuthPolicy, facts: &Facts) -> Vec<Finding> {
-    let uid = policy.uid().unwrap_or_default();
-    let was_accepted = policy.status.as_ref().is_some_and(|status| status.in_force.is_some());
-    if !was_accepted || policy.metadata.deletion_timestamp.is_some() {
-        return Vec::new();
-    }
-    let is_ours =
-        |labels: &std::collections::BTreeMap<String, String>| labels.get(names::LABEL_POLICY) == Some(&uid);
-    let again = "the operator puts it back by itself; if it does not, look at the operator above";
-    let webhook = seen(&facts.webhooks, |all| {
-        let entry = all.iter().find(|it| is_ours(it.labels())).and_then(|it| it.webhooks.as_ref()?.first());
-        let what = "its webhook configuration is there, and no pod passes without it";
-        vec![match entry {
-            Some(entry) if entry.failure_policy.as_deref() != Some("Ignore") => Finding::right(what),
-            Some(_) => Finding::wrong(what, "somebody set failurePolicy: Ignore", again),
-            None => Finding::wrong(what, "it is not there", again),
-        }]
-    });
-    let binding = seen(&facts.bindings, |all| {
-        let what = "its binding to the backstop is there";
-        vec![if all.iter().any(|it| is_ours(it.labels())) {
-            Finding::right(what)
-        } else {
-            Finding::wrong(
-                what,
-                "it is not there: without the webhook pods could come without the sidecar",
-                again,
-            )
-        }]
-    });
-    webhook.into_iter().chain(binding).collect()
-}
-
-/// What is to be said of a pod with the sidecar.
-fn pod(policy: &RestApiAuthPolicy, pod: &Pod) -> Option<Finding> {
-    let name = pod.name_any();
-    if !is_ready(pod) {
-        let fix = format!("kubectl describe pod {name} -n {}", pod.namespace().unwrap_or_default());
-        return Some(Finding::warning(format!("pod {name} is ready"), "it is not, or not yet", fix));
-    }
-    let wanted = &policy.status.as_ref()?.in_force.as_ref()?.sidecar_image;
-    let containers = pod.spec.as_ref()?.init_containers.as_ref()?;
-    let image = containers.iter().find(|it| it.name == names::SIDECAR_CONTAINER)?.image.as_ref()?;
-    (image != wanted).then(|| {
-        let why = format!("it runs {image}, new pods get {wanted}");
-        Finding::warning(
-            format!("pod {name} runs the newest sidecar"),
-            why,
-            "restart it when Confluence may restart",
-        )
-    })
 }
 
 #[cfg(test)]

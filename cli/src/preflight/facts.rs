@@ -14,13 +14,14 @@ use kube::{
 };
 use restward_crds::api::v1alpha1::RestApiAuthPolicy;
 
+use super::probe::Probed;
 use crate::{
     cluster::{self, Session},
     failure::Failure,
     workload::Workload,
 };
 
-type Seen<T> = Result<T, Failure>;
+pub(super) type Seen<T> = Result<T, Failure>;
 
 pub(super) struct Facts {
     pub(super) workload: Workload,
@@ -35,6 +36,8 @@ pub(super) struct Facts {
     pub(super) network_policies: Seen<Vec<NetworkPolicy>>,
     /// Names of the Secrets of the namespace, whose contents are not asked for.
     pub(super) secrets: Seen<Vec<String>>,
+    /// What came of probing nodes, when that was asked for.
+    pub(super) probed: Option<Seen<Vec<Probed>>>,
 }
 
 /// What the API server said to the next pod.
@@ -89,6 +92,7 @@ pub(super) async fn gather(session: &Session, workload: Workload) -> Result<Fact
         policies,
         pods,
         next,
+        probed: None,
     })
 }
 

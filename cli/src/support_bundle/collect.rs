@@ -4,9 +4,10 @@ use k8s_openapi::{
     api::{
         admissionregistration::v1::{
             MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+            ValidatingWebhookConfiguration,
         },
         apps::v1::{Deployment, StatefulSet},
-        core::v1::{Event, Node, Pod},
+        core::v1::{ConfigMap, Event, Node, Pod},
     },
     serde::{Serialize, de::DeserializeOwned},
 };
@@ -19,11 +20,14 @@ use serde_json::Value;
 
 use super::redact;
 use crate::{
-    cluster::{self, MANAGED, OPERATOR, Session},
+    cluster::{self, CHART, MANAGED, OPERATOR, Session},
     failure::Failure,
+    forward::PodPort,
     sidecar::Sidecar,
 };
 
+/// Port of the operator with its metrics, as the chart sets it.
+const OPERATOR_ADMIN_PORT: u16 = 8080;
 /// Lines of a log.
 const TAIL: i64 = 2000;
 
@@ -51,6 +55,12 @@ pub(super) async fn all(session: &Session, with_logs: bool) -> Vec<File> {
         )
         .await,
         list(
+            "break-glass-webhooks.yaml",
+            &Api::<ValidatingWebhookConfiguration>::all(client.clone()),
+            &everywhere(CHART),
+        )
+        .await,
+        list(
             "bindings.yaml",
             &Api::<ValidatingAdmissionPolicyBinding>::all(client.clone()),
             &everywhere(MANAGED),
@@ -59,14 +69,12 @@ pub(super) async fn all(session: &Session, with_logs: bool) -> Vec<File> {
         list(
             "admission-policies.yaml",
             &Api::<ValidatingAdmissionPolicy>::all(client.clone()),
-            &everywhere("app.kubernetes.io/name=restward"),
+            &everywhere(CHART),
         )
         .await,
         list("policies.yaml", &policies(session), &everywhere("")).await,
     ];
-    if with_logs {
-        files.extend(operator_logs(client).await);
-    }
+    files.extend(operator(client, with_logs).await);
     // Where they cannot be listed, their file says why.
     if let Ok(policies) = policies(session).list(&ListParams::default()).await {
         for policy in policies.items {
@@ -92,6 +100,9 @@ async fn of_policy(client: &Client, policy: &RestApiAuthPolicy, with_logs: bool)
         vec![list(&file("pods.yaml"), &pods, &ListParams::default().labels_from(&selector)).await];
     let sets = Api::<StatefulSet>::namespaced(client.clone(), &namespace);
     files.push(list(&file("statefulsets.yaml"), &sets, &ListParams::default()).await);
+    let deployments = Api::<Deployment>::namespaced(client.clone(), &namespace);
+    files.push(list(&file("deployments.yaml"), &deployments, &ListParams::default()).await);
+    files.push((file("configmap.yaml"), written(client, &namespace, &name).await));
     let events = Api::<Event>::namespaced(client.clone(), &namespace);
     files.push(list(&file("events.yaml"), &events, &ListParams::default()).await);
     for pod in cluster::injected(client, policy).await.unwrap_or_default() {
@@ -107,17 +118,29 @@ async fn of_policy(client: &Client, policy: &RestApiAuthPolicy, with_logs: bool)
     files
 }
 
-async fn operator_logs(client: &Client) -> Vec<File> {
+/// Of each pod of the operator.
+async fn operator(client: &Client, with_logs: bool) -> Vec<File> {
     let pods = Api::<Pod>::all(client.clone()).list(&ListParams::default().labels(OPERATOR)).await;
     let mut files = Vec::new();
     for pod in pods.map(|list| list.items).unwrap_or_default() {
+        let name = pod.name_any();
         let api = Api::<Pod>::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-        files.push((
-            format!("operator.{}.log.txt", pod.name_any()),
-            log(&api, &pod.name_any(), "operator").await,
-        ));
+        let metrics = PodPort::new(api.clone(), name.clone(), OPERATOR_ADMIN_PORT).get("/metrics").await;
+        let metrics = metrics.map(|answer| String::from_utf8_lossy(answer.body()).into_owned());
+        files.push((format!("operator.{name}.metrics.txt"), metrics));
+        if with_logs {
+            files.push((format!("operator.{name}.log.txt"), log(&api, &name, "operator").await));
+        }
     }
     files
+}
+
+/// What the operator wrote for the sidecars and for Tomcat; the keys are in a Secret.
+async fn written(client: &Client, namespace: &str, policy: &str) -> Result<String, Failure> {
+    let name = format!("restward-{policy}");
+    let map = Api::<ConfigMap>::namespaced(client.clone(), namespace).get(&name).await;
+    map.map_err(|error| Failure::of_api(format!("read ConfigMap {name} of namespace {namespace}"), &error))
+        .and_then(|map| redacted(&map))
 }
 
 async fn log(pods: &Api<Pod>, pod: &str, container: &str) -> Result<String, Failure> {

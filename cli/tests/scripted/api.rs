@@ -1,4 +1,4 @@
-//! An API server that has a handful of objects: reads, merge patches, deletions, and forwarded ports.
+//! An API server that has a handful of objects: reads, creations, merge patches, deletions, and forwarded ports.
 
 use std::{
     collections::BTreeMap,
@@ -116,7 +116,8 @@ async fn answer(mut request: Request<Incoming>, state: Arc<Mutex<State>>) -> Rep
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let state = &mut *state.lock().unwrap();
     (state.others)(&mut state.objects);
-    if method != Method::GET {
+    let is_dry = query.contains("dryRun=All");
+    if method != Method::GET && !is_dry {
         state.changes.push(format!("{method} {path}"));
     }
     match (method.as_str(), state.objects.get_mut(&path)) {
@@ -128,6 +129,14 @@ async fn answer(mut request: Request<Incoming>, state: Arc<Mutex<State>>) -> Rep
         ("PATCH", Some(object)) => {
             merge(object, &serde_json::from_slice(&body).unwrap());
             reply(200, object)
+        }
+        ("POST", None) => {
+            let object: Value = serde_json::from_slice(&body).unwrap();
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            if !is_dry {
+                state.objects.insert(format!("{path}/{name}"), object.clone());
+            }
+            reply(201, &object)
         }
         // As with a finalizer, which a policy has.
         ("DELETE", Some(object)) => {

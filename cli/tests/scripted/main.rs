@@ -1,5 +1,5 @@
 //! The built program against a scripted API server, behind whose port-forward are a scripted sidecar and a scripted Confluence: what
-//! changes things (`applink`, `uninstall`), step by step and where a step fails.
+//! changes things (`applink`, `preflight --probe`, `uninstall`), step by step and where a step fails; and what goes into a support bundle.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,10 +10,17 @@
 
 mod api;
 mod applink;
+mod probe;
+mod support;
 mod uninstall;
 mod wiki;
 
-use std::{ffi::OsString, fs, path::PathBuf, process::Stdio};
+use std::{
+    ffi::OsString,
+    fs,
+    path::PathBuf,
+    process::{Output, Stdio},
+};
 
 use serde_json::json;
 use tokio::process::Command;
@@ -25,6 +32,11 @@ struct Ended {
 }
 
 impl Ended {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), said: text(&output.stdout) + &text(&output.stderr) }
+    }
+
     /// It ended like this, and said these.
     #[track_caller]
     fn is(&self, code: i32, says: &[&str]) {
@@ -59,22 +71,23 @@ impl Home {
 
     /// Runs it without a terminal, finding other programs in this directory first.
     async fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::of(&self.command(arguments).output().await.unwrap())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut path = OsString::from(&self.0);
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
-        let output = Command::new(env!("CARGO_BIN_EXE_kubectl-restward"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-restward"));
+        command
             .arg("--kubeconfig")
             .arg(self.0.join("kubeconfig"))
             .args(arguments)
             .env("PATH", path)
             .env_remove("RESTWARD_ADMIN_TOKEN")
             .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ended { code: output.status.code(), said: text(&output.stdout) + &text(&output.stderr) }
+            .kill_on_drop(true);
+        command
     }
 }
 
