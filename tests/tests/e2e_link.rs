@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow, ensure};
 use reqwest::Method;
 use restward_tests::{
     caller::Caller,
-    command::kubectl,
+    command::{kubectl, kubectl_json},
     keycloak::user_token,
     policy::{self, until},
     wait::{QUICK, SLOW, eventually},
@@ -66,6 +66,7 @@ async fn ask_for_a_new_key(value: &str) -> Result<()> {
 async fn rotate_by_hand(world: &World) -> Result<()> {
     let caller = Caller::start(world, CLIENT, ROUNDS_PER_TOKEN);
     let before = shown().await?;
+    let status_key = stored("status-key").await?;
     ask_for_a_new_key("by-hand").await?;
     let next = eventually("every sidecar has the next key", QUICK, || async {
         let next = shown().await?["next"].clone();
@@ -77,6 +78,7 @@ async fn rotate_by_hand(world: &World) -> Result<()> {
         next["fingerprint"] != before["fingerprint"] && next["instructions"].to_string().contains("curl"),
         "{next}"
     );
+    the_status_key_is_another(&status_key).await?;
     let key = before["consumerKey"].as_str().ok_or_else(|| anyhow!("no consumer key"))?;
     let body = json!({"key": key, "name": key, "description": null, "sharedSecret": null, "publicKey": next["publicKey"],
         "outgoing": false, "twoLOAllowed": true, "executingTwoLOUser": null, "twoLOImpersonationAllowed": true});
@@ -87,6 +89,25 @@ async fn rotate_by_hand(world: &World) -> Result<()> {
     ensure!(put.status == 201, "{put:?}");
     until_it_is_the_key(&next["fingerprint"]).await?;
     caller.stop_clean().await.map(drop)
+}
+
+/// An item of the policy's keys; `Null` when it is not there.
+async fn stored(item: &str) -> Result<Value> {
+    let uid = policy::read().await?["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+    let secret = kubectl_json(&["get", "secret", "restward-keys", "-n", WIKI_NAMESPACE]).await?;
+    Ok(secret["data"][format!("{uid}.{item}")].clone())
+}
+
+/// Before anybody has put anything into the link, and every sidecar is heard by it.
+async fn the_status_key_is_another(before: &Value) -> Result<()> {
+    eventually("the status key from before is deleted", QUICK, || async {
+        ensure!(stored("previous-status-key").await?.is_null(), "it is there");
+        Ok(())
+    })
+    .await?;
+    let now = stored("status-key").await?;
+    ensure!(now.is_string() && before.is_string() && now != *before, "the status key is the one from before");
+    until(WIKI_NAMESPACE, policy::NAME, "ConfigCurrent", "True", "Current", QUICK).await.map(drop)
 }
 
 async fn rotate_by_the_sidecars(world: &World) -> Result<()> {
