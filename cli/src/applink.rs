@@ -51,6 +51,8 @@ enum Command {
         policy: PolicyName,
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        output: Output,
     },
     /// Ask each sidecar whether Confluence takes what it signs
     Verify {
@@ -85,7 +87,9 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Verd
             output::show(output.format, link_of(&policy)?)?;
             Ok(Verdict::Right)
         }
-        Command::Apply { policy, place } => apply::run(session, &session.policy(policy).await?, place).await,
+        Command::Apply { policy, place, output } => {
+            apply::run(session, &session.policy(policy).await?, place, output.format).await
+        }
         Command::Verify { policy, output } => {
             let report = verify::report(session, &session.policy(policy).await?).await?;
             output::show(output.format, &report)?;

@@ -25,6 +25,7 @@ pub(super) async fn run(
     session: &Session,
     policy: &RestApiAuthPolicy,
     place: &Place,
+    format: Format,
 ) -> Result<Verdict, Failure> {
     let consumer = consumer(policy)?;
     let confluence = Confluence::reach(session, policy, place).await?;
@@ -41,7 +42,7 @@ pub(super) async fn run(
         tokio::time::sleep(PAUSE).await;
         report = verify::report(session, policy).await?;
     }
-    output::show(Format::Table, &report)?;
+    output::show(format, &report)?;
     Ok(report.verdict())
 }
 

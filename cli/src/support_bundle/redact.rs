@@ -10,6 +10,8 @@ const HARMLESS: [&str; 5] =
     ["ATL_TOMCAT_", "ATL_PROXY_", "RESTWARD_", "CATALINA_CONNECTOR_", "CATALINA_CONTEXT_PATH"];
 /// Ends of the names of attributes and parameters whose values are secret, in small letters.
 const SECRET: [&str; 5] = ["password", "passwd", "pwd", "secret", "pass"];
+/// Ends of names that only look so: what is around the sidecar, and arguments of the operator with names of Secrets.
+const NO_SECRET: [&str; 3] = ["bypass", "--ca-secret", "--sidecar-pull-secret"];
 /// Members of objects that repeat others, or are long and of no use.
 const USELESS: [&str; 2] = ["managedFields", "kubectl.kubernetes.io/last-applied-configuration"];
 /// Before the secret in the path of the operator's webhook that is told of uses of break-glass.
@@ -140,9 +142,7 @@ fn without_secret_values(line: &str) -> String {
         cleaned.push_str(before);
         cleaned.push('=');
         rest = after;
-        let name = before.trim_end().rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        let name = name.to_ascii_lowercase();
-        if SECRET.iter().any(|end| name.ends_with(end)) && !name.ends_with("bypass") {
+        if names_secret(before) && !after.starts_with(LEFT_OUT) {
             let quote = quote(after.trim_start());
             let value =
                 after.split_once(quote).filter(|_| !quote.is_empty()).map_or(after, |(_, value)| value);
@@ -156,6 +156,14 @@ fn without_secret_values(line: &str) -> String {
         }
     }
     cleaned + rest
+}
+
+/// Whether what stands before `=` says that a secret follows.
+fn names_secret(before: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let name = before.trim_end().rsplit(|c: char| !is_of_name(c)).next().unwrap_or_default();
+    let name = name.to_ascii_lowercase();
+    SECRET.iter().any(|end| name.ends_with(end)) && !NO_SECRET.iter().any(|end| name.ends_with(end))
 }
 
 /// The quote that a text begins with, with the backslashes of a text in a text.
@@ -273,6 +281,10 @@ mod tests {
             ),
             (r#"{"line":"password=\"s3 cret\", and"}"#, r#"{"line":"password=\"(left out)\", and"}"#),
             (r#"{"line":"password=s3cret\nand"}"#, r#"{"line":"password=(left out)\nand"}"#),
+            (
+                "client-secret=s3cret client_secret=s3cret",
+                "client-secret=(left out) client_secret=(left out)",
+            ),
             ("password=s3=cret, secret=a", "password=(left out) secret=(left out)"),
             ("password=\"s3cret", "password=\"(left out)"),
         ] {
@@ -289,6 +301,9 @@ mod tests {
             "{\"reason\":\"basic_denied\",\"user_agent\":\"curl/8.5.0\"}",
             "-----BEGIN PUBLIC KEY-----",
             "restward_sidecar_requests_total{credential=\"basic\",bypass=\"none\"} 1",
+            "- --ca-secret=restward-webhook-ca",
+            "- --sidecar-pull-secret=registry",
+            "password=(left out) and more",
             "// a comment of alice@example.com, and https://wiki.example.com/display/~alice@example.com",
         ] {
             assert_eq!(text(kept), format!("{kept}\n"));

@@ -32,12 +32,22 @@ pub(super) enum Expected {
     Links(Vec<Link>),
     /// Confluence's own affair, whatever it says.
     Passed,
+    /// The same of SOAP, whose answers to what it does not like are 500.
+    SoapAnswer,
+    /// Confluence's own, to whom it takes for a visitor or does not let in.
+    Visitor,
+    /// 401 of Confluence itself, which asks for a password (Basic).
+    Challenge,
     /// 401 or 403 of Confluence itself.
     RejectedByConfluence,
     /// Confluence lets this origin's pages call.
     Granted(String),
     /// 400, from whoever is first to look.
     BadRequest,
+    /// A head that is too long, from whoever is first to look.
+    HeadTooLong,
+    /// 413, from whoever is first to look.
+    TooLarge,
     /// Restward's refusal for this reason.
     Refused(Reason),
     /// Restward's refusal of a token that is none, for whichever reason.
@@ -66,9 +76,14 @@ impl Expected {
             Self::Link(consumer) => format!("a list with {consumer}"),
             Self::Links(links) => format!("the same {} links", links.len()),
             Self::Passed => "Confluence's own answer".into(),
+            Self::SoapAnswer => "Confluence's own answer, or a fault of SOAP".into(),
+            Self::Visitor => "Confluence's own answer, to a visitor".into(),
+            Self::Challenge => "401 of Confluence with a Basic challenge".into(),
             Self::RejectedByConfluence => "401 or 403 of Confluence".into(),
             Self::Granted(origin) => format!("a grant for {origin}"),
             Self::BadRequest => "400".into(),
+            Self::HeadTooLong => "431, or 400 or 414 of somebody in front".into(),
+            Self::TooLarge => "413".into(),
             Self::Refused(reason) => format!("{} {reason}", reason.status()),
             Self::RefusedToken => "401 with a reason".into(),
         }
@@ -84,6 +99,9 @@ impl Expected {
                 format!("it was read by somebody: {}", answer.shown()),
                 "see that the sidecar is in the way of this address: kubectl restward check",
             )),
+            Self::HeadTooLong if matches!(answer.status, 400 | 413 | 414 | 431 | 494) => Ok(()),
+            Self::TooLarge if answer.status == 413 => Ok(()),
+            Self::HeadTooLong | Self::TooLarge => Err(not_limited(answer)),
             _ => self.judge_passed(answer),
         }
     }
@@ -127,7 +145,7 @@ impl Expected {
         if let Some(reason) = answer.reason() {
             return Err(unexpected(reason));
         }
-        if answer.status >= 500 {
+        if answer.status >= 500 && !(*self == Self::SoapAnswer && answer.text().contains("Fault>")) {
             return Err(wrong(
                 format!("{} of Confluence, or of somebody in front", answer.status),
                 "see Confluence's log, and that of the ingress",
@@ -148,6 +166,8 @@ impl Expected {
                 "they are others than at the beginning",
                 "see Administration > Application links: nothing here changes them, somebody else does",
             )),
+            Self::Visitor => visitor(answer),
+            Self::Challenge => challenge(answer),
             Self::RejectedByConfluence if matches!(answer.status, 401 | 403) => Ok(()),
             Self::RejectedByConfluence => Err(wrong(
                 format!("it was taken for a visitor's, or for somebody's: {}", answer.shown()),
@@ -155,13 +175,49 @@ impl Expected {
             )),
             Self::Granted(origin) => granted(origin, answer),
             // The others are no answers of Confluence.
-            Self::Passed | Self::BadRequest | Self::Refused(_) | Self::RefusedToken => Ok(()),
+            Self::Passed
+            | Self::SoapAnswer
+            | Self::BadRequest
+            | Self::HeadTooLong
+            | Self::TooLarge
+            | Self::Refused(_)
+            | Self::RefusedToken => Ok(()),
         }
     }
 }
 
 fn wrong(why: impl Into<String>, fix: impl Into<String>) -> Wrong {
     Wrong { why: why.into(), fix: fix.into() }
+}
+
+fn not_limited(answer: &Answer) -> Wrong {
+    let fix = "see that the sidecar is in the way of this address: kubectl restward check";
+    match answer.reason() {
+        Some(reason) => unexpected(reason),
+        None => wrong(format!("nobody minded its size: {}", answer.shown()), fix),
+    }
+}
+
+fn visitor(answer: &Answer) -> Result<(), Wrong> {
+    let named = answer.user().or_else(|| answer.header("x-ausername").map(str::to_owned));
+    match named.filter(|name| name != "anonymous") {
+        None => Ok(()),
+        Some(name) => Err(wrong(
+            format!("a header made it a call of {name}"),
+            "see that the sidecar is in the way of this address, at once: whoever reaches it is whom they like to be",
+        )),
+    }
+}
+
+fn challenge(answer: &Answer) -> Result<(), Wrong> {
+    let mut challenges = answer.headers.get_all(header::WWW_AUTHENTICATE).iter().flat_map(|it| it.to_str());
+    if answer.status == 401 && challenges.any(|it| it.starts_with("Basic")) {
+        return Ok(());
+    }
+    Err(wrong(
+        format!("nobody asked for the password: {}", answer.shown()),
+        "let the ingress pass WWW-Authenticate on; clients that wait for the question log in no more until then",
+    ))
 }
 
 /// Refused by Restward although it should not be, or for another reason.

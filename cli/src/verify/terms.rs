@@ -137,6 +137,23 @@ impl<'a> Terms<'a> {
         }
     }
 
+    /// A client without a credential that asks for the question for a password, which it gets where it may answer. `None`: it
+    /// depends on the caller's address.
+    pub(super) fn challenge(&self, login: Login<'_>) -> Option<Expected> {
+        match self.password(login, Expected::Challenge)? {
+            Expected::Challenge => Some(self.enforced(Expected::Challenge)),
+            _ => Some(self.anonymous(login.path)),
+        }
+    }
+
+    /// A call without a credential, of which a header claims to be somebody's.
+    pub(super) fn claimed(&self, path: &str) -> Expected {
+        match self.anonymous(path) {
+            Expected::Passed => Expected::Visitor,
+            refused => refused,
+        }
+    }
+
     /// Whom a token with these claims, which nobody verified, stands for.
     pub(super) fn holder(&self, claims: &Value) -> Holder {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);

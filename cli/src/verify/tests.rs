@@ -1,5 +1,6 @@
 //! The whole trial against a scripted wiki: well behaved, and with each case answered wrongly in turn.
 
+mod list;
 mod script;
 
 use std::{
@@ -225,6 +226,9 @@ async fn without_the_sidecar_everything_that_it_does_is_missed() {
         "token-known",
         "token-user",
         "token-naming-another",
+        "forwarded-user",
+        "large-head",
+        "large-form",
         "changed-token",
         "expired-token",
         "other-audience-token",
@@ -259,8 +263,17 @@ async fn what_is_expected_follows_from_the_policy() {
     let failed = |trial: &Trial| of(trial, Outcome::Failed);
     let trial = deny.tried(&denying.url, &deny.all()).await.unwrap();
     assert_eq!(of(&trial, Outcome::Passed).len(), trial.cases.len(), "{}", trial.text());
-    let by_password =
-        ["made-up-password", "made-up-parameters", "xml-rpc-login", "webdav", "feed", "password"];
+    let by_password = [
+        "made-up-password",
+        "made-up-parameters",
+        "xml-rpc-login",
+        "soap-login",
+        "json-rpc-login",
+        "webdav",
+        "feed",
+        "basic-challenge",
+        "password",
+    ];
     assert_eq!(failed(&deny.tried(&allowing.url, &deny.all()).await.unwrap()), by_password);
     assert_eq!(failed(&allow.tried(&denying.url, &allow.all()).await.unwrap()), by_password);
 }

@@ -47,7 +47,7 @@ async fn a_link_is_made_by_three_calls_and_seen_to_work() {
     assert_eq!(given.wiki.changes().len(), 3);
     given.verify().await.is(0, &["√ Confluence takes"]);
     // Again: it is found.
-    given.run("apply", ADMIN, &[]).await.is(0, &["is there (0-2)"]);
+    given.run("apply", ADMIN, &["-o", "json"]).await.is(0, &["is there (0-2)", "\"isRight\": true"]);
     assert_eq!(given.wiki.links(), [jira(), own()]);
 }
 

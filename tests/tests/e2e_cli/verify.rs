@@ -17,8 +17,17 @@ use crate::{Ended, Secret, basic_mode, restward, set_basic_mode};
 
 /// A stand-in of this test's own, as a process of this machine without a sidecar.
 const PLAIN_PORT: &str = "18095";
-const BY_PASSWORD: [&str; 6] =
-    ["made-up-password", "made-up-parameters", "xml-rpc-login", "webdav", "feed", "password"];
+const BY_PASSWORD: [&str; 9] = [
+    "made-up-password",
+    "made-up-parameters",
+    "xml-rpc-login",
+    "soap-login",
+    "json-rpc-login",
+    "webdav",
+    "feed",
+    "basic-challenge",
+    "password",
+];
 
 /// All that the command can be given, as files.
 struct Means {

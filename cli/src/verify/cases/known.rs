@@ -1,6 +1,6 @@
 //! Calls by credentials that were given.
 
-use http::{HeaderName, header};
+use http::{HeaderName, Method, header};
 use k8s_openapi::jiff::Timestamp;
 use restward_crds::reason::Reason;
 
@@ -11,6 +11,9 @@ use crate::verify::{
     forged,
     terms::{Holder, Login, Terms},
 };
+
+/// More than the largest form that a sidecar reads.
+const LARGE: usize = 2 * 1024 * 1024 + 1;
 
 pub(super) fn cases(terms: &Terms<'_>, means: &Means, now: Timestamp) -> Vec<Case> {
     let parts = [
@@ -79,8 +82,14 @@ fn by_token(terms: &Terms<'_>, means: &Means, now: Timestamp) -> Vec<Case> {
             token.clone(),
             |token| (Ask::get(format!("{CONTENT}/")).bearer(&token), served(Expected::Served)),
         ),
-        given("token-known", "Confluence takes the token for somebody's", token, |token| {
+        given("token-known", "Confluence takes the token for somebody's", token.clone(), |token| {
             (Ask::get(CURRENT_USER).bearer(&token), served(Expected::SomeUser))
+        }),
+        given("large-form", "a form of more than 2 MiB with the token", token, |token| {
+            // Nothing is written: there is nothing to post to.
+            let ask = Ask::new(Method::POST, CURRENT_USER).bearer(&token);
+            let ask = ask.saying("application/x-www-form-urlencoded", format!("x={}", "x".repeat(LARGE)));
+            (ask, served(terms.enforced(Expected::TooLarge)))
         }),
         given("token-user", "Confluence's user is the token's", user.clone(), |(token, user)| {
             (Ask::get(CURRENT_USER).bearer(&token), user)

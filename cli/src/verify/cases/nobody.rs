@@ -1,10 +1,11 @@
 //! Calls that take no credential of anybody's: without any, or with one that nobody has.
 
-use http::{Method, header};
+use http::{HeaderName, Method, header};
 use k8s_openapi::jiff::Timestamp;
 use restward_crds::{reason::Reason, sidecar::terms::AnonymousPreset};
+use serde_json::json;
 
-use super::{CONTENT, Case, FEED, Means, PAGE, WEBDAV, case, given, lack};
+use super::{CONTENT, CURRENT_USER, Case, FEED, Means, PAGE, WEBDAV, case, given, lack};
 use crate::verify::{
     ask::Ask,
     expected::Expected,
@@ -13,6 +14,10 @@ use crate::verify::{
 };
 
 const XML_RPC: &str = "/rpc/xmlrpc";
+const SOAP: &str = "/rpc/soap-axis/confluenceservice-v2";
+const JSON_RPC: &str = "/rpc/json-rpc/confluenceservice-v2";
+/// Longer than the longest head that a sidecar reads.
+const LONG: usize = 33 * 1024;
 
 pub(super) fn cases(terms: &Terms<'_>, means: &Means, now: Timestamp) -> Vec<Case> {
     let parts = [
@@ -64,7 +69,17 @@ fn for_everybody(terms: &Terms<'_>, means: &Means) -> Vec<Case> {
             Ask::get("/synchrony-proxy/healthcheck"),
             Expected::Passed,
         ),
+        case("websocket", "the same by WebSocket", websocket(), Expected::Passed),
     ]
+}
+
+/// As a browser opens one (RFC 6455 section 4.1).
+fn websocket() -> Ask {
+    Ask::get("/synchrony-proxy/v1/bayeux-sync1")
+        .with(header::CONNECTION, "Upgrade")
+        .with(header::UPGRADE, "websocket")
+        .with(header::SEC_WEBSOCKET_VERSION, "13")
+        .with(header::SEC_WEBSOCKET_KEY, "cmVzdHdhcmQtdmVyaWZ5IQ==")
 }
 
 /// What is called before anybody has logged in.
@@ -125,6 +140,18 @@ fn odd_calls(terms: &Terms<'_>) -> Vec<Case> {
             terms.enforced(Expected::BadRequest),
         ),
         case("two-credentials", "two Authorization headers", twice, terms.enforced(Expected::BadRequest)),
+        case(
+            "large-head",
+            "a head of more than 32 KiB",
+            Ask::get("/status").with(HeaderName::from_static("x-restward-verify"), "x".repeat(LONG)),
+            Expected::HeadTooLong,
+        ),
+        case(
+            "forwarded-user",
+            "a call without a credential that names a user by X-Forwarded-User",
+            Ask::get(CURRENT_USER).with(HeaderName::from_static("x-forwarded-user"), "admin"),
+            terms.claimed(CURRENT_USER),
+        ),
         case(
             "made-up-session",
             "a session cookie that is none",
@@ -188,7 +215,24 @@ fn passwords(terms: &Terms<'_>, at: Timestamp) -> Vec<Case> {
          </param></params></methodCall>"
     );
     let rpc = Ask::new(Method::POST, XML_RPC).saying("text/xml", xml);
-    [
+    let soap = format!(
+        "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\"><soapenv:Body><login \
+         xmlns=\"http://soap.rpc.confluence.atlassian.com\"><in0>{NOBODY}</in0><in1>none</in1></login></soapenv:Body></soapenv:Envelope>"
+    );
+    let soap = Ask::new(Method::POST, SOAP)
+        .saying("text/xml", soap)
+        .with(HeaderName::from_static("soapaction"), "\"\"");
+    let json = json!({"jsonrpc": "2.0", "method": "login", "params": [NOBODY, "none"], "id": 1});
+    let json = Ask::new(Method::POST, JSON_RPC).saying("application/json", json.to_string());
+    let asks = Ask::get(format!("{CONTENT}?os_authType=basic"));
+    let challenge = terms.challenge(Login { path: CONTENT, user: None, at });
+    let challenge = given(
+        "basic-challenge",
+        "a client that waits to be asked for the password (os_authType=basic)",
+        challenge.ok_or(lack::ADDRESS),
+        |expected| (asks, expected),
+    );
+    let by_password = [
         ("made-up-password", "Basic", CONTENT, Some(NOBODY), basic(Ask::get(CONTENT)), rejected.clone()),
         (
             "made-up-parameters",
@@ -199,12 +243,14 @@ fn passwords(terms: &Terms<'_>, at: Timestamp) -> Vec<Case> {
             rejected,
         ),
         ("xml-rpc-login", "a login by XML-RPC", XML_RPC, None, rpc, Expected::Passed),
+        ("soap-login", "a login by SOAP", SOAP, None, soap, Expected::SoapAnswer),
+        ("json-rpc-login", "a login by JSON-RPC", JSON_RPC, None, json, Expected::Passed),
         ("webdav", "WebDAV by password", WEBDAV, Some(NOBODY), basic(Ask::get(WEBDAV)), Expected::Passed),
         ("feed", "an RSS feed by password", FEED, Some(NOBODY), basic(Ask::get(FEED)), Expected::Passed),
     ]
     .map(|(name, about, path, user, ask, allowed)| {
         let expected = terms.password(Login { path, user, at }, allowed);
         given(name, about, expected.ok_or(lack::ADDRESS), |expected| (ask, expected))
-    })
-    .into()
+    });
+    by_password.into_iter().chain([challenge]).collect()
 }

@@ -39,8 +39,8 @@ fn list(names: &[&str]) -> Answer {
 #[allow(clippy::too_many_lines, reason = "a table")]
 fn each_expectation_is_met_by_what_it_means_and_by_nothing_else() {
     use Expected::{
-        BadRequest, Bytes, Granted, Link, Links, Page, PageOf, Passed, Refused, RefusedToken,
-        RejectedByConfluence, Says, Served, SomeUser, User,
+        BadRequest, Bytes, Challenge, Granted, HeadTooLong, Link, Links, Page, PageOf, Passed, Refused,
+        RefusedToken, RejectedByConfluence, Says, Served, SoapAnswer, SomeUser, TooLarge, User, Visitor,
     };
     let denied = || refusal(401, Reason::BasicDenied);
     let page = |headers: &[(&'static str, &'static str)]| answer(302, headers, "");
@@ -96,6 +96,31 @@ fn each_expectation_is_met_by_what_it_means_and_by_nothing_else() {
             RejectedByConfluence,
             vec![answer(401, &[], ""), answer(403, &[], "")],
             vec![visitor(), answer(404, &[], "")],
+        ),
+        (
+            Visitor,
+            vec![visitor(), answer(403, &[], ""), answer(200, &[("x-ausername", "anonymous")], "")],
+            vec![current("admin"), answer(200, &[("x-ausername", "admin")], ""), answer(502, &[], "")],
+        ),
+        (
+            Challenge,
+            vec![answer(401, &[BASIC], "")],
+            vec![answer(401, &[BEARER], ""), answer(200, &[BASIC], ""), denied()],
+        ),
+        (
+            SoapAnswer,
+            vec![answer(500, &[], "<soapenv:Fault>"), answer(404, &[], "")],
+            vec![answer(500, &[], "<html>"), denied()],
+        ),
+        (
+            HeadTooLong,
+            vec![answer(431, &[], ""), answer(400, &[], "")],
+            vec![answer(200, &[], ""), answer(502, &[], ""), denied()],
+        ),
+        (
+            TooLarge,
+            vec![answer(413, &[], ""), refusal(413, Reason::FormTooLarge)],
+            vec![answer(405, &[], ""), answer(502, &[], ""), denied()],
         ),
         (
             Granted("https://app".into()),

@@ -77,6 +77,28 @@ fn who_has_no_credential_is_refused_unless_the_policy_says_otherwise() {
 }
 
 #[test]
+fn a_header_that_names_a_user_makes_nobody_of_a_visitor() {
+    let claimed = |spec: Value| Terms::of(&policy(spec)).claimed(CONTENT);
+    assert_eq!(claimed(json!({})), Expected::Refused(Reason::CredentialMissing));
+    assert_eq!(claimed(json!({"credentials": {"anonymous": "Allow"}})), Expected::Visitor);
+    assert_eq!(claimed(json!({"mode": "Off"})), Expected::Visitor);
+}
+
+#[test]
+fn who_waits_for_the_question_is_asked_where_passwords_are_taken() {
+    let challenge = |spec: Value| {
+        let at = "2026-06-01T00:00:00Z".parse().unwrap();
+        Terms::of(&policy(spec)).challenge(Login { path: CONTENT, user: None, at })
+    };
+    assert_eq!(challenge(json!({})), Some(Expected::Challenge));
+    let denied = json!({"basicAuth": {"mode": "Deny"}});
+    assert_eq!(challenge(denied), Some(Expected::Refused(Reason::CredentialMissing)));
+    assert_eq!(challenge(json!({"mode": "Audit"})), Some(Expected::Passed));
+    let somewhere = json!({"basicAuth": {"mode": "Deny", "exceptions": [{"cidrs": ["10.0.0.0/8"]}]}});
+    assert_eq!(challenge(somewhere), None);
+}
+
+#[test]
 fn a_made_up_session_is_told_from_a_visitors_where_visitors_are_not_wanted() {
     let session = |spec: Value| Terms::of(&policy(spec)).made_up_session();
     assert_eq!(session(json!({})), Expected::RejectedByConfluence);

@@ -83,7 +83,9 @@ impl Script {
                 let counts = Arc::clone(&shared);
                 let service =
                     service_fn(move |request| answer(request, basic, sabotage, Arc::clone(&counts)));
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                tokio::spawn(
+                    http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades(),
+                );
             }
         });
         Self { url, counts }
@@ -123,6 +125,8 @@ async fn answer(
     Ok(match sabotage {
         Sabotage::NotConfigured(case) if case == name => refused(Reason::NotConfigured),
         Sabotage::Bare => call.at_confluence(false, &counts),
+        // As hyper does it, before anything else.
+        _ if call.headers.get("x-restward-verify").is_some_and(|it| it.len() > 32 * 1024) => with(431, ""),
         _ => call.refusal().map_or_else(|| call.at_confluence(true, &counts), refused),
     })
 }
@@ -165,7 +169,8 @@ impl Call {
         let authorization = self.header("authorization");
         let scheme = authorization.split(' ').next().unwrap_or_default();
         let is_password =
-            scheme == "Basic" || self.path.contains("os_username") || self.path == "/rpc/xmlrpc";
+            scheme == "Basic" || self.path.contains("os_username") || self.path.starts_with("/rpc/");
+        let asks = self.path.contains("os_authType=basic") && self.basic == Basic::Allowed;
         let is_open = ["tsv", "authconfig", "manifest", "private", "gadgets", "nativemobile"]
             .iter()
             .any(|it| self.path.contains(it));
@@ -173,11 +178,16 @@ impl Call {
             return Some(Reason::MultipleAuthorization);
         }
         match scheme {
+            "" if asks => None,
             _ if self.path.contains("%2F") => Some(Reason::AmbiguousTarget),
             "OAuth" if authorization.contains(CONSUMER) => Some(Reason::ReservedConsumer),
             "OAuth" if !authorization.contains("oauth_nonce") => Some(Reason::OAuth1Incomplete),
             _ if is_password => (self.basic == Basic::Denied).then_some(Reason::BasicDenied),
-            "Bearer" if self.is_api() => self.refused_token(),
+            "Bearer" if self.is_api() => {
+                let is_large =
+                    self.body.len() > 2 * 1024 * 1024 && self.header("content-type").ends_with("urlencoded");
+                self.refused_token().or_else(|| is_large.then_some(Reason::FormTooLarge))
+            }
             "Negotiate" if self.is_api() => Some(Reason::SchemeUnsupported),
             "" if self.is_api()
                 && !is_open
@@ -241,6 +251,13 @@ impl Call {
             return open;
         }
         let Ok(user) = self.user(is_behind) else { return with(401, "") };
+        if user.is_none() && self.path.contains("os_authType=basic") {
+            let mut asked = with(401, "");
+            asked
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, "Basic realm=\"protected-area\"".parse().unwrap());
+            return asked;
+        }
         let to_login = || redirect("/confluence/login.action?os_destination=x", None);
         match (self.method.as_str(), path, user) {
             ("GET", "/rest/api/user/current", Some(user)) => {
@@ -264,6 +281,14 @@ impl Call {
             }
             ("POST" | "DELETE", _, None) if path.starts_with("/rest/api/content") => with(403, ""),
             ("POST", "/rpc/xmlrpc", _) => with(200, "<fault>"),
+            ("POST", "/rpc/soap-axis/confluenceservice-v2", _) => with(500, "<soapenv:Fault>"),
+            ("POST", "/rpc/json-rpc/confluenceservice-v2", _) => with(200, "{\"error\":{}}"),
+            ("GET", "/synchrony-proxy/v1/bayeux-sync1", _) if self.header("upgrade") == "websocket" => {
+                let mut opened = with(101, "");
+                opened.headers_mut().insert(header::UPGRADE, "websocket".parse().unwrap());
+                opened.headers_mut().insert(header::CONNECTION, "Upgrade".parse().unwrap());
+                opened
+            }
             _ => with(404, ""),
         }
     }
