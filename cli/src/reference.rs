@@ -1,10 +1,10 @@
 //! The pages that this program knows best: the command line (a preface, and the reference from clap), and the conditions with the
-//! next step for each reason. Only tests use them: `UPDATE_GOLDEN=1` writes the pages.
+//! next step for each reason, and for each advisory. Only tests use them: `UPDATE_GOLDEN=1` writes the pages.
 
 use std::{env, fs, path::Path};
 
 use clap::{Command, CommandFactory as _};
-use restward_crds::{condition::ConditionType, fix};
+use restward_crds::{advisory::Advisory, condition::ConditionType, fix};
 
 use crate::args::Cli;
 
@@ -45,6 +45,14 @@ fn conditions() -> String {
             let step = if step == fix::WAIT { "" } else { step };
             page.push_str(&format!("| `{reason}` | {} | {step} |\n", meaning.trim()));
         }
+    }
+    page.push_str(
+        "\n## Advisories\n\nWhat is told beside the conditions, in `status.advisories`, as name and sentence: it is allowed, or not Restward's to \
+         decide, but better known.\n\n| advisory | what it means | the next step |\n|---|---|---|\n",
+    );
+    for advisory in Advisory::ALL {
+        let (name, meaning, step) = (advisory.as_str(), advisory.meaning().trim(), advisory.fix());
+        page.push_str(&format!("| `{name}` | {meaning} | {step} |\n"));
     }
     page
 }

@@ -1,5 +1,6 @@
 //! The contract between the parts of Restward. No I/O, no async, no other crate of the workspace.
 //!
+//! - [`advisory`]: what is told of a policy beside its conditions, with the next step
 //! - [`names`]: every label, annotation, port, file and variable that two parts must spell alike
 //! - [`reason`]: why a request was refused: code, status, explanation
 //! - [`condition`]: the conditions of a policy and their reasons
@@ -11,6 +12,7 @@
 //! - `api`: the Kubernetes kinds (feature `kubernetes`)
 //! - `generate`: every file that is generated from this crate (feature `kubernetes`)
 
+pub mod advisory;
 #[cfg(feature = "kubernetes")]
 pub mod api;
 pub mod condition;

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use restward_crds::advisory::Advisory;
 use tokio::time::Instant;
 
 /// How long something is told after it was last seen.
@@ -46,61 +47,82 @@ pub enum Advice {
 
 impl Advice {
     /// For people: what it is and what to do.
-    pub const fn sentence(self) -> &'static str {
+    pub fn sentence(self) -> String {
+        let (advisory, sentence) = self.told();
+        advisory.says(sentence)
+    }
+
+    const fn told(self) -> (Advisory, &'static str) {
         match self {
-            Self::ClientSecretMissing => {
-                "ClientSecretMissing: the Secret of spec.keycloak.clientSecretRef is not mounted with its keys client-id and \
-                 client-secret. Create it; a pod that was made before the field was set needs a restart"
-            }
-            Self::ClientAssertionMissing => {
-                "ClientAssertionMissing: the pod has no ServiceAccount token for spec.keycloak.clientAssertion, as it was made before \
-                 the field was set: restart it"
-            }
-            Self::ClientRejected => {
-                "ClientRejected: the identity provider does not accept the client of spec.keycloak.clientSecretRef or \
+            Self::ClientSecretMissing => (
+                Advisory::ClientSecretMissing,
+                "the Secret of spec.keycloak.clientSecretRef is not mounted with its keys client-id and \
+                 client-secret. Create it; a pod that was made before the field was set needs a restart",
+            ),
+            Self::ClientAssertionMissing => (
+                Advisory::ClientAssertionMissing,
+                "the pod has no ServiceAccount token for spec.keycloak.clientAssertion, as it was made before \
+                 the field was set: restart it",
+            ),
+            Self::ClientRejected => (
+                Advisory::ClientRejected,
+                "the identity provider does not accept the client of spec.keycloak.clientSecretRef or \
                  clientAssertion. For a Secret, compare client-id and client-secret; for an assertion, the realm's identity provider \
-                 of type Kubernetes, the client's subject and the audience"
-            }
-            Self::ClientSecretNotTaken => {
-                "ClientSecretNotTaken: the identity provider does not accept the client-secret of spec.keycloak.clientSecretRef yet, \
+                 of type Kubernetes, the client's subject and the audience",
+            ),
+            Self::ClientSecretNotTaken => (
+                Advisory::ClientSecretNotTaken,
+                "the identity provider does not accept the client-secret of spec.keycloak.clientSecretRef yet, \
                  but the one from before, with which running sidecars go on asking. Set the new one at the client in the identity \
-                 provider; a pod that starts anew knows no other"
-            }
-            Self::ClientNotInAudience => {
-                "ClientNotInAudience: the identity provider calls tokens inactive in whose audience the client of \
+                 provider; a pod that starts anew knows no other",
+            ),
+            Self::ClientNotInAudience => (
+                Advisory::ClientNotInAudience,
+                "the identity provider calls tokens inactive in whose audience the client of \
                  spec.keycloak is not. Keycloak does so since 26.6.2: add an Audience mapper for that client to \
-                 the clients whose tokens are refused"
-            }
-            Self::OpenidMissing => {
-                "OpenidMissing: the identity provider answers 403 at userinfo for tokens without the scope openid. Have clients \
-                 ask for scope=openid, or set spec.tokens.validation to Local or Introspection"
-            }
-            Self::UserInfoWithDpop => {
-                "UserInfoWithDpop: tokens that are bound to a key (DPoP) cannot be shown to userinfo, as their proof is for this API. \
-                 Set spec.tokens.validation to Local or Introspection"
-            }
-            Self::NoEndpoint => {
-                "NoEndpoint: the discovery document names no usable endpoint for spec.tokens.validation"
-            }
-            Self::NotAnswering => {
-                "NotAnswering: the identity provider did not answer a question about a token; such calls get 503"
-            }
-            Self::UnexpectedAnswer => {
-                "UnexpectedAnswer: the identity provider answered a question about a token in a way that cannot be understood"
-            }
-            Self::AudienceMissing => {
-                "AudienceMissing: good tokens were refused as none of spec.tokens.audiences is in their audience. If their clients \
-                 are to call, give them a client scope with an Audience mapper in Keycloak, as Default"
-            }
-            Self::LightweightTokens => {
-                "LightweightTokens: good tokens were refused as they are lightweight, which leaves user and audience out. Switch \
+                 the clients whose tokens are refused",
+            ),
+            Self::OpenidMissing => (
+                Advisory::OpenidMissing,
+                "the identity provider answers 403 at userinfo for tokens without the scope openid. Have clients \
+                 ask for scope=openid, or set spec.tokens.validation to Local or Introspection",
+            ),
+            Self::UserInfoWithDpop => (
+                Advisory::UserInfoWithDpop,
+                "tokens that are bound to a key (DPoP) cannot be shown to userinfo, as their proof is for this API. \
+                 Set spec.tokens.validation to Local or Introspection",
+            ),
+            Self::NoEndpoint => (
+                Advisory::NoEndpoint,
+                "the discovery document names no usable endpoint for spec.tokens.validation. Set it to \
+                 Local, or to one whose endpoint is named",
+            ),
+            Self::NotAnswering => (
+                Advisory::NotAnswering,
+                "the identity provider did not answer a question about a token; such calls get 503. See that \
+                 Confluence's pods reach it, and its load",
+            ),
+            Self::UnexpectedAnswer => (
+                Advisory::UnexpectedAnswer,
+                "the identity provider answered a question about a token in a way that cannot be understood. See \
+                 what stands in between: a proxy's page is no answer",
+            ),
+            Self::AudienceMissing => (
+                Advisory::AudienceMissing,
+                "good tokens were refused as none of spec.tokens.audiences is in their audience. If their clients \
+                 are to call, give them a client scope with an Audience mapper in Keycloak, as Default",
+            ),
+            Self::LightweightTokens => (
+                Advisory::LightweightTokens,
+                "good tokens were refused as they are lightweight, which leaves user and audience out. Switch \
                  'Always use lightweight access token' off at their clients, or set spec.keycloak.clientSecretRef, so that the \
-                 realm is asked about such tokens"
-            }
-            Self::ClocksDiffer => {
-                "ClocksDiffer: good tokens were refused as not valid yet: the clock of the identity provider is ahead of that of the \
-                 pod's node by more than spec.tokens.clockSkew. Set both clocks by NTP"
-            }
+                 realm is asked about such tokens",
+            ),
+            Self::ClocksDiffer => (
+                Advisory::ClocksDiffer,
+                "good tokens were refused as not valid yet: the clock of the identity provider is ahead of that of the \
+                 pod's node by more than spec.tokens.clockSkew. Set both clocks by NTP",
+            ),
         }
     }
 }
@@ -132,7 +154,7 @@ impl Advices {
     pub fn sentences(&self) -> Vec<String> {
         let mut noted = self.lock();
         noted.retain(|_, when| when.elapsed() < TOLD_FOR);
-        noted.keys().map(|advice| advice.sentence().to_owned()).collect()
+        noted.keys().map(|advice| advice.sentence()).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Advice, Instant>> {

@@ -160,7 +160,7 @@ impl Online {
             None => settings.issuers.iter().find_map(missing_client),
             Some(_) => Some(Advice::ClientRejected).filter(|advice| advices.is_noted(*advice)),
         }?;
-        Some(Report { reason: ProviderReason::ClientNotAccepted, message: cause.sentence().to_owned() })
+        Some(Report { reason: ProviderReason::ClientNotAccepted, message: cause.sentence() })
     }
 
     /// What the administrator should know.

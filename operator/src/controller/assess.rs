@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt;
 use restward_crds::{
+    advisory::Advisory,
     api::v1alpha1::{IdentitySpec, InForceStatus, LinkMode, RestApiAuthPolicy, RestApiAuthPolicyStatus},
     condition::{
         AcceptedReason, ConditionType, InjectedReason, ProgrammedReason, ProviderReason, ReadyReason,
@@ -264,11 +265,11 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
     let spec = &outcome.policy.spec;
     let mut advisories = Vec::from_iter(retain::advisory(outcome.policy));
     if spec.tokens.audiences.is_empty() && spec.tokens.authorized_parties.is_empty() {
-        advisories.push(format!(
-            "AudienceUnrestricted: every client of realm {} may call. Add an Audience mapper to the clients in Keycloak and \
+        advisories.push(Advisory::AudienceUnrestricted.says(format_args!(
+            "every client of realm {} may call. Add an Audience mapper to the clients in Keycloak and \
              list the audience in spec.tokens.audiences, or list the clients in spec.tokens.authorizedParties",
             spec.keycloak.realm
-        ));
+        )));
     }
     let plain = |url: &str| url.starts_with("http://");
     let realm = spec.keycloak.backchannel_url.as_deref().unwrap_or(&spec.keycloak.host);
@@ -277,15 +278,16 @@ fn advisories(outcome: &Outcome<'_>) -> Vec<String> {
         asked.unwrap_or(&issuer.issuer)
     });
     if std::iter::once(realm).chain(others).any(plain) {
-        advisories
-            .push("PlainHttp: keys are fetched over http; whoever is on the way can sign tokens".into());
+        advisories.push(
+            Advisory::PlainHttp.says("keys are fetched over http; whoever is on the way can sign tokens"),
+        );
     }
     if let IdentitySpec::Header(header) = &spec.upstream.identity {
-        advisories.push(format!(
-            "HeaderIsALogin: whoever reaches Confluence without the sidecar is whom the header {} names. Take the \
+        advisories.push(Advisory::HeaderIsALogin.says(format_args!(
+            "whoever reaches Confluence without the sidecar is whom the header {} names. Take the \
              authenticator that believes it away before you delete this policy or its sidecars",
             header.name
-        ));
+        )));
     }
     advisories.extend(provisioning::advisories(outcome.policy, outcome.provisioned));
     advisories.extend(upstream::not_kept(outcome));

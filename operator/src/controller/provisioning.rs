@@ -12,7 +12,10 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use kube::{Api, Client, ResourceExt};
-use restward_crds::api::v1alpha1::{Provisioning, ProvisioningState, ProvisioningStatus, RestApiAuthPolicy};
+use restward_crds::{
+    advisory::Advisory,
+    api::v1alpha1::{Provisioning, ProvisioningState, ProvisioningStatus, RestApiAuthPolicy},
+};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, Semaphore};
 
 use super::validate::Validated;
@@ -43,8 +46,7 @@ const MAX_CHANGE: usize = 2048;
 const MAX_ADVICE: usize = 1024;
 /// Clients that status remembers while they cannot be removed; more are found by their mark.
 const MAX_CLIENTS: usize = 128;
-const FAILURE: &str = "ProvisioningFailed: ";
-const PLAIN_HTTP: &str = "PlainHttp: the secret of spec.keycloak.provisioning goes to Keycloak over http; whoever is on the way can \
+const PLAIN_HTTP: &str = "the secret of spec.keycloak.provisioning goes to Keycloak over http; whoever is on the way can \
                           manage the clients of the realm";
 
 /// UID of the cluster.
@@ -260,13 +262,18 @@ pub fn advisories(policy: &RestApiAuthPolicy, progress: Option<&Progress>) -> Ve
     match progress {
         None => Vec::new(),
         Some(Progress::UnderWay) => {
-            let is_ours = |told: &&String| told.starts_with(FAILURE) || *told == PLAIN_HTTP;
+            let is_ours = |told: &&String| {
+                Advisory::of(told) == Some(Advisory::ProvisioningFailed)
+                    || **told == Advisory::PlainHttp.says(PLAIN_HTTP)
+            };
             policy.status.iter().flat_map(|status| &status.advisories).filter(is_ours).cloned().collect()
         }
         Some(Progress::Over(kept)) => {
-            let failed =
-                kept.trouble.iter().map(|trouble| truncate(&format!("{FAILURE}{trouble}"), MAX_ADVICE));
-            failed.chain(kept.is_plain_http.then(|| PLAIN_HTTP.to_owned())).collect()
+            let failed = kept
+                .trouble
+                .iter()
+                .map(|trouble| truncate(&Advisory::ProvisioningFailed.says(trouble), MAX_ADVICE));
+            failed.chain(kept.is_plain_http.then(|| Advisory::PlainHttp.says(PLAIN_HTTP))).collect()
         }
     }
 }

@@ -5,7 +5,10 @@
 //! bring a new certificate authority of the webhook, a new image of the sidecar or a changed `server.xml` into what was left.
 
 use kube::{Client, Resource, ResourceExt, runtime::events::EventType};
-use restward_crds::api::v1alpha1::{DeletionPolicy, RestApiAuthPolicy};
+use restward_crds::{
+    advisory::Advisory,
+    api::v1alpha1::{DeletionPolicy, RestApiAuthPolicy},
+};
 
 use super::{
     Context,
@@ -13,7 +16,7 @@ use super::{
 };
 
 /// Reason of the Event, and of the advisory.
-const RETAINED: &str = "Retained";
+const RETAINED: &str = Advisory::Retained.as_str();
 
 /// Whether a policy that is being deleted stays in force. Not in a namespace that ends: that must not wait.
 ///
@@ -42,12 +45,12 @@ pub fn release_command(policy: &RestApiAuthPolicy) -> String {
 
 /// What people should know of a retained policy, as one of `status.advisories`.
 pub(super) fn advisory(policy: &RestApiAuthPolicy) -> Option<String> {
-    is_retained(policy).then(|| format!("{RETAINED}: {}", note(policy)))
+    is_retained(policy).then(|| Advisory::Retained.says(note(policy)))
 }
 
 /// Whether one of `status.advisories` is that.
 pub(super) fn is_advisory(told: &str) -> bool {
-    told.starts_with(RETAINED)
+    Advisory::of(told) == Some(Advisory::Retained)
 }
 
 fn note(policy: &RestApiAuthPolicy) -> String {

@@ -1,6 +1,6 @@
 //! What injection leaves as it is, although it may say less about Confluence than it did: for the policy's status.
 
-use restward_crds::{api::v1alpha1::Interception, names};
+use restward_crds::{advisory::Advisory, api::v1alpha1::Interception, names};
 use serde_json::Value;
 
 use super::{
@@ -35,9 +35,10 @@ fn old_server_xml(pod: &Value, policy: &Candidate) -> Option<String> {
         .iter()
         .any(|known| matches!(&known.outcome, Outcome::Derived(connector) if connector.file == file));
     (!is_current).then(|| {
-        "ServerXmlChanged: Tomcat's server.xml was changed since the pod was made, which runs on with the one it has; \
-         restart it to let the change take effect"
-            .to_owned()
+        Advisory::ServerXmlChanged.says(
+            "Tomcat's server.xml was changed since the pod was made, which runs on with the one it has; \
+             restart it to let the change take effect",
+        )
     })
 }
 
@@ -47,9 +48,10 @@ fn old_interception(pod: &Value, target: &Target, policy: &Candidate) -> Option<
     let origin = origin::find(pod, target, policy).ok()?;
     let now = listen::of(pod, target, origin, policy).ok()?;
     (Listen::of_settings(&told) != now).then(|| {
-        "InterceptionChanged: Tomcat listens as the policy said when the pod was made, which is not what spec.interception and \
-         spec.loopbackBind say now; restart the pod to let the change take effect"
-            .to_owned()
+        Advisory::InterceptionChanged.says(
+            "Tomcat listens as the policy said when the pod was made, which is not what spec.interception and \
+             spec.loopbackBind say now; restart the pod to let the change take effect",
+        )
     })
 }
 
@@ -59,19 +61,19 @@ fn command(name: &str, handler: &Value, target: &Target, policy: &Candidate) -> 
     let (port, moved) = (target.http_port.to_string(), names::UPSTREAM_PORT.to_string());
     let has_socket = policy.interception == Interception::UnixSocket;
     if has_socket && words.clone().any(|word| names_number(word, &moved) || word.contains(TOMCAT_PORT)) {
-        return Some(format!(
-            "ExecProbe: {name} runs a command that calls Tomcat at its port, which it has none of (spec.interception: \
+        return Some(Advisory::ExecProbe.says(format_args!(
+            "{name} runs a command that calls Tomcat at its port, which it has none of (spec.interception: \
              UnixSocket). Make it httpGet or tcpSocket, which are moved, or let the command call the socket {}",
             names::SOCKET
-        ));
+        )));
     }
     words.any(|word| names_number(word, &port)).then(|| {
         let tomcat = if has_socket { names::SOCKET.to_owned() } else { format!("127.0.0.1:{moved}") };
-        format!(
-            "ExecProbe: {name} runs a command that names port {port}, where the sidecar answers now: a call to it is checked \
+        Advisory::ExecProbe.says(format_args!(
+            "{name} runs a command that names port {port}, where the sidecar answers now: a call to it is checked \
              like everybody's, and a bare connection always succeeds. Make it httpGet or tcpSocket, which are moved, or \
              let the command call {tomcat}"
-        )
+        ))
     })
 }
 
@@ -88,10 +90,10 @@ fn other_host(name: &str, handler: &Value, container: &Value, target: &Target) -
     let call = ["httpGet", "tcpSocket"].into_iter().find_map(|kind| handler.get(kind))?;
     let host = view::text(call, "/host");
     (!host.is_empty() && probes::port(call, container) == Some(target.http_port)).then(|| {
-        format!(
-            "ProbeOfAnotherHost: {name} asks {host:?} and not the pod, so it is not moved; if it is meant for Confluence in \
+        Advisory::ProbeOfAnotherHost.says(format_args!(
+            "{name} asks {host:?} and not the pod, so it is not moved; if it is meant for Confluence in \
              this pod, remove its host"
-        )
+        ))
     })
 }
 

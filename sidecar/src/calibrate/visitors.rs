@@ -1,9 +1,12 @@
 //! Whether Confluence serves visitors, who have not logged in, and what that means under the policy. Pure.
 
 use http::StatusCode;
-use restward_crds::sidecar::{
-    Settings,
-    terms::{Mode, Switch},
+use restward_crds::{
+    advisory::Advisory,
+    sidecar::{
+        Settings,
+        terms::{Mode, Switch},
+    },
 };
 use serde_json::{Map, Value};
 
@@ -59,10 +62,10 @@ pub fn advice(visitors: Visitors, settings: &Settings) -> Option<String> {
              on others, which the pages of a public wiki call: if it is meant to be public, set spec.credentials.anonymous to Allow"
         }
     };
-    Some(format!(
-        "AnonymousAccessEnabled: Confluence serves visitors who have not logged in. {what}. To close the wiki to them, take \
+    Some(Advisory::AnonymousAccessEnabled.says(format_args!(
+        "Confluence serves visitors who have not logged in. {what}. To close the wiki to them, take \
          'can use' from Anonymous in Confluence's global permissions"
-    ))
+    )))
 }
 
 #[cfg(test)]

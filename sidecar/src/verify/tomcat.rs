@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use restward_crds::sidecar::PodSettings;
+use restward_crds::{advisory::Advisory, sidecar::PodSettings};
 
 use super::{
     network::Network,
@@ -59,10 +59,11 @@ fn port_is_open(pod: &PodSettings) -> String {
         Some(_) => "nowhere but on a Unix socket",
         None => "on loopback only",
     };
-    format!(
-        "TomcatPortOpen: something listens on port {} that does not answer HTTP, although Tomcat was told to listen {meant}. It is          not known to be a way around: see which container listens there, or which connector of server.xml (AJP has no HTTP)",
+    Advisory::TomcatPortOpen.says(format_args!(
+        "something listens on port {} that does not answer HTTP, although Tomcat was told to listen {meant}. It is \
+         not known to be a way around: see which container listens there, or which connector of server.xml (AJP has no HTTP)",
         pod.upstream_port
-    )
+    ))
 }
 
 fn not_listening(pod: &PodSettings) -> String {
@@ -75,20 +76,20 @@ fn not_listening(pod: &PodSettings) -> String {
         (None, true) => "the loopback address: set spec.loopbackBind: Off",
         (None, false) => "the port: let the chart make server.xml",
     };
-    format!(
-        "TomcatNotListening: nothing has listened on Tomcat's {place} for {} minutes; see the log of Confluence's container. \
+    Advisory::TomcatNotListening.says(format_args!(
+        "nothing has listened on Tomcat's {place} for {} minutes; see the log of Confluence's container. \
          When that complains of the connector or of server.xml, this image does not take {remedy}, and restart the pod",
         LONG.as_secs() / 60
-    )
+    ))
 }
 
 fn without_effect(pod: &PodSettings) -> String {
-    format!(
-        "LoopbackBindWithoutEffect: Tomcat was told to listen on loopback only, but port {} answers on the pod's own address \
+    Advisory::LoopbackBindWithoutEffect.says(format_args!(
+        "Tomcat was told to listen on loopback only, but port {} answers on the pod's own address \
          too, where its valve refuses; it is shut all the same. Set spec.loopbackBind: Off when the image does not take \
          the address",
         pod.upstream_port
-    )
+    ))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::{HeaderMap, StatusCode, header};
+use restward_crds::advisory::Advisory;
 use serde_json::Value;
 
 use super::plan::{Caller, Plan, Stranger, Target};
@@ -158,17 +159,17 @@ fn warnings(plan: &Plan, bypasses: &[Bypass]) -> Vec<String> {
     };
     let (open, loopback) = (ports(false), ports(true));
     if !open.is_empty() {
-        warnings.push(format!(
-            "UnknownListener: ports of the pod are open that Restward does not know; none answers as Confluence: {open}. \
+        warnings.push(Advisory::UnknownListener.says(format_args!(
+            "ports of the pod are open that Restward does not know; none answers as Confluence: {open}. \
              List those that belong there in spec.allowedListeners"
-        ));
+        )));
     }
     if !loopback.is_empty() {
-        warnings.push(format!(
-            "RouteLocalnet: neighbours on the pod's network reach its loopback (net.ipv4.conf.*.route_localnet is 1, which \
+        warnings.push(Advisory::RouteLocalnet.says(format_args!(
+            "neighbours on the pod's network reach its loopback (net.ipv4.conf.*.route_localnet is 1, which \
              kube-proxy sets on the node unless told --iptables-localhost-nodeports=false); open there, none as Confluence: \
              {loopback}. List those that may be reached in spec.allowedListeners"
-        ));
+        )));
     }
     warnings
 }

@@ -2,7 +2,9 @@
 
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::ResourceExt as _;
-use restward_crds::{api::v1alpha1::RestApiAuthPolicy, condition::ConditionType, fix, names};
+use restward_crds::{
+    advisory::Advisory, api::v1alpha1::RestApiAuthPolicy, condition::ConditionType, fix, names,
+};
 
 use super::{
     super::facts::{Facts, Policy},
@@ -21,9 +23,11 @@ pub(super) fn of(of: &Policy, facts: &Facts) -> Section {
     findings.extend(programmed(policy, facts));
     findings.extend(seen(&of.pods, |pods| pods.iter().filter_map(|pod| self::pod(policy, pod)).collect()));
     let advisories = policy.status.iter().flat_map(|status| &status.advisories);
-    findings.extend(advisories.map(|advisory| {
-        let (name, text) = advisory.split_once(": ").unwrap_or((advisory, ""));
-        Finding::warning(name, text, "kubectl describe has it too; it may stay if it is meant")
+    findings.extend(advisories.map(|told| {
+        let (name, text) = told.split_once(": ").unwrap_or((told, ""));
+        let fix = Advisory::of(told)
+            .map_or("the sentence says what to do; this program does not know it yet", Advisory::fix);
+        Finding::warning(name, text, fix)
     }));
     let title = format!("policy {}/{}", policy.namespace().unwrap_or_default(), policy.name_any());
     Section { title, findings }

@@ -432,3 +432,16 @@ fn the_backstop_is_that_of_the_chart() {
         assert!(deployment.contains(&argument), "{argument}");
     }
 }
+
+#[test]
+fn each_advisory_has_its_own_fix() {
+    let fix = |told: &str| {
+        let mut facts = facts();
+        facts.policies.as_mut().unwrap()[0].policy.status.as_mut().unwrap().advisories = vec![told.into()];
+        let findings = of(&facts).sections.pop().unwrap().findings;
+        findings.into_iter().find(|it| it.level == Level::Warning).unwrap().fix.unwrap()
+    };
+    assert!(fix("NoEndpoint: it names none").contains("spec.tokens.validation"));
+    assert!(fix("UnknownListener: 9999").contains("spec.allowedListeners"));
+    assert!(fix("Unheard: of").contains("does not know it"));
+}

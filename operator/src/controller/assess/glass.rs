@@ -1,7 +1,7 @@
 //! What status says of the last use of the chart's `breakGlass.groups`. Pure.
 
 use k8s_openapi::jiff::Unit;
-use restward_crds::{api::v1alpha1::BreakGlassStatus, names};
+use restward_crds::{advisory::Advisory, api::v1alpha1::BreakGlassStatus, names};
 
 use super::Outcome;
 
@@ -14,12 +14,12 @@ pub(super) fn used(outcome: &Outcome<'_>) -> Option<String> {
         outcome.policy.status.as_ref()?.break_glass.as_ref()?;
     let age = outcome.at.saturating_sub(time.0.as_second());
     (age < TOLD).then(|| {
-        format!(
-            "BreakGlass: at {} a member of the chart's breakGlass.groups {} ({operation} of {object}). The Event of reason {} \
+        Advisory::BreakGlass.says(format_args!(
+            "at {} a member of the chart's breakGlass.groups {} ({operation} of {object}). The Event of reason {} \
              and the API server's audit log name the user",
             time.0.round(Unit::Second).unwrap_or(time.0),
             what.sentence(),
             names::BREAK_GLASS_USED
-        )
+        ))
     })
 }

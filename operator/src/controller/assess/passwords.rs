@@ -1,6 +1,9 @@
 //! What status says of the announced end of password logins.
 
-use restward_crds::sidecar::{deprecation::Phase, terms::Mode};
+use restward_crds::{
+    advisory::Advisory,
+    sidecar::{deprecation::Phase, terms::Mode},
+};
 
 use super::Outcome;
 
@@ -14,18 +17,14 @@ pub(super) fn end_of_them(outcome: &Outcome<'_>) -> Option<String> {
     }
     let sunset = end.sunset;
     Some(match end.phase(outcome.at) {
-        Phase::Announced => {
-            format!("BasicAuthEnds: password logins end at {sunset} (spec.basicAuth.deprecation.sunset)")
-        }
-        Phase::BrownOut(until) => {
-            format!(
-                "BasicAuthBrownOut: password logins are refused on trial until {until}; they end at {sunset}"
-            )
-        }
-        Phase::Over => format!(
-            "BasicAuthEnded: password logins are refused since {sunset} (spec.basicAuth.deprecation.sunset), although \
+        Phase::Announced => Advisory::BasicAuthEnds
+            .says(format_args!("password logins end at {sunset} (spec.basicAuth.deprecation.sunset)")),
+        Phase::BrownOut(until) => Advisory::BasicAuthBrownOut
+            .says(format_args!("password logins are refused on trial until {until}; they end at {sunset}")),
+        Phase::Over => Advisory::BasicAuthEnded.says(format_args!(
+            "password logins are refused since {sunset} (spec.basicAuth.deprecation.sunset), although \
              spec.basicAuth.mode is {:?}; set it to Deny",
             spec.basic_auth.mode
-        ),
+        )),
     })
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use restward_crds::{
+    advisory::Advisory,
     api::v1alpha1::{ApplicationLinkStatus, NextKeyStatus},
     condition::{ConditionType, UpstreamReason},
     sidecar::status::Report,
@@ -112,7 +113,8 @@ pub(super) fn not_kept(outcome: &Outcome<'_>) -> Option<String> {
     let said =
         |ack: &Ack| Some((ack.last.as_ref()?.managed_link.as_ref()?.trouble.clone()?, ack.pod.clone()));
     let (trouble, pod) = outcome.acks.iter().find_map(said)?;
-    Some(format!(
-        "ApplicationLinkNotKept: the sidecar of {pod} cannot put the application link right: {trouble}"
-    ))
+    Some(
+        Advisory::ApplicationLinkNotKept
+            .says(format_args!("the sidecar of {pod} cannot put the application link right: {trouble}")),
+    )
 }
