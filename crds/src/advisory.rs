@@ -56,7 +56,7 @@ advisories! {
     ClientSecretMissing => "make the Secret of spec.keycloak.clientSecretRef with its keys client-id and client-secret; restart pods that are older than the field",
     /// The identity provider takes the client's secret from before, and not the new one.
     ClientSecretNotTaken => "set the new secret at the client in the identity provider",
-    /// Good tokens were refused as not valid yet.
+    /// Clocks differ: of a pod and the operator, or good tokens were refused as not valid yet.
     ClocksDiffer => "set the clocks of identity provider and nodes by NTP",
     /// A command in the pod calls the port on which the sidecar answers.
     ExecProbe => "make it httpGet or tcpSocket, which are moved, or let the command call what the sentence says",

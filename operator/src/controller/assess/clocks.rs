@@ -1,6 +1,8 @@
 //! Clocks of pods that differ from the operator's. A sidecar sees from tokens that its clock is behind the identity provider's; that it
 //! is ahead it cannot see, as its tokens just seem to be old.
 
+use restward_crds::advisory::Advisory;
+
 use super::{Outcome, names};
 use crate::acks::Ack;
 
@@ -14,11 +16,11 @@ pub(super) fn differ(outcome: &Outcome<'_>) -> Vec<String> {
     let told = |is_so: &dyn Fn(i64) -> bool, whither: &str, what: &str| {
         let those: Vec<&Ack> = outcome.acks.iter().filter(|ack| ack.clock_ahead.is_some_and(is_so)).collect();
         (!those.is_empty()).then(|| {
-            format!(
-                "ClocksDiffer: the clock of {} is {whither} the operator's by more than spec.tokens.clockSkew ({skew}): where it is \
+            Advisory::ClocksDiffer.says(format_args!(
+                "the clock of {} is {whither} the operator's by more than spec.tokens.clockSkew ({skew}): where it is \
                  wrong, {what}. Set the clocks of the nodes by NTP",
                 names(&those)
-            )
+            ))
         })
     };
     let ahead = told(
