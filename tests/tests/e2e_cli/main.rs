@@ -176,6 +176,12 @@ async fn tokens(world: &World) -> Result<()> {
 
 async fn next_pod() -> Result<()> {
     restward(&["preflight", WIKI], "").await?.with(0)?.says("√ it gets the sidecar")?;
+    restward(&["preflight", WIKI, "--probe"], "")
+        .await?
+        .with(0)?
+        .says("√ the identity provider answers from node")?;
+    let left = kubectl(&["get", "pods", "-n", WIKI_NAMESPACE, "-o", "name"]).await?;
+    ensure!(!left.contains("restward-probe"), "a pod is left:\n{left}");
     let same = restward(&["diff", WIKI], "").await?;
     ensure!(same.code == Some(0), "a restart would change something:\n{}{}", same.out, same.err);
     restward(&["preflight", "nobody"], "").await?.with(3).map(drop)
