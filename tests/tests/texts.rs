@@ -43,6 +43,7 @@ const HELM: &[&str] = &[
     "uninstall",
     "upgrade",
     "package",
+    "pull",
     "push",
     "registry",
 ];
