@@ -22,14 +22,23 @@ public final class RequestLogFilter extends WikiFilter {
             chain.doFilter(request, response);
             return;
         }
+        wiki.requestLog().begin();
         try {
             chain.doFilter(request, response);
         } finally {
-            Login login = Login.of(request);
-            wiki.requestLog().add(
-                    request.getMethod(), request.getRequestURI(), request.getQueryString(), headers(request),
-                    Map.copyOf(request.getParameterMap()), login.kind().label, login.isUser() ? login.user().name() : null, response.getStatus());
+            try {
+                add(wiki.requestLog(), request, response);
+            } finally {
+                wiki.requestLog().end();
+            }
         }
+    }
+
+    private static void add(RequestLog log, HttpServletRequest request, HttpServletResponse response) {
+        Login login = Login.of(request);
+        log.add(
+                request.getMethod(), request.getRequestURI(), request.getQueryString(), headers(request),
+                Map.copyOf(request.getParameterMap()), login.kind().label, login.isUser() ? login.user().name() : null, response.getStatus());
     }
 
     /** Name and value pairs in the order received; Tomcat gives names in lower case and repeated ones together. */

@@ -2,6 +2,7 @@ package restward.standin.probe;
 
 import java.io.IOException;
 import java.net.InetAddress;
+import java.time.Duration;
 import java.util.Map;
 import javax.servlet.annotation.WebServlet;
 import javax.servlet.http.HttpServletRequest;
@@ -14,6 +15,8 @@ import restward.standin.rest.WikiServlet;
 /** Test only: the request log, for callers on this machine and for administrators. {@code ?after=N} skips old ones. */
 @WebServlet(RequestsServlet.PATH)
 public final class RequestsServlet extends WikiServlet {
+    /** For requests that others have under way and that take longer, such as large bodies. */
+    private static final Duration PATIENCE = Duration.ofSeconds(2);
     static final String PATH = "/rest/standin/1.0/requests";
 
     @Override
@@ -23,6 +26,11 @@ public final class RequestsServlet extends WikiServlet {
         if (!administrator && !InetAddress.getByName(request.getRemoteAddr()).isLoopbackAddress()) {
             response.sendError(HttpServletResponse.SC_FORBIDDEN);
             return;
+        }
+        try {
+            wiki.requestLog().settle(PATIENCE);
+        } catch (InterruptedException stopping) {
+            Thread.currentThread().interrupt();
         }
         String after = request.getParameter("after");
         long number = after != null && after.matches("\\d{1,18}") ? Long.parseLong(after) : 0;
