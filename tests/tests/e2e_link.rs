@@ -42,6 +42,7 @@ async fn restart() -> Result<()> {
     let workload = format!("statefulset/{WIKI}");
     kubectl(&["rollout", "restart", &workload, "-n", WIKI_NAMESPACE]).await?;
     kubectl(&["rollout", "status", &workload, "-n", WIKI_NAMESPACE, "--timeout=300s"]).await?;
+    until(WIKI_NAMESPACE, policy::NAME, "Injected", "True", "Injected", QUICK).await?;
     until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.map(drop)
 }
 
@@ -49,12 +50,21 @@ async fn keep(application_link: &str) -> Result<()> {
     policy::patch(&format!(
         r#"{{"spec":{{"upstream":{{"identity":{{"oauth1":{{"applicationLink":{application_link}}}}}}}}}}}"#
     ))
-    .await
+    .await?;
+    // A pod that is made before the operator knows is injected by the policy from before.
+    until(WIKI_NAMESPACE, policy::NAME, "Programmed", "True", "Programmed", QUICK).await.map(drop)
 }
 
 /// `status.applicationLink`.
 async fn shown() -> Result<Value> {
     Ok(policy::read().await?["status"]["applicationLink"].clone())
+}
+
+/// What status says of configuration and link.
+async fn conditions() -> Result<String> {
+    let policy = policy::read().await?;
+    let told = ["ConfigCurrent", "UpstreamTrusted"].map(|kind| policy::condition(&policy, kind));
+    Ok(format!("{told:?}"))
 }
 
 async fn ask_for_a_new_key(value: &str) -> Result<()> {
@@ -140,7 +150,8 @@ async fn a_link_that_is_taken_away_comes_back(world: &World) -> Result<()> {
     let bearer = Auth::Bearer(user_token(world, "alice").await?);
     eventually("the sidecars make it again", QUICK, || async {
         let answer = get(world, ECHO, &bearer).await?;
-        ensure!(answer.echoed_user().as_deref() == Some("alice"), "{} {:?}", answer.status, answer.reason());
+        let is_alice = answer.echoed_user().as_deref() == Some("alice");
+        ensure!(is_alice, "{} {:?}; {}", answer.status, answer.reason(), conditions().await?);
         let told = shown().await?["repaired"].clone();
         ensure!(told.as_str().is_some_and(|told| told.contains("it was made")), "{told}");
         let events =
