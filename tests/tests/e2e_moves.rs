@@ -57,6 +57,8 @@ async fn until_live() -> Result<()> {
 }
 
 async fn restart() -> Result<()> {
+    // A pod that is made before the operator knows is injected by the policy from before.
+    until(WIKI_NAMESPACE, policy::NAME, "Programmed", "True", "Programmed", QUICK).await?;
     let workload = format!("statefulset/{WIKI}");
     kubectl(&["rollout", "restart", &workload, "-n", WIKI_NAMESPACE]).await?;
     kubectl(&["rollout", "status", &workload, "-n", WIKI_NAMESPACE, "--timeout=300s"]).await?;
