@@ -102,7 +102,8 @@ impl Acks {
                 let answer = if is_late { None } else { self.ask(&ip, policy_uid, keys).await };
                 let (status, proof) = answer.unzip();
                 let now = Timestamp::now().as_second();
-                let clock_ahead = status.as_ref().and_then(|status: &SidecarStatus| Some(status.now? - now));
+                let clock_ahead =
+                    status.as_ref().and_then(|status: &SidecarStatus| Some(status.now?.saturating_sub(now)));
                 if status.is_none() {
                     tracing::debug!(pod.name = %pod, "the sidecar gave no valid status");
                 }

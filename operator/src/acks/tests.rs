@@ -123,6 +123,20 @@ async fn its_clock_is_compared_with_the_operators() {
 }
 
 #[tokio::test]
+async fn a_clock_may_say_anything() {
+    let keys = PolicyKeys::generate(None).unwrap();
+    for (now, ahead) in [(i64::MIN, i64::MIN), (i64::MAX, i64::MAX - Timestamp::now().as_second())] {
+        let mut status: SidecarStatus = serde_json::from_str(&status(UID)).unwrap();
+        status.now = Some(now);
+        let own = keys.clone();
+        let acks =
+            sidecar(serde_json::to_string(&status).unwrap(), move |nonce, body| mac(&own, nonce, body)).await;
+        let said = poll(&acks, &keys).await.clock_ahead.unwrap();
+        assert!(said <= ahead && said.signum() == ahead.signum(), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_else_can_speak_for_it() {
     let keys = PolicyKeys::generate(None).unwrap();
     let other = PolicyKeys::generate(None).unwrap();
