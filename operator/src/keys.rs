@@ -130,13 +130,18 @@ impl PolicyKeys {
     }
 
     /// The same with new keys, as this request asks: a status key in the place of the one in use, which counts until no sidecar
-    /// has it any more, and, where there is a link, a key of the consumer that is to follow.
+    /// has it any more, and, where there is a link, a key of the consumer that is to follow. One that is to follow already stays,
+    /// as it may be in the link.
     ///
     /// # Errors
     /// The library failed.
     pub fn rotating(self, request: String, has_link: bool) -> Result<Self, KeyError> {
+        let next = match self.next {
+            None if has_link => Some(ConsumerKey::generate()?),
+            next => next,
+        };
         Ok(Self {
-            next: has_link.then(ConsumerKey::generate).transpose()?,
+            next,
             previous_status_key_hex: Some(self.status_key_hex),
             status_key_hex: random_hex::<32>()?,
             answered: Some(request),

@@ -71,8 +71,9 @@ pub struct WebhookTarget {
     pub ca_bundle: String,
 }
 
-/// Decides about the keys. `request` asks for a new one, unless it was answered before, or another has not been answered in
-/// full.
+/// Decides about the keys. `request` asks for new ones, unless it was answered before. It waits while there is a status key from
+/// before: of two of those only one would count. A next key of the consumer does not hold it up, which nobody may ever put into
+/// the link.
 pub fn keys(stored: &StoredKeys, policy_uid: &str, pods: &[ObservedPod], request: Option<&str>) -> KeyPlan {
     let StoredKeys { consumer_key, next_consumer_key, status_key, previous_status_key, answered_request } =
         stored;
@@ -83,7 +84,9 @@ pub fn keys(stored: &StoredKeys, policy_uid: &str, pods: &[ObservedPod], request
                 keys.in_rotation(next, previous, answered_request.clone())
             });
             match (keys, request) {
-                (Ok(keys), Some(request)) if !keys.is_rotating() && keys.answered() != Some(request) => {
+                (Ok(keys), Some(request))
+                    if keys.previous_status_key_hex().is_none() && keys.answered() != Some(request) =>
+                {
                     return KeyPlan::Rotate(keys, request.to_owned());
                 }
                 (Ok(keys), _) => return KeyPlan::Keep(keys),

@@ -107,10 +107,9 @@ pub fn all_have_status_key(acks: &[Ack]) -> bool {
 /// What the pods are touched with, so that they take up new keys at once.
 pub fn mark(config_hash: &str, keys: &PolicyKeys) -> String {
     let next = keys.next_public_key().and_then(|next| next.fingerprint.get(..SHORT));
-    match next.or_else(|| keys.is_rotating().then_some("status-key")) {
-        Some(next) => format!("{config_hash}.{next}"),
-        None => config_hash.to_owned(),
-    }
+    let status_key = keys.previous_status_key_hex().map(|_| "status-key");
+    let parts = [Some(config_hash), next, status_key];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(".")
 }
 
 /// Makes the keys that the plan wants; of a consumer only where there is a link. `Err`: they are missing, and it is for people
@@ -126,6 +125,7 @@ pub(super) async fn provide(
     has_link: bool,
 ) -> Result<Result<PolicyKeys, String>, Error> {
     let request = request(policy).map(str::to_owned);
+    let had_next = matches!(&plan, KeyPlan::Rotate(keys, _) if keys.next_public_key().is_some());
     // Hundreds of milliseconds of arithmetic: not on a thread that serves others.
     let make = match plan {
         KeyPlan::Keep(keys) => return Ok(Ok(keys)),
@@ -137,7 +137,7 @@ pub(super) async fn provide(
     };
     let keys = make.await.map_err(|_| KeyError::Generate)??;
     apply::store_keys(&context.client, candidate, &keys).await?;
-    if let Some(next) = keys.next_public_key() {
+    if let Some(next) = keys.next_public_key().filter(|_| !had_next) {
         let note = format!(
             "A new key of the application link's consumer was made, with the fingerprint {}. The one in use stays until every \
              sidecar has seen that Confluence takes the new one. The key by which sidecars prove their status is another one, too",

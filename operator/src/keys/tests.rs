@@ -42,6 +42,12 @@ fn the_next_key_comes_beside_the_first_and_then_takes_its_place() {
     let promoted = rotating.clone().promoted();
     assert_eq!((promoted.public_key(), promoted.next_public_key()), (&next, None));
     assert_eq!(promoted.status_key_hex(), rotating.status_key_hex());
+    let again = rotating.without_previous_status_key().rotating("3".into(), true).unwrap();
+    assert_eq!(
+        (again.next_public_key(), again.answered()),
+        (Some(&next), Some("3")),
+        "it may be in the link"
+    );
     assert!(keys.in_rotation(Some("x"), None, None).is_err());
 }
 

@@ -115,7 +115,9 @@ fn pods_are_touched_when_a_key_comes_and_when_it_goes() {
     assert_eq!(mark("h", &keys), "h");
     let rotating = keys.clone().rotating("1".into(), true).unwrap();
     let fingerprint = &rotating.next_public_key().unwrap().fingerprint;
-    assert_eq!(mark("h", &rotating), format!("h.{}", &fingerprint[..16]));
+    assert_eq!(mark("h", &rotating), format!("h.{}.status-key", &fingerprint[..16]));
+    let put_off = rotating.clone().without_previous_status_key();
+    assert_eq!(mark("h", &put_off), format!("h.{}", &fingerprint[..16]));
     assert_eq!(mark("h", &rotating.promoted().without_previous_status_key()), "h");
     // Where there is no link.
     let rotating = keys.rotating("1".into(), false).unwrap();
