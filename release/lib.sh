@@ -34,6 +34,8 @@ programs() {
     local registry="${CARGO_HOME:-$HOME/.cargo}/registry/src"
     export RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$PWD=/restward --remap-path-prefix=$registry=/registry"
     export CFLAGS="-ffile-prefix-map=$PWD=/restward -ffile-prefix-map=$registry=/registry -ffile-prefix-map=$built=/built"
+    # OpenSSL keeps the place of its engines and modules, of which this build has none, and that is below where it was built.
+    export GNUMAKEFLAGS="ENGINESDIR=/nonexistent MODULESDIR=/nonexistent"
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
     cargo build --locked --profile "$profile" --target "$target" --target-dir "$built" \
         --package restward-operator --package restward-sidecar --package kubectl-restward
