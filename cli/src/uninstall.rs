@@ -24,7 +24,7 @@ use plan::Plan;
 /// Take Restward out of the cluster in the right order: policies, the sidecars of their pods, the operator. Asks first.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Deletes every policy of the cluster, restarts the workloads whose pods have the sidecar, waits until none has it, and runs \
+    after_help = "Deletes every policy of the cluster, also those that their deletionPolicy would retain, restarts the workloads whose pods have the sidecar, waits until none has it, and runs \
                         helm uninstall. Confluence takes passwords again as it did before. The definitions of the kinds stay, as do the \
                         application links in Confluence, which kubectl restward applink remove takes away beforehand. Broken off, it can be \
                         run again."
@@ -79,6 +79,9 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Verd
             policy.namespace().unwrap_or_default(),
             policy.name_any()
         ));
+    }
+    for (policy, _) in &found {
+        steps::detached(client, policy, patience).await?;
     }
     for workload in &plan.restarts {
         steps::restart(client, workload).await?;

@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use restward_tests::{
-    command::{follow, kubectl, run, run_refused},
+    command::{follow, kubectl, kubectl_json, run_refused},
     policy::{self, until},
     removal,
     wait::{QUICK, SLOW, eventually},
@@ -38,7 +38,8 @@ async fn uninstalling_waits_for_the_policies_and_leaves_nothing() {
     let of_the_policy = format!("configmap,secret -n {WIKI_NAMESPACE} -l restward.io/managed=true -o name");
     assert_eq!(left(&of_the_policy).await.unwrap(), "", "the policy left something");
 
-    run("helm", UNINSTALL, None).await.unwrap();
+    all_at_once_by_the_command_line(&world).await.unwrap();
+    assert_eq!(left(&of_the_policy).await.unwrap(), "", "the policy left something");
     eventually("the operator's pods are gone", QUICK, || async {
         let pods = left(&format!("pods -n {OPERATOR} -o name")).await?;
         ensure!(pods.is_empty(), "{pods}");
@@ -87,6 +88,30 @@ async fn a_retained_policy_stays_in_force_until_it_is_released(world: &World) ->
     let refusal = run_refused("helm", UNINSTALL, None).await?;
     ensure!(refusal.contains(&format!("{WIKI_NAMESPACE}/{}", policy::NAME)), "{refusal}");
     follow(&advisory).await.map(drop)
+}
+
+/// A policy with its pod, and the operator: `kubectl restward uninstall` takes them in the order in which nothing is refused.
+async fn all_at_once_by_the_command_line(world: &World) -> Result<()> {
+    policy::create().await?;
+    let told = until(WIKI_NAMESPACE, policy::NAME, "Injected", "False", "RestartRequired", QUICK).await?;
+    follow(&told).await?;
+    until(WIKI_NAMESPACE, policy::NAME, "Enforced", "True", "Verified", SLOW).await?;
+    // Its Service leads there a moment after the pod is ready.
+    eventually("the policy is in force", QUICK, || async {
+        let answer = get(world, CONTENT, &Auth::None).await?;
+        ensure!(answer.status == 401, "{answer:?}");
+        Ok(())
+    })
+    .await?;
+
+    let plan = kubectl(&["restward", "uninstall", "--dry-run"]).await?;
+    ensure!(plan.contains(&format!("{WIKI_NAMESPACE}/{}", policy::NAME)), "{plan}");
+    ensure!(policy::exists().await?, "a dry run deleted the policy");
+    kubectl(&["restward", "uninstall", "--yes"]).await?;
+    ensure!(!policy::exists().await?, "the policy is still there");
+    let pod = kubectl_json(&["get", "pod", WIKI_POD, "-n", WIKI_NAMESPACE]).await?;
+    ensure!(pod["metadata"]["labels"]["restward.io/injected"].is_null(), "{}", pod["metadata"]);
+    Ok(())
 }
 
 /// What `kubectl get` lists.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt as _;
-use restward_crds::api::v1alpha1::{IdentitySpec, RestApiAuthPolicy, RolloutStrategy};
+use restward_crds::api::v1alpha1::{DeletionPolicy, IdentitySpec, RestApiAuthPolicy, RolloutStrategy};
 
 /// A workload that is restarted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +67,11 @@ impl Plan {
     fn add(&mut self, policy: &RestApiAuthPolicy, pods: usize, restarts: bool) {
         let namespace = policy.namespace().unwrap_or_default();
         let shown = format!("{namespace}/{}", policy.name_any());
-        self.policies.push(format!("{shown} ({pods} pods with its sidecar)"));
+        let released = match policy.spec.deletion_policy {
+            DeletionPolicy::Retain => "; its deletionPolicy Retain becomes Detach",
+            DeletionPolicy::Detach => "",
+        };
+        self.policies.push(format!("{shown} ({pods} pods with its sidecar{released})"));
         let link = policy.status.as_ref().and_then(|status| status.application_link.as_ref());
         if let Some(link) = link {
             self.notes.push(format!(
@@ -185,6 +189,15 @@ mod tests {
         assert!(plan.text().contains("restart Pod atlassian/alone yourself"), "{}", plan.text());
         assert!(plan.text().contains("applink remove -n atlassian --policy wiki"));
         assert!(!plan.text().contains("stay in Keycloak"));
+    }
+
+    #[test]
+    fn that_a_policy_is_not_retained_is_told() {
+        let told = |how: &str| Plan::of(&[(policy(json!({"deletionPolicy": how}), 1), 1)], &[], true).text();
+        assert!(
+            told("Retain").contains("atlassian/wiki (1 pods with its sidecar; its deletionPolicy Retain")
+        );
+        assert!(!told("Detach").contains("Retain"));
     }
 
     #[test]

@@ -3,24 +3,40 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::{
-    api::apps::v1::{Deployment, StatefulSet},
+    api::{
+        admissionregistration::v1::MutatingWebhookConfiguration,
+        apps::v1::{Deployment, StatefulSet},
+    },
     jiff::Timestamp,
 };
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
-use restward_crds::api::v1alpha1::RestApiAuthPolicy;
+use restward_crds::{
+    api::v1alpha1::{DeletionPolicy, RestApiAuthPolicy},
+    names,
+};
 use serde_json::json;
 
 use super::plan::{Release, Restart};
 use crate::{args::Connection, cluster, failure::Failure, output::progress};
 
 const PAUSE: Duration = Duration::from_secs(3);
+const MOMENT: Duration = Duration::from_millis(500);
 /// As `kubectl rollout restart` does it.
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 
+/// Deletes the policy, and releases it first where it would be retained.
 pub(super) async fn delete(client: &Client, policy: &RestApiAuthPolicy) -> Result<(), Failure> {
+    if policy.spec.deletion_policy == DeletionPolicy::Retain {
+        let patch = Patch::Merge(json!({"spec": {"deletionPolicy": DeletionPolicy::Detach}}));
+        match api(client, policy).patch(&policy.name_any(), &PatchParams::default(), &patch).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+            outcome => outcome
+                .map_err(|error| Failure::of_api(format!("release policy {}", policy.name_any()), &error))?,
+        };
+    }
     match api(client, policy).delete(&policy.name_any(), &DeleteParams::default()).await {
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
         outcome => outcome
@@ -40,6 +56,33 @@ pub(super) async fn restart(client: &Client, restart: &Restart) -> Result<(), Fa
         Api::<Deployment>::namespaced(client.clone(), namespace).patch(name, &params, &patch).await.map(drop)
     };
     patched.map_err(|error| Failure::of_api(format!("restart {restart}"), &error))
+}
+
+/// Waits until new pods come without the sidecar: one that is made before gets it once more, and would be waited for in vain.
+pub(super) async fn detached(
+    client: &Client,
+    policy: &RestApiAuthPolicy,
+    patience: Duration,
+) -> Result<(), Failure> {
+    let webhooks = Api::<MutatingWebhookConfiguration>::all(client.clone());
+    let own = format!("{}={}", names::LABEL_POLICY, policy.uid().unwrap_or_default());
+    let (name, begun) = (policy.name_any(), Instant::now());
+    loop {
+        let found = webhooks.list(&ListParams::default().labels(&own)).await;
+        let found = found.map_err(|error| Failure::of_api("list MutatingWebhookConfigurations", &error))?;
+        if found.items.is_empty() {
+            progress(&format!("new pods come without the sidecar of policy {name}"));
+            return Ok(());
+        }
+        if begun.elapsed() > patience {
+            return Err(Failure::new(
+                format!("wait until policy {name} injects no more pods"),
+                "the operator does not take away its webhook",
+                "see that the operator runs (kubectl restward check), and run the command again",
+            ));
+        }
+        tokio::time::sleep(MOMENT).await;
+    }
 }
 
 /// Waits until the operator has let the policy go, which it does when no pod has its sidecar.

@@ -11,6 +11,7 @@ use crate::{
 };
 
 const WORKLOAD: &str = "/apis/apps/v1/namespaces/n/statefulsets/wiki";
+const WEBHOOK: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/restward-n-wiki";
 
 /// What becomes of the pod.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,10 @@ struct Given {
 impl Given {
     /// With a helm that ends like this.
     async fn with(test: &str, pod: Pod, helm: u8) -> Self {
-        let mut all = objects();
+        Self::of(test, pod, helm, objects()).await
+    }
+
+    async fn of(test: &str, pod: Pod, helm: u8, mut all: Objects) -> Self {
         let labels = json!({"app.kubernetes.io/name": "restward", "app.kubernetes.io/component": "operator"});
         let release =
             json!({"meta.helm.sh/release-name": "restward", "meta.helm.sh/release-namespace": "ops"});
@@ -36,7 +40,14 @@ impl Given {
             "metadata": {"name": "restward", "namespace": "ops", "labels": labels, "annotations": release}});
         all.insert("/apis/apps/v1/namespaces/ops/deployments/restward".into(), operator);
         all.insert(WORKLOAD.into(), json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "wiki", "namespace": "n"}}));
-        let api = ApiServer::start(all, [].into(), move |objects| others(objects, pod)).await;
+        let uid = all[POLICY]["metadata"]["uid"].clone();
+        all.insert(
+            WEBHOOK.into(),
+            json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": "restward-n-wiki", "labels": {"restward.io/policy": uid}}}),
+        );
+        let mut others = Others { pod, looked: 0, is_anew: false };
+        let api = ApiServer::start(all, [].into(), move |objects| others.act(objects)).await;
         let home = Home::new(test, &api.url);
         let script =
             format!("#!/bin/sh\necho \"$@\" >>'{}'\nexit {helm}\n", home.0.join("helm.log").display());
@@ -55,15 +66,37 @@ impl Given {
     }
 }
 
-/// The StatefulSet's controller, and the operator, which lets a policy go when no pod has its sidecar.
-fn others(objects: &mut Objects, pod: Pod) {
-    let is_restarted = !objects[WORKLOAD]["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"].is_null();
-    let is_deleted = objects.get(POLICY).is_some_and(|it| !it["metadata"]["deletionTimestamp"].is_null());
-    if is_restarted && is_deleted && pod == Pod::Follows {
-        objects.remove(POD);
-    }
-    if is_deleted && !objects.contains_key(POD) {
-        objects.remove(POLICY);
+/// The StatefulSet's controller, and the operator, which takes away its webhook some time after a deletion, and lets a policy go when no
+/// pod has its sidecar.
+struct Others {
+    pod: Pod,
+    /// How often the operator has looked since the deletion.
+    looked: u32,
+    /// The pod was made anew, with the sidecar or without.
+    is_anew: bool,
+}
+
+impl Others {
+    fn act(&mut self, objects: &mut Objects) {
+        let annotations = &objects[WORKLOAD]["spec"]["template"]["metadata"]["annotations"];
+        let is_restarted = !annotations["kubectl.kubernetes.io/restartedAt"].is_null();
+        let Some(policy) = objects.get(POLICY) else { return };
+        let is_let_go = !policy["metadata"]["deletionTimestamp"].is_null()
+            && policy["spec"]["deletionPolicy"] != "Retain";
+        if is_restarted && self.pod == Pod::Follows && !self.is_anew {
+            self.is_anew = true;
+            if !objects.contains_key(WEBHOOK) {
+                objects.remove(POD);
+            }
+        }
+        self.looked += u32::from(is_let_go);
+        // Later where it matters.
+        if self.looked > if self.pod == Pod::Follows { 4 } else { 0 } {
+            objects.remove(WEBHOOK);
+        }
+        if is_let_go && !objects.contains_key(POD) {
+            objects.remove(POLICY);
+        }
     }
 }
 
@@ -76,6 +109,7 @@ async fn it_goes_in_the_order_in_which_nothing_is_left_behind() {
             "n/wiki (1 pods with its sidecar)",
             "StatefulSet n/wiki",
             "application link restward-n-wiki stays",
+            "new pods come without the sidecar of policy wiki",
             "policy wiki is gone",
             "Restward is gone",
         ],
@@ -85,6 +119,16 @@ async fn it_goes_in_the_order_in_which_nothing_is_left_behind() {
     let helm = given.helm();
     assert!(helm.starts_with("uninstall restward --namespace ops --wait --kubeconfig "), "{helm}");
     assert_eq!(helm.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn a_policy_that_would_be_retained_is_released() {
+    let mut all = objects();
+    all.get_mut(POLICY).unwrap()["spec"]["deletionPolicy"] = json!("Retain");
+    let given = Given::of("retained", Pod::Follows, 0, all).await;
+    given.run(&["--yes"]).await.is(0, &["its deletionPolicy Retain becomes Detach", "policy wiki is gone"]);
+    let changes = [format!("PATCH {POLICY}"), format!("DELETE {POLICY}"), format!("PATCH {WORKLOAD}")];
+    assert_eq!(given.api.changes(), changes);
 }
 
 #[tokio::test]
@@ -110,7 +154,7 @@ async fn the_operator_stays_while_a_pod_has_the_sidecar_and_it_can_be_run_again(
 
 #[tokio::test]
 async fn workloads_are_left_alone_when_that_is_wanted() {
-    let given = Given::with("alone", Pod::Follows, 0).await;
+    let given = Given::with("alone", Pod::Stays, 0).await;
     given
         .run(&["--yes", "--no-restart", "--timeout", "0"])
         .await
