@@ -2,6 +2,7 @@
 # Parts of release/build. Needs tests/lib/say.sh, and to be in the root of the repository.
 
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+parts=(restward-operator restward-sidecar kubectl-restward)
 arch="${RESTWARD_ARCH:-amd64}"
 profile="${RESTWARD_PROFILE:-release}"
 # Outside the tree. Not where tests/images builds: other flags, so that each would build anew what the other built.
@@ -39,6 +40,16 @@ programs() {
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
     cargo build --locked --profile "$profile" --target "$target" --target-dir "$built" \
         --package restward-operator --package restward-sidecar --package kubectl-restward
+}
+
+# A path of this machine in a program is one that the same sources would not give elsewhere: fails with the first.
+tell_no_paths() {
+    local part found
+    for part in "${parts[@]}"; do
+        found=$(grep --text --only-matching --max-count=1 --fixed-strings --regexp="$built" --regexp="$PWD" --regexp="${CARGO_HOME:-$HOME/.cargo}" \
+            "$built/$target/$profile/$part" | head -1 || true)
+        [ -z "$found" ] || die "$part holds $found: map it away in release/lib.sh (programs)"
+    done
 }
 
 # archive FILE DIRECTORY: a tar of its content that depends on nothing but the content.
