@@ -1,6 +1,6 @@
 """An MCP client that has a program make a page in the wiki, by the MCP server `mcp-atlassian`. Two set-ups:
 PERSONAL_TOKEN is what the server is given for its only user; CALLERS holds tokens, of which each caller sends its own
-and the server passes it on. Each shows what the server answered, and whose page it became."""
+and the server passes it on; an empty one is none. Each shows what the server answered, and whose page it became."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ async def listening_server():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["--transport", "streamable-http", "--host", "127.0.0.1", "--port", str(port)]
-    server = await asyncio.create_subprocess_exec(program, *arguments, env=settings)
+    server = await asyncio.create_subprocess_exec(program, *arguments, env=dict(settings, ATLASSIAN_OAUTH_ENABLE="true"))
     try:
         while True:
             if server.returncode is not None:
@@ -67,7 +67,7 @@ async def for_many(tokens):
     results = []
     async with listening_server() as place:
         for token in tokens:
-            headers = {"Authorization": f"Bearer {token}"}
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
             async with streamablehttp_client(place, headers=headers) as (receive, send, _):
                 async with ClientSession(receive, send) as session:
                     results.append(await make_a_page(session, token))

@@ -77,7 +77,26 @@ impl Clients {
     /// # Errors
     /// When it cannot be run.
     pub async fn python(&self, script: &str, args: &[&str], variables: &[(&str, &str)]) -> Result<Shown> {
-        let mut command = Command::new(&self.python);
+        self.with_python(&self.python, script, args, variables).await
+    }
+
+    /// Has an MCP client make a page by the MCP server `mcp-atlassian`, with these variables of `tests/clients/by_mcp.py`.
+    ///
+    /// # Errors
+    /// When they cannot be installed or run.
+    pub async fn mcp(&self, world: &World, variables: &[(&str, &str)]) -> Result<Shown> {
+        let python = run(&in_clients("install").to_string_lossy(), &["mcp"], None).await?;
+        self.with_python(Path::new(python.trim()), "by_mcp.py", &[&world.wiki_url], variables).await
+    }
+
+    async fn with_python(
+        &self,
+        python: &Path,
+        script: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Shown> {
+        let mut command = Command::new(python);
         command
             .arg(in_clients(script))
             .args(args)

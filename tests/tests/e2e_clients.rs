@@ -5,7 +5,7 @@
 use anyhow::{Result, ensure};
 use restward_tests::{
     clients::{Clients, Shown, TOKEN_URL},
-    keycloak::{token_of, user_token},
+    keycloak::{by_client_credentials, token_of, user_token},
     policy::{self, until},
     table::Table,
     wait::{QUICK, SLOW, eventually},
@@ -63,6 +63,7 @@ async fn real_clients_work_and_show_why_they_are_refused() {
     restward_auth(&world, &clients, &mut table).await.unwrap();
     discovery(&world, &clients, &mut table).await.unwrap();
     as_the_page_says(&world, &clients, &mut table).await.unwrap();
+    mcp_server(&world, &clients, &tokens, &mut table).await.unwrap();
 
     basic_is(&world, "Deny", 401).await.unwrap();
     without_basic(&world, &clients, &mut table).await.unwrap();
@@ -214,6 +215,24 @@ async fn as_the_page_says(world: &World, clients: &Clients, table: &mut Table) -
         .page(world, "sh", &["client_credentials"], "\ncurl --fail-with-body -sS \"$WIKI/rest/api/content\"")
         .await?;
     fails(table, "curl: the refusal is shown", &nobodys, NO_TOKEN);
+    Ok(())
+}
+
+/// `mcp-atlassian` in the set-ups that the page names.
+async fn mcp_server(world: &World, clients: &Clients, tokens: &Tokens, table: &mut Table) -> Result<()> {
+    table.section("an MCP server");
+    let for_one = async |token: &str| clients.mcp(world, &[("PERSONAL_TOKEN", token)]).await;
+    let shown = for_one(&tokens.alice).await?;
+    works(table, "one person's token in its settings", &shown, "made By an MCP server as alice");
+    fails(table, "401: no JWT", &for_one("garbage").await?, "Unauthorized (401)");
+    let reports = by_client_credentials(world, "reports").await?;
+    let callers = clients.mcp(world, &[("CALLERS", &format!("{},{reports}", tokens.alice))]).await?;
+    works(table, "each caller's own token, passed on", &callers, "made By an MCP server as alice");
+    works(table, "… and another caller is another user", &callers, "made By an MCP server as svc-reports");
+    let callers = clients.mcp(world, &[("CALLERS", &tokens.unknown)]).await?;
+    fails(table, "403: a caller whom Confluence does not know", &callers, "403 from /rest/api/user/current");
+    let callers = clients.mcp(world, &[("CALLERS", "")]).await?;
+    fails(table, "a caller without a token", &callers, "401 Unauthorized");
     Ok(())
 }
 
