@@ -1,4 +1,8 @@
 //! What Argo CD makes of a policy, by the health check that the page about installing gives its readers.
+//!
+//! - [`running`]: Argo CD itself
+
+pub mod running;
 
 use anyhow::{Context as _, Result};
 use mlua::{Lua, LuaOptions, LuaSerdeExt as _, StdLib};

@@ -1,7 +1,7 @@
 //! What the demo and the end-to-end suites have in common. They see the product as its users do: through `kubectl`,
 //! through HTTP, and through what status says. Nothing of the operator or the sidecar is linked in.
 //!
-//! - [`argo_cd`]: what Argo CD makes of a policy
+//! - [`argo_cd`]: Argo CD, and what it makes of a policy
 //! - [`caller`]: somebody with a token who never stops calling
 //! - [`clients`]: clients that people really use
 //! - [`collector`]: where sidecars send their traces

@@ -44,14 +44,14 @@ build_program() {
 GO_CACHES=$CACHE/go
 
 # go_build FOLDER TARGET LDFLAGS PACKAGE: a static program, put in place only when whole.
-# GOTOOLCHAIN=local: never fetch another Go. -p 2: the machine may be small and shared. Without DWARF the compiled packages
+# Never fetches another Go than GO_TOOLCHAIN. -p 2: the machine may be small and shared. Without DWARF the compiled packages
 # take half the disk. -modcacherw: else the modules cannot be removed.
 go_build() {
   local folder=$1 target=$2 ldflags=$3 package=$4
   mkdir -p "$(dirname "$target")"
   (
     cd "$folder" || exit
-    env CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off GOFLAGS=-modcacherw GOCACHE="$GO_CACHES/build" GOMODCACHE="$GO_CACHES/mod" \
+    env CGO_ENABLED=0 GOTOOLCHAIN="${GO_TOOLCHAIN:-local}" GOWORK=off GOFLAGS=-modcacherw GOCACHE="$GO_CACHES/build" GOMODCACHE="$GO_CACHES/mod" \
       go build -p 2 -gcflags=all=-dwarf=false -trimpath -buildvcs=false -ldflags "-s -w $ldflags" -o "$target.new" "$package"
   )
   mv "$target.new" "$target"
