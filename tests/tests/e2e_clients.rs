@@ -224,7 +224,7 @@ async fn mcp_server(world: &World, clients: &Clients, tokens: &Tokens, table: &m
     let for_one = async |token: &str| clients.mcp(world, &[("PERSONAL_TOKEN", token)]).await;
     let shown = for_one(&tokens.alice).await?;
     works(table, "one person's token in its settings", &shown, "made By an MCP server as alice");
-    fails(table, "401: no JWT", &for_one("garbage").await?, "Unauthorized (401)");
+    fails(table, "401: no JWT", &for_one("garbage").await?, NOT_A_TOKEN);
     let reports = by_client_credentials(world, "reports").await?;
     let callers = clients.mcp(world, &[("CALLERS", &format!("{},{reports}", tokens.alice))]).await?;
     works(table, "each caller's own token, passed on", &callers, "made By an MCP server as alice");
