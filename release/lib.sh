@@ -46,9 +46,12 @@ programs() {
 tell_no_paths() {
     local part found
     for part in "${parts[@]}"; do
-        found=$(grep --text --only-matching --max-count=1 --fixed-strings --regexp="$built" --regexp="$PWD" --regexp="${CARGO_HOME:-$HOME/.cargo}" \
-            "$built/$target/$profile/$part" | head -1 || true)
-        [ -z "$found" ] || die "$part holds $found: map it away in release/lib.sh (programs)"
+        if found=$(grep --text --only-matching --max-count=1 --fixed-strings --regexp="$built" --regexp="$PWD" --regexp="${CARGO_HOME:-$HOME/.cargo}" \
+            "$built/$target/$profile/$part"); then
+            die "$part holds ${found%%$'\n'*}: map it away in release/lib.sh (programs), or remove $built if that is from before"
+        elif [ "$?" != 1 ]; then
+            die "$part cannot be read"
+        fi
     done
 }
 

@@ -24,10 +24,10 @@ use plan::Plan;
 /// Take Restward out of the cluster in the right order: policies, the sidecars of their pods, the operator. Asks first.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Deletes every policy of the cluster, also those that their deletionPolicy would retain, restarts the workloads whose pods have the sidecar, waits until none has it, and runs \
-                        helm uninstall. Confluence takes passwords again as it did before. The definitions of the kinds stay, as do the \
-                        application links in Confluence, which kubectl restward applink remove takes away beforehand. Broken off, it can be \
-                        run again."
+    after_help = "Deletes every policy of the cluster, also those that their deletionPolicy would retain, restarts the workloads whose \
+                        pods have the sidecar, waits until none has it, and runs helm uninstall. Confluence takes passwords again as it did \
+                        before. The definitions of the kinds stay, as do the application links in Confluence, which kubectl restward \
+                        applink remove takes away beforehand. Broken off, it can be run again."
 )]
 pub(crate) struct Arguments {
     /// Do not ask
