@@ -119,7 +119,8 @@ async fn a_key_is_replaced_on_request_when_all_sidecars_have_seen_that_confluenc
     let policy = cluster.reconcile("wiki").await.unwrap();
     assert_eq!(condition(&policy, "UpstreamTrusted"), "True/Trusted");
     let touched = pods.get("wiki-0").await.unwrap().annotations()[names::ANNOTATION_CONFIG_HASH].clone();
-    assert!(touched.ends_with(&format!(".{}", &fingerprint[..16])), "{touched}: the kubelet is to look");
+    let both_keys = format!(".{}.status-key", &fingerprint[..16]);
+    assert!(touched.ends_with(&both_keys), "{touched}: the kubelet is to look");
     let shown = next(&policy).unwrap();
     assert!(shown.message.contains("wiki-0 do not have it") && shown.instructions.is_empty(), "{shown:?}");
     assert_eq!(stored(&cluster, &uid).await, rotating, "it proved itself by the status key from before");
