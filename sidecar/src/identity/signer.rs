@@ -1,8 +1,6 @@
 //! RSA-SHA1 signatures: the one place that uses OpenSSL. Confluence accepts no other method, and neither aws-lc-rs nor
 //! ring signs with SHA-1; see `docs/adr/0001-rsa-sha1.md`. RSA blinding is on in OpenSSL by default.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use openssl::{
     hash::MessageDigest,
     pkey::{PKey, Private, Public},
@@ -15,14 +13,6 @@ const MIN_BITS: u32 = 2048;
 
 /// How often a signature is made that turns out to be faulty.
 const ATTEMPTS: usize = 3;
-
-/// One thread at a time is in OpenSSL. Where it is linked with a static C library, as in the images, threads in it at the same time
-/// damage memory, also each with a key of its own (OpenSSL 3.6.3 with glibc 2.36; linked dynamically they do not).
-static IN_OPENSSL: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    IN_OPENSSL.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Why a key cannot sign. Says nothing of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,21 +30,9 @@ pub enum SignerError {
 
 /// A private key. Shows nothing of itself but the fingerprint.
 pub struct Signer {
-    /// Taken when it is dropped, and never before.
-    pair: Option<Pair>,
-    fingerprint: String,
-}
-
-struct Pair {
-    private: PKey<Private>,
+    key: PKey<Private>,
     public: PKey<Public>,
-}
-
-impl Drop for Signer {
-    fn drop(&mut self) {
-        let _alone = alone();
-        drop(self.pair.take());
-    }
+    fingerprint: String,
 }
 
 impl Signer {
@@ -63,7 +41,6 @@ impl Signer {
     /// # Errors
     /// It is not an RSA key that is long enough.
     pub fn from_pem(pem: &[u8]) -> Result<Self, SignerError> {
-        let _alone = alone();
         // The callback answers for an encrypted key: without it OpenSSL would ask at the terminal.
         let key = PKey::private_key_from_pem_callback(pem, |_| Ok(0)).map_err(|_| SignerError::NotPem)?;
         if key.rsa().is_err() || key.bits() < MIN_BITS {
@@ -71,8 +48,7 @@ impl Signer {
         }
         let spki = key.public_key_to_der().map_err(|_| SignerError::NotPem)?;
         let public = PKey::public_key_from_der(&spki).map_err(|_| SignerError::NotPem)?;
-        let pair = Some(Pair { private: key, public });
-        Ok(Self { pair, fingerprint: digest::hex(&digest::sha256(&spki)) })
+        Ok(Self { key, public, fingerprint: digest::hex(&digest::sha256(&spki)) })
     }
 
     /// SHA-256 of the public key (SPKI, DER), lower-case hexadecimal.
@@ -82,8 +58,7 @@ impl Signer {
 
     /// The public key (SPKI, PEM).
     pub fn public_pem(&self) -> Option<String> {
-        let _alone = alone();
-        String::from_utf8(self.pair.as_ref()?.private.public_key_to_pem().ok()?).ok()
+        String::from_utf8(self.key.public_key_to_pem().ok()?).ok()
     }
 
     /// Signature of `message`: RSASSA-PKCS1-v1_5 with SHA-1 (RFC 5849 section 3.4.3). It is verified before it leaves, as a
@@ -92,22 +67,18 @@ impl Signer {
     /// # Errors
     /// OpenSSL refused, or was wrong each time.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
-        let _alone = alone();
-        let pair = self.pair.as_ref().ok_or(SignerError::Failed)?;
         for _ in 0..ATTEMPTS {
-            let signature = openssl::sign::Signer::new(MessageDigest::sha1(), &pair.private)
+            let signature = openssl::sign::Signer::new(MessageDigest::sha1(), &self.key)
                 .and_then(|mut signer| signer.sign_oneshot_to_vec(message))
                 .map_err(|_| SignerError::Failed)?;
-            if pair.is_right(&signature, message) {
+            if self.is_right(&signature, message) {
                 return Ok(signature);
             }
             tracing::error!("a signature of the consumer's key was faulty; it was not used");
         }
         Err(SignerError::Failed)
     }
-}
 
-impl Pair {
     fn is_right(&self, signature: &[u8], message: &[u8]) -> bool {
         openssl::sign::Verifier::new(MessageDigest::sha1(), &self.public)
             .and_then(|mut verifier| verifier.verify_oneshot(signature, message))
@@ -148,15 +119,13 @@ mod tests {
     fn a_signature_is_released_only_when_the_public_key_confirms_it() {
         let mut signer = Signer::from_pem(&pem(2048)).unwrap();
         let signature = signer.sign(b"message").unwrap();
-        let pair = signer.pair.as_mut().unwrap();
-        assert!(pair.is_right(&signature, b"message") && !pair.is_right(&signature, b"another"));
+        assert!(signer.is_right(&signature, b"message") && !signer.is_right(&signature, b"another"));
         // As if each signature were faulty.
-        let mut other = Signer::from_pem(&pem(2048)).unwrap();
-        pair.public = other.pair.take().unwrap().public;
+        signer.public = Signer::from_pem(&pem(2048)).unwrap().public;
         assert_eq!(signer.sign(b"message"), Err(SignerError::Failed));
     }
 
-    /// Without the lock it fails where the C library is linked statically (tests/static).
+    /// Fails with an OpenSSL that was built without threads (build.rs).
     #[test]
     fn threads_sign_at_the_same_time_with_one_key_and_with_their_own() {
         let pem = pem(2048);
