@@ -24,6 +24,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
 
+const TOO_SLOW: &str = "did not answer within 5 s";
+
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A request to the identity provider. No `Debug`: it may hold a token or a password.
@@ -77,6 +79,8 @@ pub enum ClientError {
 #[derive(Clone)]
 pub struct Fetcher {
     client: Client,
+    /// When the calls of one question are to be over.
+    over: Option<Instant>,
 }
 
 impl Fetcher {
@@ -98,7 +102,7 @@ impl Fetcher {
             }
             builder = builder.tls_certs_only(authorities);
         }
-        Ok(Self { client: builder.build()? })
+        Ok(Self { client: builder.build()?, over: None })
     }
 
     /// Asks discovery, then the key set.
@@ -106,13 +110,8 @@ impl Fetcher {
     /// # Errors
     /// What did not work, as it should stand in status.
     pub async fn keys_of(&self, issuer: &IssuerSettings) -> Result<IssuerKeys, Failure> {
-        tokio::time::timeout(DEADLINE, self.ask(issuer)).await.unwrap_or_else(|_| {
-            let address = issuer.source.address();
-            Err(Failure::new(
-                ProviderReason::Unreachable,
-                format!("The identity provider at {address} did not answer within 5 s."),
-            ))
-        })
+        let question = Self { client: self.client.clone(), over: Some(Instant::now() + DEADLINE) };
+        question.ask(issuer).await
     }
 
     async fn ask(&self, issuer: &IssuerSettings) -> Result<IssuerKeys, Failure> {
@@ -213,6 +212,13 @@ impl Fetcher {
             Some(form) => self.client.post(url.clone()).header(header::CONTENT_TYPE, FORM).body(form),
             None => self.client.get(url.clone()),
         };
+        if let Some(over) = self.over {
+            let left = over.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(unreachable(&url, TOO_SLOW));
+            }
+            request = request.timeout(left);
+        }
         request = request.header(header::ACCEPT, "application/json");
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);
@@ -244,7 +250,10 @@ fn connection_failure(url: &Url, error: &reqwest::Error) -> Failure {
         );
         return Failure::new(ProviderReason::TlsUntrusted, message);
     }
-    let what = if error.is_timeout() { "did not answer within 5 s" } else { "cannot be reached" };
+    unreachable(url, if error.is_timeout() { TOO_SLOW } else { "cannot be reached" })
+}
+
+fn unreachable(url: &Url, what: &str) -> Failure {
     Failure::new(ProviderReason::Unreachable, format!("{url} {what}. Check name, port and network policy."))
 }
 

@@ -1,6 +1,7 @@
 //! What a scripted identity provider makes of a fetch.
 
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::{
@@ -126,6 +127,25 @@ async fn nobody_there_is_unreachable() {
     issuer.source = keycloak_at("http://169.254.169.254");
     let failure = Fetcher::new(None).unwrap().keys_of(&issuer).await.err().unwrap();
     assert!(failure.message.contains("may not be asked"), "{}", failure.message);
+}
+
+/// Each of several addresses could take the whole time, and what was said of the first would be lost.
+#[tokio::test]
+async fn of_addresses_that_do_not_answer_one_is_named_and_all_together_have_one_deadline() {
+    install_tls();
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut issuer = issuer_settings();
+    issuer.source = keycloak_at(&format!("http://{}", silent.local_addr().unwrap()));
+    let asked = discovery::candidates(&issuer);
+    assert!(asked.len() > 1, "{asked:?}");
+    let question = tokio::spawn(async move { Fetcher::new(None).unwrap().keys_of(&issuer).await });
+    let _open = silent.accept().await.unwrap();
+    let failure = tokio::select! {
+        answer = question => answer.unwrap().err().unwrap(),
+        _ = silent.accept() => panic!("another address was asked after the deadline"),
+    };
+    assert_eq!(failure.reason, ProviderReason::Unreachable);
+    assert!(failure.message.starts_with(&format!("{} did not answer", asked[0])), "{}", failure.message);
 }
 
 #[test]
