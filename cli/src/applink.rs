@@ -15,13 +15,14 @@ use restward_crds::{
     api::v1alpha1::{ApplicationLinkStatus, RestApiAuthPolicy},
     link::Consumer,
 };
+use serde::Serialize;
 
 use crate::{
     args::{Output, PolicyName},
     cluster::Session,
     failure::{Failure, Verdict},
     input,
-    output::{self, Shown, progress},
+    output::{self, Format, Shown, progress},
 };
 use confluence::{Confluence, Place};
 
@@ -67,6 +68,8 @@ enum Command {
         policy: PolicyName,
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        output: Output,
     },
     /// Remove the link: calls by token get 503 from then on. Asks first
     Remove {
@@ -77,6 +80,8 @@ enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        output: Output,
     },
 }
 
@@ -95,11 +100,11 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Verd
             output::show(output.format, &report)?;
             Ok(report.verdict())
         }
-        Command::Rotate { policy, place } => {
-            rotate::run(session, &session.policy(policy).await?, place).await
+        Command::Rotate { policy, place, output } => {
+            rotate::run(session, &session.policy(policy).await?, place, output.format).await
         }
-        Command::Remove { policy, place, yes } => {
-            remove(session, &session.policy(policy).await?, place, *yes).await
+        Command::Remove { policy, place, yes, output } => {
+            remove(session, &session.policy(policy).await?, place, *yes, output.format).await
         }
     }
 }
@@ -109,11 +114,12 @@ async fn remove(
     policy: &RestApiAuthPolicy,
     place: &Place,
     is_agreed: bool,
+    format: Format,
 ) -> Result<Verdict, Failure> {
     let consumer = consumer(policy)?;
     let confluence = Confluence::reach(session, policy, place).await?;
     let Some(link) = confluence.find(&consumer).await? else {
-        progress(&format!("Confluence has no application link {}", consumer.key));
+        output::show(format, &Removed { consumer_key: consumer.key, id: None })?;
         return Ok(Verdict::Right);
     };
     let question = format!(
@@ -127,8 +133,26 @@ async fn remove(
         return Ok(Verdict::Wrong);
     }
     confluence.call("delete the application link", restward_crds::link::delete(&link.id)).await?;
-    progress(&format!("application link {} is gone", consumer.key));
+    output::show(format, &Removed { consumer_key: consumer.key, id: Some(link.id) })?;
     Ok(Verdict::Right)
+}
+
+/// What became of a link that was to be removed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Removed {
+    consumer_key: String,
+    /// Its id in Confluence; none where there was no link.
+    id: Option<String>,
+}
+
+impl Shown for Removed {
+    fn text(&self) -> String {
+        match &self.id {
+            Some(id) => format!("application link {} ({id}) is gone", self.consumer_key),
+            None => format!("Confluence has no application link {}", self.consumer_key),
+        }
+    }
 }
 
 /// What the link of a policy is to be.

@@ -8,10 +8,13 @@ mod redact;
 
 use std::{fs, io, path::PathBuf};
 
+use serde::Serialize;
+
 use crate::{
+    args::Output,
     cluster::Session,
     failure::{Failure, Verdict},
-    output::{line, progress},
+    output::{self, Shown, progress},
 };
 
 /// Write what somebody needs who is to help: objects, status of the sidecars, metrics and logs, without secrets.
@@ -28,6 +31,24 @@ pub(crate) struct Arguments {
     /// With the last lines of the operator's and the sidecars' logs, which name users and addresses
     #[arg(long)]
     logs: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What was written.
+#[derive(Debug, Serialize)]
+struct Bundle {
+    directory: PathBuf,
+    files: Vec<String>,
+    /// Those of them that say why there is nothing else in them.
+    missing: Vec<String>,
+}
+
+impl Shown for Bundle {
+    fn text(&self) -> String {
+        let (count, shown) = (self.files.len(), self.directory.display());
+        format!("{count} files are in {shown}. Look through them, then: tar czf {shown}.tar.gz {shown}")
+    }
 }
 
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Verdict, Failure> {
@@ -39,18 +60,22 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Verd
     // One that is there may hold what is nobody's to send.
     fs::create_dir(directory).map_err(unwritten)?;
     let files = Box::pin(collect::all(session, arguments.logs)).await;
-    let missing = files.iter().filter(|(_, content)| content.is_err()).count();
-    for (name, content) in &files {
+    let mut bundle = Bundle { directory: directory.clone(), files: Vec::new(), missing: Vec::new() };
+    for (name, content) in files {
         let text = match content {
-            Ok(text) => redact::text(text),
-            Err(failure) => format!("{failure}\n"),
+            Ok(text) => redact::text(&text),
+            Err(failure) => {
+                bundle.missing.push(name.clone());
+                format!("{failure}\n")
+            }
         };
-        fs::write(directory.join(name), text).map_err(unwritten)?;
+        fs::write(directory.join(&name), text).map_err(unwritten)?;
+        bundle.files.push(name);
     }
+    let (missing, all) = (bundle.missing.len(), bundle.files.len());
     if missing > 0 {
-        progress(&format!("{missing} of {} files could not be had and say why", files.len()));
+        progress(&format!("{missing} of {all} files could not be had and say why"));
     }
-    let (count, shown) = (files.len(), directory.display());
-    line(&format!("{count} files are in {shown}. Look through them, then: tar czf {shown}.tar.gz {shown}"))?;
+    output::show(arguments.output.format, &bundle)?;
     Ok(Verdict::Right)
 }

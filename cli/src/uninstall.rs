@@ -14,10 +14,11 @@ use kube::{Api, ResourceExt as _, api::ListParams};
 use restward_crds::api::v1alpha1::RestApiAuthPolicy;
 
 use crate::{
+    args::Output,
     cluster::{self, OPERATOR, Session},
     failure::{Failure, Verdict},
     input,
-    output::{line, progress},
+    output::{self, progress},
 };
 use plan::Plan;
 
@@ -42,6 +43,8 @@ pub(crate) struct Arguments {
     /// How many minutes to wait for the pods
     #[arg(long, value_name = "MINUTES", default_value_t = 30)]
     timeout: u64,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Verdict, Failure> {
@@ -63,9 +66,12 @@ pub(crate) async fn run(arguments: &Arguments, session: &Session) -> Result<Verd
         found.push((policy, pods));
     }
     let plan = Plan::of(&found, &operators, !arguments.no_restart);
-    line(&plan.text())?;
+    output::show(arguments.output.format, &plan)?;
     if arguments.dry_run || plan.is_nothing() {
         return Ok(Verdict::Right);
+    }
+    if let Some(failure) = plan.cannot_be_done() {
+        return Err(failure);
     }
     if !arguments.yes && !input::agrees("Do all this?") {
         progress("nothing was changed");

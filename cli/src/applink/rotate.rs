@@ -23,7 +23,7 @@ use crate::{
     args::PolicyName,
     cluster::Session,
     failure::{Failure, Verdict},
-    output::progress,
+    output::{self, Format, progress},
 };
 
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -33,6 +33,7 @@ pub(super) async fn run(
     session: &Session,
     policy: &RestApiAuthPolicy,
     place: &Place,
+    format: Format,
 ) -> Result<Verdict, Failure> {
     let name = PolicyName { policy: Some(policy.name_any()) };
     let consumer = consumer(policy)?;
@@ -52,6 +53,7 @@ pub(super) async fn run(
                 progress(&format!(
                     "3/3 Confluence takes the key {fingerprint}, and the one from before is gone"
                 ));
+                output::show(format, link_of(&now)?)?;
                 return Ok(Verdict::Right);
             }
             Stage::Put(public_key) => {

@@ -5,9 +5,15 @@ use std::{collections::BTreeSet, fmt};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt as _;
 use restward_crds::api::v1alpha1::{DeletionPolicy, IdentitySpec, RestApiAuthPolicy, RolloutStrategy};
+use serde::Serialize;
+
+use crate::{failure::Failure, output::Shown};
+
+const NO_OPERATOR: &str = "no operator of Restward is available, and only it takes the sidecars away";
+const GET_OPERATOR: &str = "bring it up (kubectl restward check says what is wrong; where there is none, install it again), then uninstall";
 
 /// A workload that is restarted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Restart {
     pub(super) namespace: String,
     pub(super) kind: String,
@@ -21,19 +27,22 @@ impl fmt::Display for Restart {
 }
 
 /// A release of Helm's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Release {
     pub(super) namespace: String,
     pub(super) name: String,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Plan {
     policies: Vec<String>,
     pub(super) restarts: BTreeSet<Restart>,
     pub(super) releases: BTreeSet<Release>,
     /// What the command cannot do, or people should know first.
     notes: Vec<String>,
+    /// Nobody would take the sidecars away and let the policies go.
+    #[serde(skip)]
+    lacks_operator: bool,
 }
 
 impl Plan {
@@ -46,6 +55,10 @@ impl Plan {
         let mut plan = Self::default();
         for (policy, pods) in policies {
             plan.add(policy, *pods, restarts);
+        }
+        plan.lacks_operator = !policies.is_empty() && !operators.iter().any(is_available);
+        if plan.lacks_operator {
+            plan.notes.push(format!("{NO_OPERATOR}: {GET_OPERATOR}"));
         }
         for operator in operators {
             let annotations = operator.annotations();
@@ -119,7 +132,17 @@ impl Plan {
         self.policies.is_empty() && self.releases.is_empty()
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(super) fn cannot_be_done(&self) -> Option<Failure> {
+        self.lacks_operator.then(|| Failure::new("let the policies go", NO_OPERATOR, GET_OPERATOR))
+    }
+}
+
+fn is_available(operator: &Deployment) -> bool {
+    operator.status.as_ref().and_then(|status| status.available_replicas).is_some_and(|count| count > 0)
+}
+
+impl Shown for Plan {
+    fn text(&self) -> String {
         if self.is_nothing() && self.notes.is_empty() {
             return "there is no policy, and no operator of Restward".into();
         }
@@ -173,7 +196,7 @@ mod tests {
 
     fn operator(annotations: &Value) -> Deployment {
         serde_json::from_value(
-            json!({"metadata": {"name": "restward", "namespace": "r", "annotations": annotations}}),
+            json!({"metadata": {"name": "restward", "namespace": "r", "annotations": annotations}, "status": {"availableReplicas": 1}}),
         )
         .unwrap()
     }
@@ -230,6 +253,19 @@ mod tests {
     fn a_header_that_is_a_login_is_told_before() {
         let header = policy(json!({"upstream": {"identity": {"header": {"name": "X-Forwarded-User"}}}}), 1);
         assert!(Plan::of(&[(header, 1)], &[], true).text().contains("Take the authenticator"));
+    }
+
+    #[test]
+    fn without_an_operator_policies_are_not_waited_for() {
+        let cannot = |operators: &[Deployment]| {
+            let plan = Plan::of(&[(policy(json!({}), 1), 1)], operators, true);
+            assert_eq!(plan.text().contains(NO_OPERATOR), plan.cannot_be_done().is_some());
+            plan.cannot_be_done().is_some()
+        };
+        let away = Deployment { status: None, ..operator(&json!({})) };
+        assert!(cannot(&[]) && cannot(std::slice::from_ref(&away)));
+        assert!(!cannot(&[away, operator(&json!({}))]));
+        assert!(Plan::of(&[], &[], true).cannot_be_done().is_none(), "no policy waits for it");
     }
 
     #[test]

@@ -66,13 +66,17 @@ pub(super) async fn detached(
 ) -> Result<(), Failure> {
     let webhooks = Api::<MutatingWebhookConfiguration>::all(client.clone());
     let own = format!("{}={}", names::LABEL_POLICY, policy.uid().unwrap_or_default());
-    let (name, begun) = (policy.name_any(), Instant::now());
+    let (name, begun, mut is_said) = (policy.name_any(), Instant::now(), false);
     loop {
         let found = webhooks.list(&ListParams::default().labels(&own)).await;
         let found = found.map_err(|error| Failure::of_api("list MutatingWebhookConfigurations", &error))?;
         if found.items.is_empty() {
             progress(&format!("new pods come without the sidecar of policy {name}"));
             return Ok(());
+        }
+        if !is_said {
+            progress(&format!("policy {name} waits for the operator, which is to take its webhook away"));
+            is_said = true;
         }
         if begun.elapsed() > patience {
             return Err(Failure::new(

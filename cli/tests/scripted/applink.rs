@@ -93,10 +93,16 @@ async fn a_link_of_somebody_else_with_the_name_is_left_alone() {
 #[tokio::test]
 async fn the_key_is_replaced_once_the_sidecar_has_the_next_and_is_seen_to_be_taken() {
     let given = Given::with("rotate", vec![jira(), own()]).await;
-    given
-        .run("rotate", ADMIN, &[])
-        .await
-        .is(0, &["1/3", "wait for wiki-0", "2/3 it has the key", "3/3 Confluence takes the key new"]);
+    given.run("rotate", ADMIN, &["-o", "json"]).await.is(
+        0,
+        &[
+            "1/3",
+            "wait for wiki-0",
+            "2/3 it has the key",
+            "3/3 Confluence takes the key new",
+            "\"fingerprint\": \"new\"",
+        ],
+    );
     assert_eq!(given.wiki.links(), [jira(), Link { key: Some("new".into()), ..own() }]);
     assert_eq!(given.wiki.0.lock().unwrap().gaps, 0, "no call fails meanwhile");
     assert_eq!(
@@ -124,7 +130,7 @@ async fn a_link_is_removed_only_when_that_was_said() {
     given.run("remove", ADMIN, &[]).await.is(1, &["get 503 from then on", "nothing was changed"]);
     given.run("remove", ALICE, &["--yes"]).await.is(3, &["no system administrator"]);
     assert_eq!(given.wiki.links(), [jira(), own()]);
-    given.run("remove", ADMIN, &["--yes"]).await.is(0, &["is gone"]);
+    given.run("remove", ADMIN, &["--yes", "-o", "json"]).await.is(0, &["\"id\": \"0-2\""]);
     assert_eq!(given.wiki.links(), [jira()]);
     given.verify().await.is(1, &["LinkMissing"]);
     given.run("remove", ADMIN, &["--yes"]).await.is(0, &["Confluence has no application link"]);

@@ -11,6 +11,7 @@ use crate::{
 };
 
 const WORKLOAD: &str = "/apis/apps/v1/namespaces/n/statefulsets/wiki";
+const OPERATOR: &str = "/apis/apps/v1/namespaces/ops/deployments/restward";
 const WEBHOOK: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/restward-n-wiki";
 
 /// What becomes of the pod.
@@ -37,8 +38,8 @@ impl Given {
         let release =
             json!({"meta.helm.sh/release-name": "restward", "meta.helm.sh/release-namespace": "ops"});
         let operator = json!({"apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": "restward", "namespace": "ops", "labels": labels, "annotations": release}});
-        all.insert("/apis/apps/v1/namespaces/ops/deployments/restward".into(), operator);
+            "metadata": {"name": "restward", "namespace": "ops", "labels": labels, "annotations": release}, "status": {"availableReplicas": 1}});
+        all.entry(OPERATOR.into()).or_insert(operator);
         all.insert(WORKLOAD.into(), json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "wiki", "namespace": "n"}}));
         let uid = all[POLICY]["metadata"]["uid"].clone();
         all.insert(
@@ -109,6 +110,7 @@ async fn it_goes_in_the_order_in_which_nothing_is_left_behind() {
             "n/wiki (1 pods with its sidecar)",
             "StatefulSet n/wiki",
             "application link restward-n-wiki stays",
+            "policy wiki waits for the operator",
             "new pods come without the sidecar of policy wiki",
             "policy wiki is gone",
             "Restward is gone",
@@ -136,6 +138,8 @@ async fn without_a_yes_nothing_is_done() {
     let given = Given::with("asked", Pod::Follows, 0).await;
     given.run(&[]).await.is(1, &["Do all this?", "nothing was changed"]);
     given.run(&["--dry-run"]).await.is(0, &["delete policies", "helm uninstall restward -n ops"]);
+    let restarts = "\"restarts\": [\n    {\n      \"namespace\": \"n\",\n      \"kind\": \"StatefulSet\"";
+    given.run(&["--dry-run", "-o", "json"]).await.is(0, &[restarts, "\"name\": \"restward\""]);
     assert!(given.api.changes().is_empty() && given.helm().is_empty());
     given.run(&["--dry-run", "--yes"]).await.is(2, &[]);
 }
@@ -160,6 +164,16 @@ async fn workloads_are_left_alone_when_that_is_wanted() {
         .await
         .is(3, &["restart StatefulSet n/wiki yourself", "wiki-0"]);
     assert_eq!(given.api.changes(), [format!("DELETE {POLICY}")]);
+}
+
+#[tokio::test]
+async fn without_an_operator_nothing_is_begun() {
+    let mut all = objects();
+    let away = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "restward", "namespace": "ops"}});
+    all.insert(OPERATOR.into(), away);
+    let given = Given::of("operatorless", Pod::Follows, 0, all).await;
+    given.run(&["--yes"]).await.is(3, &["no operator of Restward is available", "kubectl restward check"]);
+    assert!(given.api.changes().is_empty() && given.helm().is_empty());
 }
 
 #[tokio::test]

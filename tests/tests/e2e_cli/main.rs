@@ -231,7 +231,9 @@ impl Drop for Secret {
 async fn support() -> Result<()> {
     let directory = std::env::temp_dir().join(format!("restward-support-{}", std::process::id()));
     let shown = directory.to_string_lossy().into_owned();
-    restward(&["support-bundle", "--logs", "--directory", &shown], "").await?.with(0)?;
+    let bundle = restward(&["support-bundle", "--logs", "--directory", &shown, "-o", "json"], "").await?;
+    let missing = bundle.with(0)?.json()?["missing"].clone();
+    ensure!(missing.as_array().is_some_and(Vec::is_empty), "not had: {missing}");
     let keys =
         kubectl(&["get", "secret", "restward-keys", "-n", WIKI_NAMESPACE, "-o", "jsonpath={.data}"]).await?;
     let keys: Value = serde_json::from_str(&keys)?;
