@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -68,11 +68,13 @@ impl Caller {
     /// Waits for so many further good answers.
     ///
     /// # Errors
-    /// The caller has ended.
-    pub async fn goes_on(&self, calls: u64) -> Result<()> {
-        let mut seen = self.seen.clone();
-        let end = *seen.borrow() + calls;
-        seen.wait_for(|seen| *seen >= end).await?;
+    /// The caller has ended; says why.
+    pub async fn goes_on(&mut self, calls: u64) -> Result<()> {
+        let end = *self.seen.borrow() + calls;
+        if self.seen.wait_for(|seen| *seen >= end).await.is_err() {
+            let seen = (&mut self.task).await??;
+            bail!("the caller has ended: {seen}");
+        }
         Ok(())
     }
 
@@ -89,7 +91,7 @@ impl Caller {
     ///
     /// # Errors
     /// A call had another outcome than the token's user.
-    pub async fn stop_clean(self) -> Result<Seen> {
+    pub async fn stop_clean(mut self) -> Result<Seen> {
         self.goes_on(100).await?;
         let seen = self.stop().await?;
         ensure!(seen.is_clean(), "{seen}");

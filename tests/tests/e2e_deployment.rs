@@ -87,7 +87,7 @@ async fn is_open(world: &World) -> Result<()> {
 }
 
 /// Nobody is taken for somebody else or nobody. A connection that is kept to a pod that ends finds Confluence away there, once.
-async fn stop(caller: Caller) -> Result<Seen> {
+async fn stop(mut caller: Caller) -> Result<Seen> {
     caller.goes_on(100).await?;
     let seen = caller.stop().await?;
     let is_away =

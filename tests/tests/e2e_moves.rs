@@ -88,7 +88,7 @@ async fn ask_about_each_token(world: &World) -> Result<()> {
 
 /// The pods' secret first, then Keycloak's, as docs/tokens.md says.
 async fn replace_the_secret(world: &World) -> Result<Seen> {
-    let caller = caller(world);
+    let mut caller = caller(world);
     caller.goes_on(20).await?;
     mount_secret(NEXT_SECRET).await?;
     is_advised_of("ClientSecretNotTaken", true).await?;
@@ -121,7 +121,7 @@ async fn make_authority(folder: &Path) -> Result<String> {
 async fn under_the_next_authority(mut world: World, folder: &Path, next: &str) -> Result<Seen> {
     // The caller itself trusts either.
     world.https = trusting(&world, &[&world.ca_pem, next])?;
-    let caller = caller(&world);
+    let mut caller = caller(&world);
     caller.goes_on(20).await?;
     publish(NEXT_AUTHORITY, next).await?;
     set(json!({"keycloak": {"caCertificateRefs": [{"name": AUTHORITY}, {"name": NEXT_AUTHORITY}]}})).await?;
@@ -177,7 +177,7 @@ async fn serve_certificate_of(folder: &Path) -> Result<()> {
 async fn move_the_host(world: &World) -> Result<Seen> {
     set(json!({"tokens": {"validation": "Local"}})).await?;
     until_live().await?;
-    let caller = caller(world);
+    let mut caller = caller(world);
     caller.goes_on(20).await?;
     let issuers = [ISSUER_HOST, NEXT_HOST].map(|host| format!("https://{host}/auth/realms/atlassian"));
     set(json!({"keycloak": {"acceptedIssuers": issuers}})).await?;
