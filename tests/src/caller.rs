@@ -12,6 +12,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     keycloak::token_of,
+    wait::{QUICK, eventually},
     wiki::{Auth, ECHO, finish, get},
     world::World,
 };
@@ -109,7 +110,9 @@ async fn work(
     let mut seen = Seen::default();
     let mut last = Instant::now();
     while !*stopped.borrow() {
-        let token = Auth::Bearer(token_of(&world, client, USER).await?);
+        // Keycloak itself may drop a connection while it takes another certificate; what is looked at is the wiki.
+        let token = eventually("Keycloak gives a token", QUICK, || token_of(&world, client, USER)).await?;
+        let token = Auth::Bearer(token);
         seen.tokens += 1;
         for _ in 0..rounds_per_token {
             let post = world.http.post(format!("{}{ECHO}", world.wiki_url)).json(&json!({"a": 1}));
