@@ -76,10 +76,11 @@ hand_to_cluster() { # NAME:TAG
 
 # The user's own cluster: by the loader of its kind, or by a registry that its nodes pull from.
 hand_to_own_cluster() { # NAME:TAG ARCHIVE
-  local -a loader
+  local -a loader plain=()
   read -ra loader <<<"${RESTWARD_IMAGE_LOADER:-}"
+  [ "${RESTWARD_PLAIN_HTTP:-}" != 1 ] || plain=(--tls-verify=false)
   if [ -n "${RESTWARD_IMAGE_REGISTRY:-}" ]; then
-    step "push $1 to $RESTWARD_IMAGE_REGISTRY" buildah_here push --signature-policy "$CLUSTER_DIR/config/image-policy.json" \
+    step "push $1 to $RESTWARD_IMAGE_REGISTRY" buildah_here push "${plain[@]}" --signature-policy "$CLUSTER_DIR/config/image-policy.json" \
       "$1" "docker://$RESTWARD_IMAGE_REGISTRY/${1#localhost/}"
   elif [ "${#loader[@]}" -gt 0 ]; then
     step "load $1: ${loader[*]}" "${loader[@]}" "$2"
