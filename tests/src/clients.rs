@@ -3,13 +3,18 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
-use anyhow::{Context as _, Result};
-use tokio::process::Command;
+use anyhow::{Context as _, Result, bail};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    process::Command,
+};
 
 use crate::{
     command::run,
+    keycloak::approve_device,
     pages,
     world::{ISSUER_HOST, World},
 };
@@ -51,8 +56,8 @@ pub struct Shown {
 /// The installed clients.
 pub struct Clients {
     python: PathBuf,
-    /// Keycloak's certificate authority, in a file that goes with this.
-    ca: PathBuf,
+    /// Where the page's blocks run: what one leaves there the next one finds.
+    folder: Folder,
     resolve: String,
 }
 
@@ -63,13 +68,18 @@ impl Clients {
     /// When one cannot be installed.
     pub async fn install(world: &World) -> Result<Self> {
         let python = run(&in_clients("install").to_string_lossy(), &[], None).await?;
-        let ca = std::env::temp_dir().join(format!("restward-clients-{}.crt", std::process::id()));
-        fs::write(&ca, &world.ca_pem)?;
-        Ok(Self {
+        let clients = Self {
             python: python.trim().into(),
-            ca,
+            folder: Folder::new()?,
             resolve: format!("{ISSUER_HOST}:443={}", world.keycloak_address),
-        })
+        };
+        fs::write(clients.ca(), &world.ca_pem)?;
+        Ok(clients)
+    }
+
+    /// Keycloak's certificate authority.
+    fn ca(&self) -> PathBuf {
+        self.folder.0.join("ca.crt")
     }
 
     /// Runs a script of `tests/clients` with these variables.
@@ -100,7 +110,7 @@ impl Clients {
         command
             .arg(in_clients(script))
             .args(args)
-            .env("REQUESTS_CA_BUNDLE", &self.ca)
+            .env("REQUESTS_CA_BUNDLE", self.ca())
             .env("RESOLVE", &self.resolve)
             .env("NO_PROXY", "*")
             // The wiki of the test cluster is reached without TLS.
@@ -115,9 +125,35 @@ impl Clients {
     /// # Errors
     /// When the page has no such block, or the program cannot be run.
     pub async fn page(&self, world: &World, language: &str, parts: &[&str], more: &str) -> Result<Shown> {
+        shown(self.page_command(world, language, parts, more)?).await
+    }
+
+    /// The same of its blocks for a shell that ask a person to open a page, which `user` does.
+    ///
+    /// # Errors
+    /// When it ends without having asked, or Keycloak shows something else.
+    pub async fn page_for(&self, world: &World, user: &str, parts: &[&str], more: &str) -> Result<Shown> {
+        let mut command = self.page_command(world, "sh", parts, more)?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut running = command.spawn()?;
+        let mut said = BufReader::new(running.stdout.take().context("no standard output")?);
+        let mut asked = String::new();
+        said.read_line(&mut asked).await?;
+        let Some(page) = asked.trim().strip_prefix("open ") else {
+            let ended = running.wait_with_output().await?;
+            bail!("it asks nobody to open a page: {asked}{}", String::from_utf8_lossy(&ended.stderr));
+        };
+        approve_device(world, user, page).await?;
+        let mut text = String::new();
+        said.read_to_string(&mut text).await?;
+        let ended = running.wait_with_output().await?;
+        text += &String::from_utf8_lossy(&ended.stderr);
+        Ok(Shown { succeeded: ended.status.success(), text })
+    }
+
+    fn page_command(&self, world: &World, language: &str, parts: &[&str], more: &str) -> Result<Command> {
         let page = pages::all().into_iter().find(|page| page.path.ends_with("docs/callers/README.md"));
         let blocks = page.context("the page is gone")?.blocks();
-        let folder = Folder::new()?;
         let mut script =
             if language == "python" { "import places\n".to_owned() } else { "set -euo pipefail\n".into() };
         for part in parts {
@@ -125,21 +161,22 @@ impl Clients {
             script += &block.with_context(|| format!("no {language} block has {part:?}"))?.text;
         }
         script += more;
+        let folder = &self.folder.0;
         let place = format!(
             "connect-to = {}\ncacert = {}\nnoproxy = *\n",
             self.resolve.replace('=', ":"),
-            self.ca.display()
+            self.ca().display()
         );
-        fs::write(folder.0.join(".curlrc"), place)?;
-        fs::write(folder.0.join("reports.secret"), SECRET)?;
-        fs::write(folder.0.join("page.json"), PAGE)?;
-        fs::write(folder.0.join("plan.pdf"), "%PDF-1.7")?;
+        fs::write(folder.join(".curlrc"), place)?;
+        fs::write(folder.join("reports.secret"), SECRET)?;
+        fs::write(folder.join("page.json"), PAGE)?;
+        fs::write(folder.join("plan.pdf"), "%PDF-1.7")?;
         let mut command =
             Command::new(if language == "python" { self.python.as_os_str() } else { "bash".as_ref() });
         command
             .args(["-c", &script])
-            .current_dir(&folder.0)
-            .env("CURL_HOME", &folder.0)
+            .current_dir(folder)
+            .env("CURL_HOME", folder)
             .env("WIKI", &world.wiki_url)
             .env("TOKEN_URL", TOKEN_URL)
             .env("CLIENT_SECRET", SECRET)
@@ -147,10 +184,10 @@ impl Clients {
                 "PYTHONPATH",
                 format!("{}:{}", in_clients("").display(), in_clients("../../docs/callers").display()),
             )
-            .env("REQUESTS_CA_BUNDLE", &self.ca)
+            .env("REQUESTS_CA_BUNDLE", self.ca())
             .env("RESOLVE", &self.resolve)
             .env("NO_PROXY", "*");
-        shown(command).await
+        Ok(command)
     }
 
     /// Runs curl, which shows the body of an error and fails by it.
@@ -161,12 +198,6 @@ impl Clients {
         let mut command = Command::new("curl");
         command.args(["--silent", "--show-error", "--fail-with-body", "--noproxy", "*"]).args(args);
         shown(command).await
-    }
-}
-
-impl Drop for Clients {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.ca);
     }
 }
 

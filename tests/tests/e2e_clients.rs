@@ -215,6 +215,21 @@ async fn as_the_page_says(world: &World, clients: &Clients, table: &mut Table) -
         .page(world, "sh", &["client_credentials"], "\ncurl --fail-with-body -sS \"$WIKI/rest/api/content\"")
         .await?;
     fails(table, "curl: the refusal is shown", &nobodys, NO_TOKEN);
+    a_person_for_long(world, clients, table).await
+}
+
+/// A refresh token of a person, by a device code: got, kept in a file, and used by curl and by Python.
+async fn a_person_for_long(world: &World, clients: &Clients, table: &mut Table) -> Result<()> {
+    let about_the_file =
+        "echo\necho mode $(stat --format %a wiki-cli.refresh), size $(stat --format %s wiki-cli.refresh)\n";
+    let shown = clients.page_for(world, "alice", &["scope=offline_access"], about_the_file).await?;
+    works(table, "curl: a refresh token is kept in a file that nobody else reads", &shown, "mode 600");
+    let shown = clients.page(world, "sh", &["grant_type=refresh_token"], about_the_file).await?;
+    works(table, "curl: a token by it, and a call", &shown, r#""username":"alice""#);
+    works(table, "… and the newer one is kept as the first was", &shown, "mode 600");
+    let more = "print('I am', wiki.get(f\"{os.environ['WIKI']}/rest/api/user/current\", timeout=30).json()['username'])\n";
+    let shown = clients.page(world, "python", &["RestwardAuth(", "refresh_token="], more).await?;
+    works(table, "Python: a token by it, and a call", &shown, "I am alice");
     Ok(())
 }
 

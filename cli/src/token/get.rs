@@ -25,7 +25,7 @@ const SECRET: &str = "RESTWARD_CLIENT_SECRET";
 #[command(
     after_help = "The client's secret is read from --client-secret-file or the variable RESTWARD_CLIENT_SECRET, never from the \
                         command line. The realm is the policy's, at its public address (spec.keycloak.host), or --issuer, which needs \
-                        no cluster. -o json has the whole answer."
+                        no cluster. -o json has the token's type, lifetime and scope too. A refresh token is never shown."
 )]
 pub(super) struct Arguments {
     /// The client

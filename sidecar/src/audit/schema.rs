@@ -108,3 +108,42 @@ fn the_schema_is_that_of_the_lines() {
     assert!(there == wanted, "docs/reference/audit.schema.json differs: make gen");
     assert_eq!(line(true).len(), MEANINGS.len(), "a meaning of a member that is gone");
 }
+
+/// What is true of every line: members that are known, with their types and words, and those that are always there.
+fn fits(line: &Map<String, Value>, schema: &Value) -> Result<(), String> {
+    for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        line.get(required).ok_or_else(|| format!("{required} is missing"))?;
+    }
+    for (name, value) in line {
+        let property = schema["properties"].get(name).ok_or_else(|| format!("{name} is no member"))?;
+        let is_typed = match property["type"].as_str() {
+            Some("integer") => value.is_u64(),
+            Some("object") => value.is_object(),
+            _ => value.is_string(),
+        };
+        let is_known = property["enum"].as_array().is_none_or(|words| words.contains(value));
+        if !is_typed || !is_known {
+            return Err(format!("{name} may not be {value}"));
+        }
+        if let Value::Object(members) = value {
+            fits(members, property)?;
+        }
+    }
+    Ok(())
+}
+
+/// The line on the page is one that could be written, and shows all but `reason`, which a call that went on as its user has not.
+#[test]
+fn the_line_of_the_page_is_one() {
+    let page = include_str!("../../../docs/observability.md");
+    let (_, sample) = page.split_once("```json\n").expect("a line on the page");
+    let sample: Map<String, Value> = serde_json::from_str(sample.split_once("```").unwrap().0).unwrap();
+    assert_eq!(fits(&sample, &schema()), Ok(()));
+    let (mut all, token) = (line(true), sample["token"].as_object().unwrap());
+    assert_eq!(
+        token.keys().collect::<Vec<_>>(),
+        all["token"].as_object().unwrap().keys().collect::<Vec<_>>()
+    );
+    all.remove("reason");
+    assert_eq!(sample.keys().collect::<Vec<_>>(), all.keys().collect::<Vec<_>>());
+}

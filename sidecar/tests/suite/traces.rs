@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, net::SocketAddr, process::Stdio, time::Duration};
 
-use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry::{
+    KeyValue,
+    trace::{SpanKind, Status},
+};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
 use prost::Message as _;
@@ -66,6 +69,28 @@ async fn a_call_is_a_span_in_the_clients_trace_and_confluence_goes_on_below_it()
     assert_eq!(arrived.all("traceparent"), [onward.as_str()]);
     assert_eq!(arrived.all("tracestate"), ["vendor=opaque"]);
     assert_eq!(world.last_audit()["trace_id"], TRACE_ID);
+}
+
+/// As docs/observability.md shows a span.
+fn shown(span: &SpanData, indentation: &str) -> String {
+    let kind = format!("{:?}", span.span_kind).to_lowercase();
+    let attribute = |pair: &KeyValue| format!("{indentation}  {} = {}\n", pair.key, pair.value);
+    let attributes: String = span.attributes.iter().map(attribute).collect();
+    format!("{} ({kind})\n{attributes}", span.name)
+}
+
+#[tokio::test]
+async fn the_page_shows_the_spans_of_a_call() {
+    let (_, sample) = include_str!("../../../docs/observability.md").split_once("```text\n").unwrap();
+    let sample = sample.split_once("```").unwrap().0;
+    let (_, id) = sample.split_once("restward.request_id = ").unwrap();
+    let id = id.lines().next().unwrap();
+    let (world, spans) = World::traced(|_| {}).await;
+    let bearer = format!("Bearer {}", world.idp.token("alice"));
+    world.get("/rest/api/content", &[("Authorization", &bearer), ("X-Request-Id", id)]).await;
+    let recorded = recorded(&spans);
+    let below = [&recorded["decide"], &recorded["client"]].map(|span| format!("  - {}", shown(span, "    ")));
+    assert_eq!(sample, format!("{}{}", shown(&recorded["server"], ""), below.concat()));
 }
 
 #[tokio::test]
