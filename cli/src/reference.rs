@@ -4,7 +4,7 @@
 use std::{env, fs, path::Path};
 
 use clap::{Command, CommandFactory as _};
-use restward_crds::{advisory::Advisory, condition::ConditionType, fix};
+use restward_crds::{advisory::Advisory, condition::ConditionType, fix, generate::linked};
 
 use crate::args::Cli;
 
@@ -42,7 +42,7 @@ fn conditions() -> String {
             kind.meaning()
         ));
         for (reason, meaning, step) in fix::all(kind) {
-            let step = if step == fix::WAIT { "" } else { step };
+            let step = if step == fix::WAIT { String::new() } else { linked(step) };
             page.push_str(&format!("| `{reason}` | {} | {step} |\n", meaning.trim()));
         }
     }
@@ -51,7 +51,7 @@ fn conditions() -> String {
          decide, but better known.\n\n| advisory | what it means | the next step |\n|---|---|---|\n",
     );
     for advisory in Advisory::ALL {
-        let (name, meaning, step) = (advisory.as_str(), advisory.meaning().trim(), advisory.fix());
+        let (name, meaning, step) = (advisory.as_str(), advisory.meaning().trim(), linked(advisory.fix()));
         page.push_str(&format!("| `{name}` | {meaning} | {step} |\n"));
     }
     page

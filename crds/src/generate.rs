@@ -2,11 +2,14 @@
 
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value by a name gives Null, it does not panic")]
 
+mod pages;
 mod policy_page;
 mod reasons_page;
 
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
+
+pub use pages::linked;
 
 use crate::{api::v1alpha1::RestApiAuthPolicy, sidecar::Config};
 

@@ -245,4 +245,4 @@ fn rpc(switches: Switches<'_>, has_session: bool) -> Decision {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

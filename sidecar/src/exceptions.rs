@@ -2,10 +2,7 @@
 
 use std::net::IpAddr;
 
-use restward_crds::{
-    sidecar::basic::{BasicExceptionSettings, BasicPreset},
-    text::Username,
-};
+use restward_crds::{sidecar::basic::BasicExceptionSettings, text::Username};
 
 /// A password login, or a request that may turn out to be one.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +23,7 @@ pub fn hold(exceptions: &[BasicExceptionSettings], attempt: Attempt<'_>) -> bool
 fn holds(exception: &BasicExceptionSettings, attempt: Attempt<'_>) -> bool {
     let BasicExceptionSettings { users, paths, presets, cidrs } = exception;
     let is_meant = |path: &String| {
-        paths.iter().any(|wanted| wanted.matches(path)) || presets.iter().any(|preset| is_of(*preset, path))
+        paths.iter().any(|wanted| wanted.matches(path)) || presets.iter().any(|preset| preset.contains(path))
     };
     let is_place = (paths.is_empty() && presets.is_empty())
         || (!attempt.paths.is_empty() && attempt.paths.iter().all(is_meant));
@@ -34,21 +31,6 @@ fn holds(exception: &BasicExceptionSettings, attempt: Attempt<'_>) -> bool {
     let is_user = users.is_empty()
         || user().is_some_and(|user| users.iter().any(|excepted| excepted.is_same_user(&user)));
     is_place && is_user && (cidrs.is_empty() || cidrs.iter().any(|cidr| cidr.contains(attempt.client)))
-}
-
-/// As documented at [`BasicPreset`].
-fn is_of(preset: BasicPreset, path: &str) -> bool {
-    let prefixes: &[&str] = match preset {
-        BasicPreset::WebDAV => &["/plugins/servlet/confluence/default"],
-        BasicPreset::Feeds => &[
-            "/createrssfeed.action",
-            "/spaces/createrssfeed.action",
-            "/rest/calendar-services/1.0/calendar/export/subcalendar",
-        ],
-    };
-    prefixes
-        .iter()
-        .any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 #[cfg(test)]

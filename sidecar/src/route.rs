@@ -139,4 +139,6 @@ fn is_below(path: &str, list: &[&str]) -> bool {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;

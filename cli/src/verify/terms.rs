@@ -6,7 +6,7 @@ use restward_crds::{
     api::v1alpha1::{IdentitySpec, RestApiAuthPolicy, RestApiAuthPolicySpec},
     reason::Reason,
     sidecar::{
-        basic::{BasicException, BasicPreset},
+        basic::BasicException,
         config::Credentials,
         deprecation::{DeprecationSettings, Phase},
         terms::{AnonymousPreset, Mode, Switch, UiAuthorization},
@@ -232,17 +232,9 @@ fn is_about(exception: &BasicException, login: Login<'_>) -> bool {
     let BasicException { users, paths, presets, cidrs: _ } = exception;
     let is_place = (paths.is_empty() && presets.is_empty())
         || paths.iter().any(|it| it.matches(login.path))
-        || presets.iter().any(|it| is_of(*it, login.path));
+        || presets.iter().any(|it| it.contains(login.path));
     let is_user = |name: &str| users.iter().any(|it| it.eq_ignore_ascii_case(name));
     is_place && (users.is_empty() || login.user.is_some_and(is_user))
-}
-
-/// The paths that are tried here.
-fn is_of(preset: BasicPreset, path: &str) -> bool {
-    match preset {
-        BasicPreset::WebDAV => path == super::cases::WEBDAV,
-        BasicPreset::Feeds => path == super::cases::FEED,
-    }
 }
 
 #[cfg(test)]

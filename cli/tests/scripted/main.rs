@@ -1,5 +1,6 @@
 //! The built program against a scripted API server, behind whose port-forward are a scripted sidecar and a scripted Confluence: what
-//! changes things (`applink`, `preflight --probe`, `uninstall`), step by step and where a step fails; and what goes into a support bundle.
+//! changes things (`applink`, `preflight --probe`, `uninstall`), step by step and where a step fails; what goes into a support bundle; and
+//! what kubectl is told to complete.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +11,7 @@
 
 mod api;
 mod applink;
+mod completion;
 mod probe;
 mod support;
 mod uninstall;

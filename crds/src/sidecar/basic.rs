@@ -9,11 +9,35 @@ use crate::text::{Cidr, Username};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
 pub enum BasicPreset {
-    /// Spaces and attachments as folders of macOS and Windows: `/plugins/servlet/confluence/default`.
+    /// Spaces and attachments as folders of macOS and Windows.
     WebDAV,
-    /// RSS feeds and subscribed calendars: `/createrssfeed.action`, `/spaces/createrssfeed.action` and
-    /// `/rest/calendar-services/1.0/calendar/export/subcalendar`.
+    /// RSS feeds and subscribed calendars.
     Feeds,
+}
+
+impl BasicPreset {
+    /// All presets.
+    pub const ALL: [Self; 2] = [Self::WebDAV, Self::Feeds];
+
+    /// Its paths below the context path, each with everything below it.
+    pub const fn prefixes(self) -> &'static [&'static str] {
+        match self {
+            Self::WebDAV => &["/plugins/servlet/confluence/default"],
+            Self::Feeds => &[
+                "/createrssfeed.action",
+                "/spaces/createrssfeed.action",
+                "/rest/calendar-services/1.0/calendar/export/subcalendar",
+            ],
+        }
+    }
+
+    /// Whether `path` (relative to the context path, canonical) is one of its paths.
+    pub fn contains(self, path: &str) -> bool {
+        let is_below = |prefix: &&str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.prefixes().iter().any(is_below)
+    }
 }
 
 /// A password login that stays allowed: one that fits every member that is given, and of a list any one entry; paths and
@@ -30,7 +54,7 @@ pub struct BasicException {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "kubernetes", schemars(length(max = 64)))]
     pub paths: Vec<PathMatch>,
-    /// Paths that Restward knows.
+    /// Paths that Restward knows (docs/reference/paths.md).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "kubernetes", schemars(length(max = 8)))]
     pub presets: Vec<BasicPreset>,

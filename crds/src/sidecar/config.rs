@@ -236,7 +236,7 @@ impl Default for Credentials {
 #[cfg_attr(feature = "kubernetes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AnonymousPaths {
-    /// Lists that Restward maintains. Default: all of them.
+    /// Lists that Restward maintains (docs/reference/paths.md). Default: all of them.
     #[cfg_attr(feature = "kubernetes", schemars(length(max = 16)))]
     pub presets: Vec<AnonymousPreset>,
     /// Further paths. Default: none.

@@ -4,7 +4,7 @@ use restward_crds::sidecar::parse;
 use super::*;
 
 /// One request per kind of credential.
-fn presented(kind: Kind) -> Presented {
+pub(crate) fn presented(kind: Kind) -> Presented {
     use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
     let own = format!("Bearer {}.{}.c2ln", B64.encode(r#"{"alg":"HS256"}"#), B64.encode(r#"{"id":"1"}"#));
     let (authorization, cookie, query) = match kind {
@@ -41,7 +41,7 @@ fn of(authorization: Option<&str>, cookie: bool, query: &str) -> Presented {
     Presented::of(&headers, Some(query), None)
 }
 
-fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+pub(crate) fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
     let json = serde_json::json!({
         "version": 1,
         "policy": {"namespace": "n", "name": "p", "uid": "u", "generation": 1},

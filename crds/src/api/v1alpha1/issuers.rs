@@ -60,7 +60,7 @@ pub struct Keycloak {
 
     /// Has the operator make in the realm what callers need, and put right what is changed about it: a client scope with the
     /// audiences of `tokens.audiences`, and clients that have it. Only what carries this policy's mark (the attribute
-    /// `restward.io/managed-by`) is ever changed or removed. Default: people do, as `docs/setup/keycloak.md` shows.
+    /// `restward.io/managed-by`) is ever changed or removed. Default: people do, as docs/setup/keycloak.md shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioning: Option<Provisioning>,
 }
