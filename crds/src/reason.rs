@@ -118,10 +118,10 @@ reasons! {
         "The request's body did not arrive in time.",
         tell "Send it again, without long pauses.";
     FormTooLarge = 413 "form_too_large" None, Caller,
-        "Forms of token requests, and calls of XML-RPC, SOAP and JSON-RPC where passwords are switched off, are limited to 2 MiB.",
+        "Forms on paths of the API or with a token, and calls of XML-RPC, SOAP and JSON-RPC where passwords are switched off, are limited to 2 MiB.",
         tell "Send large content to the REST API as JSON or multipart.";
     FormCharset = 415 "form_charset" None, Caller,
-        "Forms of token requests, and calls of XML-RPC, SOAP and JSON-RPC where passwords are switched off, must be UTF-8 and uncompressed.",
+        "Forms on paths of the API or with a token, and calls of XML-RPC, SOAP and JSON-RPC where passwords are switched off, must be UTF-8 and uncompressed.",
         fix "Send the body as UTF-8 and without `Content-Encoding`.";
     ExpectationFailed = 417 "expectation_failed" None, Caller,
         "Only the expectation 100-continue is understood.",
