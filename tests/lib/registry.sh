@@ -13,6 +13,7 @@ build_registry() {
 # `registry_pid`, which is to be ended.
 start_registry() {
     printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s"}\n' "$1/store" "$2" >"$1/config.yaml"
+    : >"$1/registry.log"
     OTEL_TRACES_EXPORTER=none "$registry_program" serve "$1/config.yaml" >"$1/registry.log" 2>&1 &
     registry_pid=$!
     for _ in $(seq 100); do

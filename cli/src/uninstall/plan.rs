@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{failure::Failure, output::Shown};
 
 const NO_OPERATOR: &str = "no operator of Restward is available, and only it takes the sidecars away";
-const GET_OPERATOR: &str = "bring it up (kubectl restward check says what is wrong; where there is none, install it again), then uninstall";
+const GET_OPERATOR: &str = "bring it up (kubectl restward check says what is wrong; where there is none, install it again), then uninstall; more is in docs/operate/three-in-the-morning.md";
 
 /// A workload that is restarted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

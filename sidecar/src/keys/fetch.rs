@@ -24,8 +24,6 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
 
-const TOO_SLOW: &str = "did not answer within 5 s";
-
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A request to the identity provider. No `Debug`: it may hold a token or a password.
@@ -212,22 +210,22 @@ impl Fetcher {
             Some(form) => self.client.post(url.clone()).header(header::CONTENT_TYPE, FORM).body(form),
             None => self.client.get(url.clone()),
         };
-        if let Some(over) = self.over {
-            let left = over.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(unreachable(&url, TOO_SLOW));
-            }
-            request = request.timeout(left);
+        let left = self.over.map_or(DEADLINE, |over| over.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return Err(unreachable(&url, &too_slow(left)));
         }
+        request = request.timeout(left);
         request = request.header(header::ACCEPT, "application/json");
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let mut answer = request.send().await.map_err(|error| connection_failure(&url, &error))?;
+        let mut answer = request.send().await.map_err(|error| connection_failure(&url, &error, left))?;
         let challenge = answer.headers().get(header::WWW_AUTHENTICATE);
         let challenge = challenge.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| connection_failure(&url, &error))? {
+        while let Some(chunk) =
+            answer.chunk().await.map_err(|error| connection_failure(&url, &error, left))?
+        {
             if body.len() + chunk.len() > MAX_ANSWER {
                 return Err(unexpected(&url, "is larger than 1 MiB"));
             }
@@ -242,7 +240,7 @@ fn unexpected(url: &Url, what: &str) -> Failure {
 }
 
 /// A certificate that is not trusted, or no connection.
-fn connection_failure(url: &Url, error: &reqwest::Error) -> Failure {
+fn connection_failure(url: &Url, error: &reqwest::Error, left: Duration) -> Failure {
     if let Some(tls) = tls_cause(error) {
         let message = format!(
             "The TLS connection to {url} failed: {tls}. If Keycloak's certificate is from a private authority, name it \
@@ -250,7 +248,22 @@ fn connection_failure(url: &Url, error: &reqwest::Error) -> Failure {
         );
         return Failure::new(ProviderReason::TlsUntrusted, message);
     }
-    unreachable(url, if error.is_timeout() { TOO_SLOW } else { "cannot be reached" })
+    let what = if error.is_timeout() { too_slow(left) } else { "cannot be reached".into() };
+    unreachable(url, &what)
+}
+
+/// What is said of an address that had so long. What is rounded away is the way here.
+fn too_slow(left: Duration) -> String {
+    if left.is_zero() {
+        "was not asked, as the addresses before it took 5 s".into()
+    } else if left.as_millis().div_ceil(100) * 100 >= DEADLINE.as_millis() {
+        "did not answer within 5 s".into()
+    } else {
+        format!(
+            "did not answer within the {:.1} s that the addresses before it left of 5 s",
+            left.as_secs_f32()
+        )
+    }
 }
 
 fn unreachable(url: &Url, what: &str) -> Failure {

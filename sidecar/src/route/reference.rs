@@ -36,8 +36,9 @@ const CREDENTIALS: &str = "
 
 With the policy's defaults, by what it carries (`credential` in audit lines; `none` is a call without a credential). Other values of
 `basicAuth`, `credentials` and `uiAuthorization` change it ([policy.md](policy.md)), and so do the lists below. `rules` are asked about
-tokens, and about other credentials on protected paths only. An `oauth1` of which a part is missing gets 401 `oauth1_incomplete` there.
-What logs in by its body is in [callers.md](../callers.md#passwords-in-the-bodies-of-the-legacy-apis).
+tokens on every path, and on protected paths about every other credential but sessions; below `/rpc` and for SOAP about sessions and calls
+without a credential too; never about what `anonymousPaths` lets pass ([callers.md](../callers.md#what-a-caller-may-do)). An `oauth1` of which
+a part is missing gets 401 `oauth1_incomplete` on protected paths. What logs in by its body is in [callers.md](../callers.md#passwords-in-the-bodies-of-the-legacy-apis).
 ";
 
 fn row(page: &mut String, cells: &[&str]) {
@@ -65,7 +66,7 @@ fn classes(page: &mut String) {
         let (paths, what) = match class {
             PathClass::Protected => (
                 code(PROTECTED),
-                "the remote APIs: nothing passes without a credential, which `/rpc` and SOAP may have in the body",
+                "the remote APIs. On `/rest` nothing passes without a credential; calls of `/rpc` and SOAP may have theirs in the body",
             ),
             PathClass::Content => (
                 "every other".into(),
