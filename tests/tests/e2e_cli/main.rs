@@ -5,7 +5,7 @@
 
 mod device;
 mod link;
-mod night;
+mod pages;
 mod verify;
 
 use std::{path::PathBuf, process::Stdio};
@@ -84,7 +84,7 @@ async fn the_program_sees_what_is_there() {
     link::all(&world).await.unwrap();
     verify::all(&world).await.unwrap();
     passwords(&world).await.unwrap();
-    night::all(&world).await.unwrap();
+    pages::all(&world).await.unwrap();
     support().await.unwrap();
     until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.unwrap();
 }
