@@ -77,6 +77,7 @@ async fn the_program_sees_what_is_there() {
     let world = World::find().await.unwrap();
     until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.unwrap();
     check().await.unwrap();
+    pages::all(&world).await.unwrap();
     explain().await.unwrap();
     tokens(&world).await.unwrap();
     device::code(&world).await.unwrap();
@@ -84,7 +85,6 @@ async fn the_program_sees_what_is_there() {
     link::all(&world).await.unwrap();
     verify::all(&world).await.unwrap();
     passwords(&world).await.unwrap();
-    pages::all(&world).await.unwrap();
     support().await.unwrap();
     until(WIKI_NAMESPACE, policy::NAME, "Ready", "True", "Ready", SLOW).await.unwrap();
 }
