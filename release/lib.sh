@@ -38,8 +38,7 @@ programs() {
     # OpenSSL keeps the place of its engines and modules, of which this build has none, and that is below where it was built.
     export GNUMAKEFLAGS="ENGINESDIR=/nonexistent MODULESDIR=/nonexistent"
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-    cargo build --locked --profile "$profile" --target "$target" --target-dir "$built" \
-        --package restward-operator --package restward-sidecar --package kubectl-restward
+    cargo build --locked --profile "$profile" --target "$target" --target-dir "$built" "${parts[@]/#/--package=}"
 }
 
 # A path of this machine in a program is one that the same sources would not give elsewhere: fails with the first.

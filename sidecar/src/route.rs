@@ -3,7 +3,7 @@
 pub mod presets;
 
 use http::Method;
-use restward_crds::sidecar::config::AnonymousPaths;
+use restward_crds::sidecar::{config::AnonymousPaths, terms};
 
 use crate::target::Target;
 use presets::Needs;
@@ -134,8 +134,7 @@ fn relative<'p>(path: &'p str, context_path: &str) -> impl Iterator<Item = &'p s
 }
 
 fn is_below(path: &str, list: &[&str]) -> bool {
-    list.iter()
-        .any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    list.iter().any(|prefix| terms::is_below(path, prefix))
 }
 
 #[cfg(test)]

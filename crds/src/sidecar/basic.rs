@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{parse::Errors, terms::PathMatch};
+use super::{
+    parse::Errors,
+    terms::{PathMatch, is_below},
+};
 use crate::text::{Cidr, Username};
 
 /// Paths whose clients know passwords only.
@@ -33,10 +36,7 @@ impl BasicPreset {
 
     /// Whether `path` (relative to the context path, canonical) is one of its paths.
     pub fn contains(self, path: &str) -> bool {
-        let is_below = |prefix: &&str| {
-            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.prefixes().iter().any(is_below)
+        self.prefixes().iter().any(|prefix| is_below(path, prefix))
     }
 }
 

@@ -158,12 +158,14 @@ impl PathMatch {
     pub fn matches(&self, path: &str) -> bool {
         match self.kind {
             PathMatchType::Exact => path == self.value,
-            PathMatchType::PathPrefix => {
-                let prefix = self.value.trim_end_matches('/');
-                path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            }
+            PathMatchType::PathPrefix => is_below(path, self.value.trim_end_matches('/')),
         }
     }
+}
+
+/// Whether `path` is `prefix` or below it, by whole segments.
+pub fn is_below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A client of the identity provider whose own tokens act as a Confluence user.

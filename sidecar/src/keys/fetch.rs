@@ -90,7 +90,6 @@ impl Fetcher {
         let mut builder = Client::builder()
             .no_proxy()
             .redirect(Policy::none())
-            .timeout(DEADLINE)
             .dns_resolver(GuardedResolver)
             .user_agent(concat!("restward-sidecar/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = ca_pem {

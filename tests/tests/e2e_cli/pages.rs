@@ -1,25 +1,13 @@
 //! The commands of the pages that only look: each runs as it stands there, and has something to show.
 
-use std::{fs, path::Path};
-
 use anyhow::{Context as _, Result, ensure};
 use restward_tests::{
+    pages::{self, Page},
     wiki::{Auth, CONTENT, get},
     world::World,
 };
 use tokio::process::Command;
 
-/// Those that speak of the wiki and the policy that the guide leaves.
-const PAGES: &[&str] = &[
-    "operate/three-in-the-morning.md",
-    "operate/upgrade.md",
-    "setup/application-link.md",
-    "setup/audit-to-enforce.md",
-    "setup/basic-off.md",
-    "start/install.md",
-    "start/try-it.md",
-    "start/will-this-break-my-wiki.md",
-];
 /// How a command begins that changes nothing.
 const LOOKS: &[&str] = &[
     "helm history",
@@ -52,10 +40,9 @@ pub(super) async fn all(world: &World) -> Result<()> {
     // So that there is a refusal to be found.
     ensure!(get(world, CONTENT, &Auth::Bearer("garbage".into())).await?.status == 401);
     let mut looked = 0;
-    for page in PAGES {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
-        for command in commands(&fs::read_to_string(path)?) {
-            look(&command).await.with_context(|| format!("{page}: {command}"))?;
+    for page in pages::all().iter().filter(|page| page.path.starts_with("docs")) {
+        for command in commands(page) {
+            look(&command).await.with_context(|| format!("{}: {command}", page.path.display()))?;
             looked += 1;
         }
     }
@@ -64,10 +51,10 @@ pub(super) async fn all(world: &World) -> Result<()> {
 }
 
 /// Those of the shell blocks, with the lines that belong to one command together.
-fn commands(page: &str) -> Vec<String> {
-    let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```"));
+fn commands(page: &Page) -> Vec<String> {
+    let blocks = page.blocks().into_iter().filter(|block| block.language == "sh");
     let whole =
-        blocks.map(|(block, _)| block.replace("|\n", "| ").replace("\\\n", " ").replace("&&\n", "&& "));
+        blocks.map(|block| block.text.replace("|\n", "| ").replace("\\\n", " ").replace("&&\n", "&& "));
     let lines = whole.flat_map(|block| block.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>());
     // What writes a file, is a step of a longer command, or never ends is left out.
     let is_more = |line: &str| [">", "&&", " -f "].iter().any(|sign| line.contains(sign));
